@@ -1,0 +1,28 @@
+"""A third-party directory API, complete and current in the warehouse, run by Airflow.
+
+How an entry travels, and where to read about it, in this order:
+
+    resources.py                what is synced, as data
+    form.py, settings.py        the data, parsed and validated once
+    secrets.py                  Airflow connections answer dlt's look-ups
+
+    extract.py                  stage 1: N shard tasks read the directory
+      pagination.py               offset windows that overlap, several in flight
+      client.py                   one request: token (oauth.py), rate (rate.py), retries
+      envelope.py                 one answer: its entries, or what is wrong with it
+    landing.py                  the landed snapshot: files, manifest, retention
+
+    audit.py                    stage 2: seals the snapshot, checks it, compares it
+      seal.py                     the proof that nobody was missed
+      snapshot.py                 the landed entries as a DuckDB query
+      checks.py                   what is an error, a hold or a warning
+      difference.py               what to add, change and remove
+      report.py                   the outcome: for people, for XCom, for the asset event
+
+    publish.py                  stage 3: the difference into the warehouse, safe to run twice
+      warehouse.py                the only module that speaks SQL to it
+
+    tasks.py                    the Airflow tasks; the only module that imports airflow
+
+    errors.py                   every error, classed by what happens next
+"""

@@ -1,0 +1,116 @@
+"""The checks of a sealed snapshot: each is an error, a hold or a warning, and says so."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from directory_sync.form import Resource
+from directory_sync.report import Finding
+from directory_sync.seal import Seal
+from directory_sync.settings import SyncSettings
+from directory_sync.snapshot import Counts
+
+NULL_JUMP = 0.1
+MIN_SYNCS_FOR_SIZE = 3
+
+FieldShares = Mapping[str, Mapping[str, float]]
+
+
+def check_seal(
+    seal: Seal, counts: Counts, *, entries: int, resource: Resource
+) -> Iterator[Finding]:
+    """Yields what the seal and the API's own count have against each other."""
+    yield from _reconcile(seal, counts, entries=entries, resource=resource)
+    if seal.doubled:
+        yield Finding(
+            rule="doubled_ids",
+            level="warning",
+            message=f"{seal.doubled:,} ids stand twice in one answer; the later one stands.",
+        )
+    if seal.contradictions:
+        yield Finding(
+            rule="contradictions",
+            level="warning",
+            message=(
+                f"{seal.contradictions:,} answers were contradicted by later ones in the order of "
+                "entries and were read again; the order counts as assumed."
+            ),
+        )
+
+
+def _reconcile(seal: Seal, counts: Counts, *, entries: int, resource: Resource) -> Iterator[Finding]:
+    if not counts.totals:
+        return
+    low, high = counts.totals[0], counts.totals[-1]
+    if low <= entries <= high:
+        return
+    is_still = low == high and not seal.displaced and not resource.total_is_approximate
+    stated = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    yield Finding(
+        rule="reconciliation",
+        level="error" if is_still else "warning",
+        message=(
+            f"The API states {stated} entries, the sealed snapshot of `{resource.name}` holds {entries:,}"
+            + (
+                " although nothing moved. If its total is an estimate, say `total: approximate`."
+                if is_still
+                else "."
+            )
+        ),
+    )
+
+
+def check_fields(before: FieldShares, now: FieldShares) -> Iterator[Finding]:
+    """Yields which fields appeared, vanished, changed their type or are null more often."""
+    if not before or not now:
+        return
+    for name in sorted(now.keys() - before.keys()):
+        yield _field_finding(name, "appeared")
+    for name in sorted(before.keys() - now.keys()):
+        yield _field_finding(name, "vanished")
+    for name in sorted(before.keys() & now.keys()):
+        new_types = now[name].keys() - before[name].keys() - {"null"}
+        if new_types and before[name].keys() - {"null"}:
+            yield _field_finding(name, f"has a new type: {', '.join(sorted(new_types))}")
+        jump = now[name].get("null", 0.0) - before[name].get("null", 0.0)
+        if jump > NULL_JUMP:
+            yield _field_finding(name, f"is null in {jump:.0%} more of the entries")
+
+
+def _field_finding(name: str, what: str) -> Finding:
+    return Finding(rule="fields", level="warning", message=f"The field `{name}` {what}.")
+
+
+def check_size(entries: int, recent: Sequence[int], settings: SyncSettings) -> Iterator[Finding]:
+    """Yields whether the number of entries is out of line with the last syncs.
+
+    Args:
+        entries: of this snapshot.
+        recent: of the last syncs.
+        settings: `max_size_deviation`, a share of their median.
+    """
+    if len(recent) < MIN_SYNCS_FOR_SIZE:
+        return
+    median = sorted(recent)[len(recent) // 2]
+    if median and abs(entries - median) > settings.max_size_deviation * median:
+        yield Finding(
+            rule="size",
+            level="warning",
+            message=f"{entries:,} entries where the last {len(recent)} syncs had about {median:,}.",
+        )
+
+
+def check_changed_share(changed: int, population: int, settings: SyncSettings) -> Iterator[Finding]:
+    """Yields a hold where suspiciously many of the known entries changed at once."""
+    if population >= settings.min_population and changed > settings.max_changed_share * population:
+        yield Finding(
+            rule="changed_share",
+            level="hold",
+            message=(
+                f"{changed:,} of {population:,} entries changed (limit {settings.max_changed_share:.0%}): "
+                "removals of this snapshot wait for a decision."
+            ),
+        )
+
+
+def holds(findings: Iterable[Finding]) -> bool:
+    """Tells whether removals must wait because of a finding."""
+    return any(finding.level == "hold" for finding in findings)

@@ -1,0 +1,291 @@
+"""The HTTP client: one page at a time, from any number of threads.
+
+One table decides what an answer means:
+
+    200                        the page
+    401                        the request is built again with a new token, once; then AuthError
+    403                        AuthError
+    429, 500, 502, 503, 504    at most 3 retries, after 2, 4 and 8 s or `Retry-After`;
+    lost connections, timeouts   then ApiUnavailableError
+    every other status         ApiError
+"""
+
+import email.utils
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any, NamedTuple
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from directory_sync.envelope import Entry, parse_page
+from directory_sync.errors import (
+    ApiError,
+    ApiUnavailableError,
+    AuthError,
+    ConfigError,
+    EnvelopeError,
+)
+from directory_sync.form import Resource
+from directory_sync.oauth import TokenSource
+from directory_sync.rate import RequestRate
+from directory_sync.settings import ApiSettings
+
+logger = logging.getLogger(__name__)
+
+RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
+MAX_RETRIES = 3
+BACKOFF_FACTOR = 2.0
+JITTER_SHARE = 0.25
+LONGEST_SLEEP_SECONDS = 60.0
+MAX_BODY_BYTES = 64 * 2**20
+_CHUNK_BYTES = 2**16
+
+
+class Page(NamedTuple):
+    """One answer to one page request: a window on the list.
+
+    Attributes:
+        offset: the offset that was asked for.
+        limit: the number of entries that was asked for.
+        entries: what was answered, in order.
+        total: the API's own count of the list; None where it states none.
+        requested_at: when the request that was answered went out, UTC.
+        retries: requests that failed before it.
+        refused: how many of these were 429.
+    """
+
+    offset: int
+    limit: int
+    entries: list[Entry]
+    total: int | None
+    requested_at: datetime
+    retries: int = 0
+    refused: int = 0
+
+    @property
+    def end(self) -> int:
+        """The offset after the last entry."""
+        return self.offset + len(self.entries)
+
+
+@dataclass
+class _Attempts:
+    """What it took to get one answer."""
+
+    retries: int = 0
+    refused: int = 0
+    requested_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class DirectoryClient:
+    """Reads pages of one resource.
+
+    Args:
+        api: address, credentials, timeouts.
+        resource: path, parameters and the shape of the answers.
+        rate: paces the requests of all threads.
+        connections: how many to keep alive.
+        mask: registers a secret with the log masker.
+        sleep: waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        api: ApiSettings,
+        resource: Resource,
+        *,
+        rate: RequestRate | None = None,
+        connections: int = 8,
+        mask: Callable[[str], None] = lambda secret: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Opens no connection yet."""
+        self._api, self._resource = api, resource
+        self._rate = rate or RequestRate(api.requests_per_second)
+        self._sleep = sleep
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = api.verify
+        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        self._tokens = TokenSource(api, send=self._send_token_request, mask=mask)
+        self._lock = Lock()
+        self.requests = 0
+
+    def page(self, offset: int, limit: int | None = None) -> Page:
+        """Returns the answer to one page request.
+
+        Raises:
+            ApiUnavailableError: no answer after the retries.
+            AuthError, ApiError, EnvelopeError: see the table above.
+            ConfigError: TLS is not trusted, or the URL is none.
+        """
+        limit = limit or self._resource.pages.limit
+        where = f"{self._resource.path} at offset {offset}"
+        attempts = _Attempts()
+        token = self._tokens.token()
+        response = self._send_with_retries(self._page_request(offset, limit), attempts, token, where)
+        if response.status_code == 401:
+            token = self._tokens.renew(token)
+            response = self._send_with_retries(
+                self._page_request(offset, limit), attempts, token, where
+            )
+        self._raise_for_status(response.status_code, where)
+        entries, total = parse_page(
+            response.content,
+            selector=self._resource.selector,
+            total_path=self._resource.pages.total_path,
+            ignored_fields=self._resource.ignored_fields,
+            where=where,
+        )
+        return Page(
+            offset, limit, entries, total, attempts.requested_at, attempts.retries, attempts.refused
+        )
+
+    def close(self) -> None:
+        """Closes the kept connections."""
+        self._session.close()
+
+    def _page_request(self, offset: int, limit: int) -> requests.Request:
+        pages = self._resource.pages
+        params = {**self._resource.params, pages.limit_param: limit, pages.offset_param: offset}
+        url = self._api.url(self._resource.path)
+        headers = {"Accept": "application/json", **self._resource.headers}
+        return requests.Request("GET", url, params=params, headers=headers)
+
+    def _send_token_request(self, request: requests.Request) -> requests.Response:
+        return self._send_with_retries(request, _Attempts(), None, "the token URL")
+
+    def _send_with_retries(
+        self, request: requests.Request, attempts: _Attempts, token: str | None, where: str
+    ) -> requests.Response:
+        failures = 0
+        while True:
+            sent_at = self._rate.wait()
+            attempts.requested_at = datetime.now(UTC)
+            response, failure = self._send(request, token, where)
+            if response is not None and response.status_code not in RETRYABLE_STATUSES:
+                self._rate.succeeded()
+                return response
+            failures += 1
+            attempts.retries += 1
+            asked = retry_after_seconds(response.headers.get("Retry-After")) if response is not None else None
+            wait = backoff_seconds(failures) if asked is None else asked
+            if response is not None and response.status_code == 429:
+                attempts.refused += 1
+                self._rate.refused(sent_at=sent_at, wait_seconds=min(wait, LONGEST_SLEEP_SECONDS))
+            if failures > MAX_RETRIES or wait > LONGEST_SLEEP_SECONDS:
+                raise ApiUnavailableError(
+                    f"{where}: {failure}, {failures} time(s) in a row"
+                    + (f"; the API asks to wait {asked:,.0f} s" if asked else "")
+                    + ". Nothing was published. Airflow tries again; look at the API's status.",
+                    retry_after_seconds=asked if asked and asked > LONGEST_SLEEP_SECONDS else None,
+                )
+            logger.warning("%s: %s; retry %d of %d in %.1f s", where, failure, failures, MAX_RETRIES, wait)
+            self._sleep(wait)
+
+    def _send(
+        self, request: requests.Request, token: str | None, where: str
+    ) -> tuple[requests.Response | None, str]:
+        """Returns the answer with its body read, and what failed: a status or a lost connection."""
+        with self._lock:
+            self.requests += 1
+        lost: str
+        try:
+            prepared = self._session.prepare_request(request)
+            if token is not None:
+                prepared.headers["Authorization"] = f"Bearer {token}"
+            response = self._session.send(
+                prepared, timeout=self._api.timeout_seconds, stream=True, verify=self._api.verify
+            )
+            with response:
+                _read_body(response, where=where, timeout_seconds=self._api.timeout_seconds)
+            return response, f"status {response.status_code}"
+        except requests.exceptions.SSLError:
+            error: Exception = ConfigError(
+                f"The TLS certificate of {self._api.base_url} is not trusted. Nothing was read. Set "
+                "`verify` of the connection to the path of the CA bundle."
+            )
+        except requests.exceptions.ContentDecodingError:
+            error = EnvelopeError(f"The body of {where} cannot be decompressed. Nothing of it was used.")
+        except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as e:
+            lost = "connection lost" if not _is_timeout(e) else "timed out"
+            return None, lost
+        except requests.exceptions.Timeout:
+            return None, "timed out"
+        except requests.exceptions.RequestException as e:
+            error = ConfigError(
+                f"{where}: no request can be made ({type(e).__name__}). Check the host of the connection "
+                "and the path of the resource."
+            )
+        # Raised here, so that no exception of requests, which holds the request, hangs on ours.
+        raise error
+
+    def _raise_for_status(self, status: int, where: str) -> None:
+        if status == 200:
+            return
+        if status == 401:
+            raise AuthError(
+                f"{where} answered 401 with a new token. Nothing was published. Check the client id "
+                f"and the secret of the connection.{self._tokens.rivalry_hint}"
+            )
+        if status == 403:
+            raise AuthError(
+                f"{where} answered 403: the client may not read it. Nothing was published. Ask the "
+                "API's owner for the scope, and set `scope` of the connection if it needs one."
+            )
+        raise ApiError(
+            f"{where} answered {status}. Nothing was published. Check the host of the connection and "
+            "the path and parameters of the resource."
+        )
+
+
+def backoff_seconds(failures: int) -> float:
+    """Returns the wait after so many failures: 2, 4, 8 s, and up to a quarter more at random."""
+    wait: float = BACKOFF_FACTOR**failures
+    return wait * (1 + random.random() * JITTER_SHARE)
+
+
+def retry_after_seconds(header: str | None) -> float | None:
+    """Reads `Retry-After` in both forms of RFC 9110, 10.2.3; None where it asks for no wait."""
+    if not header:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12]) or None
+    try:
+        until = email.utils.parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    seconds = (until - datetime.now(UTC)).total_seconds()
+    return seconds if seconds > 0 else None
+
+
+def _read_body(response: requests.Response, *, where: str, timeout_seconds: float) -> None:
+    """Reads the body, bounded in size and, as the whole, in time."""
+    deadline = time.monotonic() + 2 * timeout_seconds
+    chunks: list[bytes] = []
+    size = 0
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise EnvelopeError(
+                f"The body of {where} is larger than {MAX_BODY_BYTES // 2**20} MiB. Nothing of it was "
+                "used. Lower `limit` in the resource's paginator."
+            )
+        if time.monotonic() > deadline:
+            raise requests.exceptions.ReadTimeout("the body stalled")
+    response._content = b"".join(chunks)
+
+
+def _is_timeout(exception: Any) -> bool:
+    return "timed out" in str(exception).lower()

@@ -1,0 +1,336 @@
+"""What publishing a snapshot would change: the change rows, each with the entry's new state.
+
+The snapshot and the table are joined over (id, hash). A change row holds everything the table's row is made
+of, so the change rows alone can be rolled forward. Kinds:
+
+    added      not in the table
+    changed    another hash
+    reshaped   differs only in fields that appeared or vanished throughout the snapshot
+    missing    absent, and not (yet) proven gone, or held for a decision
+    removed    proven absent
+    returned   was missing or removed, is present
+    rewritten  unchanged; written to the table again, not to the change log
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from directory_sync.envelope import field_types, hash_record, parse_record
+from directory_sync.errors import ConfigError
+from directory_sync.form import Resource
+from directory_sync.landing import LandedFiles
+from directory_sync.settings import RemovalLimits
+from directory_sync.snapshot import Snapshot
+from directory_sync.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHANGE_COLUMNS = (
+    "sync_id", "id", "kind", "changed_fields", "record", "row_hash", "snapshot_at",
+    "first_seen_at", "changed_at", "missing_since", "removed_at",
+)  # fmt: skip
+REWRITTEN = "rewritten"
+ROWS_PER_BATCH = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """The entries of a snapshot against those of the table, before any decision.
+
+    Attributes:
+        known: entries the table holds as present.
+        entries: entries of the snapshot.
+        changed: entries with another hash.
+        newly_missing: present in the table, absent in the snapshot for the first time.
+        unchanged: the same hash.
+    """
+
+    known: int
+    entries: int
+    changed: int
+    newly_missing: int
+    unchanged: int
+
+    @property
+    def is_suspiciously_empty(self) -> bool:
+        """An empty snapshot where the table has entries."""
+        return self.entries == 0 and self.known > 0
+
+
+class Difference:
+    """Compares a snapshot with the table, in the scratch database.
+
+    Args:
+        snapshot: sealed.
+        files: its entries' files.
+        warehouse: what it is compared with.
+        resource: whose table.
+        rehash: the hash settings changed: the table's hashes are computed anew from the log.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        files: LandedFiles,
+        warehouse: Warehouse,
+        *,
+        resource: Resource,
+        rehash: bool,
+    ) -> None:
+        """Reads ids and hashes, and joins them."""
+        self._snapshot, self._files = snapshot, files
+        self._warehouse, self._resource = warehouse, resource
+        self._database = snapshot.database
+        self._id_type = snapshot.id_type or self._table_id_type()
+        self._rehash = rehash
+        self._load_states()
+        snapshot.create_present()
+        self._classify()
+
+    def _table_id_type(self) -> str:
+        batch = next(self._warehouse.states(self._resource), None)
+        is_text = batch is not None and "string" in str(batch.schema.field("id").type)
+        return "VARCHAR" if is_text else "BIGINT"
+
+    def _load_states(self) -> None:
+        self._database.execute(
+            f"""CREATE OR REPLACE TABLE states (id {self._id_type}, row_hash VARCHAR,
+                  missing_since TIMESTAMPTZ, removed_at TIMESTAMPTZ)"""
+        )
+        for batch in self._warehouse.states(self._resource):
+            self._snapshot.insert_arrow("states", batch)
+        self._database.execute("CREATE OR REPLACE TABLE held_moments (moment TIMESTAMPTZ)")
+        for moment in self._warehouse.held_moments(self._resource):
+            self._database.execute("INSERT INTO held_moments VALUES (?)", [moment])
+        if self._rehash:
+            self._rehash_states()
+
+    def _rehash_states(self) -> None:
+        import pyarrow as pa
+
+        self._database.execute(
+            f"CREATE OR REPLACE TABLE rehashed (id {self._id_type}, row_hash VARCHAR)"
+        )
+        for batch in self._warehouse.last_changes(self._resource):
+            hashes = [
+                hash_record(parse_record(text), self._resource.ignored_fields)
+                for text in batch.column("record").to_pylist()
+            ]
+            rows = pa.table({"id": batch.column("id"), "row_hash": hashes})
+            self._snapshot.insert_arrow("rehashed", rows)
+        self._database.execute(
+            "UPDATE states SET row_hash = r.row_hash FROM rehashed AS r WHERE r.id = states.id"
+        )
+
+    def _classify(self) -> None:
+        self._database.execute(
+            """CREATE OR REPLACE TABLE compared AS
+               SELECT coalesce(p.id, s.id) AS id,
+                 CASE WHEN s.id IS NULL THEN 'added'
+                      WHEN p.id IS NOT NULL AND coalesce(s.missing_since, s.removed_at) IS NOT NULL
+                        THEN 'returned'
+                      WHEN p.id IS NOT NULL AND p.row_hash <> s.row_hash THEN 'changed'
+                      WHEN p.id IS NOT NULL THEN 'unchanged'
+                      WHEN s.removed_at IS NOT NULL THEN 'gone'
+                      WHEN s.missing_since IS NULL THEN 'newly_missing'
+                      WHEN s.missing_since IN (SELECT moment FROM held_moments) THEN 'held'
+                      ELSE 'still_missing' END AS finding,
+                 coalesce(p.row_hash, s.row_hash) AS row_hash, s.row_hash AS old_hash,
+                 s.missing_since
+               FROM present AS p FULL OUTER JOIN states AS s ON p.id = s.id"""
+        )
+
+    @property
+    def population(self) -> Population:
+        """Counts what was compared."""
+        rows = self._database.execute(
+            "SELECT finding, count(*) FROM compared GROUP BY ALL"
+        ).fetchall()
+        counts: dict[str, int] = dict(rows)
+        there = ("added", "returned", "changed", "unchanged")
+        return Population(
+            known=sum(counts.get(k, 0) for k in ("changed", "unchanged", "newly_missing")),
+            entries=sum(counts.get(k, 0) for k in there),
+            changed=counts.get("changed", 0),
+            newly_missing=counts.get("newly_missing", 0),
+            unchanged=counts.get("unchanged", 0),
+        )
+
+    def exceeds(self, limits: RemovalLimits) -> bool:
+        """Tells whether what went missing must wait for a decision."""
+        population = self.population
+        return population.is_suspiciously_empty or limits.exceeded_by(
+            missing=population.newly_missing, population=population.known
+        )
+
+    def decide(self, *, is_proven: bool, is_held: bool) -> None:
+        """Turns findings into kinds of change.
+
+        Args:
+            is_proven: the order is observed or declared, so an absent entry is gone.
+            is_held: newly missing entries wait for a decision.
+        """
+        newly = "removed" if is_proven and not is_held else "missing"
+        self._database.execute(
+            """CREATE OR REPLACE TABLE difference AS
+               SELECT id, old_hash, row_hash, missing_since,
+                 CASE finding WHEN 'newly_missing' THEN $newly
+                              WHEN 'still_missing' THEN 'removed'
+                              WHEN 'unchanged' THEN $rewritten ELSE finding END AS kind
+               FROM compared
+               WHERE finding NOT IN ('gone', 'held') AND ($all OR finding <> 'unchanged')""",
+            {"newly": newly, "rewritten": REWRITTEN, "all": self._rehash},
+        )
+        self._database.execute(
+            """CREATE OR REPLACE TABLE held AS SELECT id FROM compared
+               WHERE finding = 'held' OR (finding = 'newly_missing' AND $held)""",
+            {"held": is_held},
+        )
+
+    def held(self) -> tuple[int, str | None]:
+        """Returns how many entries wait for a decision, and the SHA-256 over their sorted ids."""
+        digest, count = sha256(), 0
+        cursor = self._database.execute("SELECT id FROM held ORDER BY id")
+        while rows := cursor.fetchmany(ROWS_PER_BATCH):
+            count += len(rows)
+            for (entry_id,) in rows:
+                digest.update(json.dumps(entry_id).encode() + b"\n")
+        return count, digest.hexdigest() if count else None
+
+    def describe_changes(self, *, appeared: set[str], vanished: set[str]) -> Counter[str]:
+        """Finds the changed fields, against the last logged records; names reshaped entries.
+
+        Args:
+            appeared: fields that no entry had before and all have now.
+            vanished: fields that all entries had and none has now.
+
+        Returns:
+            How many entries changed in each field.
+        """
+        self._load_logged()
+        self._snapshot.create_records(self._files, ids="difference")
+        self._database.execute(
+            f"CREATE OR REPLACE TABLE described (id {self._id_type}, fields VARCHAR, reshaped BOOLEAN)"
+        )
+        changed: Counter[str] = Counter()
+        for rows in self._pairs_of_records():
+            described = [
+                (entry_id, diff_fields(parse_record(old), parse_record(new)))
+                for entry_id, old, new in rows
+            ]
+            for _, names in described:
+                changed.update(names)
+            self._insert_described(described, appeared | vanished)
+        self._database.execute(
+            """UPDATE difference SET kind = 'reshaped' FROM described AS d
+               WHERE d.id = difference.id AND d.reshaped AND difference.kind = 'changed'"""
+        )
+        return changed
+
+    def _insert_described(
+        self, described: Sequence[tuple[Any, Sequence[str]]], shape: set[str]
+    ) -> None:
+        import pyarrow as pa
+
+        table = pa.table(
+            {
+                "id": [entry_id for entry_id, _ in described],
+                "fields": [json.dumps(names) if names else None for _, names in described],
+                "reshaped": [bool(names) and shape.issuperset(names) for _, names in described],
+            }
+        )
+        self._snapshot.insert_arrow("described", table)
+
+    def _load_logged(self) -> None:
+        """Fetches what the log says of entries that were known before."""
+        self._database.execute(
+            f"""CREATE OR REPLACE TABLE logged (id {self._id_type}, record VARCHAR,
+                  row_hash VARCHAR, first_seen_at TIMESTAMPTZ, changed_at TIMESTAMPTZ)"""
+        )
+        rows = self._database.execute(
+            "SELECT id FROM difference WHERE kind <> 'added' ORDER BY id"
+        ).fetchall()
+        ids = [row[0] for row in rows]
+        for batch in self._warehouse.last_changes(self._resource, None if self._rehash else ids):
+            self._snapshot.insert_arrow("logged", batch)
+        lost = self._database.execute(
+            """SELECT count(*) FROM difference WHERE kind <> 'added'
+               AND id NOT IN (SELECT id FROM logged)"""
+        ).fetchone()
+        if lost and lost[0]:
+            raise ConfigError(
+                f"The change log `{self._resource.changes_table}` lacks {lost[0]:,} entries which the "
+                f"table `{self._resource.name}` has. Nothing was published. Restore both from one "
+                "backup, or drop both and sync anew."
+            )
+
+    def _pairs_of_records(self) -> Iterator[list[tuple[Any, str, str]]]:
+        cursor = self._database.cursor()
+        cursor.execute(
+            """SELECT d.id, l.record, r.record FROM difference AS d
+               JOIN logged AS l ON l.id = d.id JOIN records AS r ON r.id = d.id
+               WHERE d.kind IN ('changed', 'returned') ORDER BY d.id"""
+        )
+        while rows := cursor.fetchmany(ROWS_PER_BATCH):
+            yield rows
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many entries there are of each kind of change, `rewritten` included."""
+        rows = self._database.execute(
+            "SELECT kind, count(*) FROM difference GROUP BY kind ORDER BY kind"
+        ).fetchall()
+        return dict(rows)
+
+    def rows(self, *, sync_id: str, snapshot_at: datetime) -> "Iterator[pa.Table]":
+        """Yields the change rows in batches, ordered by id.
+
+        An entry that is there has its record from the snapshot; one that is not, the last logged one.
+        A changed hash moves `changed_at`; a reshaped entry keeps it.
+        """
+        reader = self._database.execute(
+            """SELECT $sync_id AS sync_id, d.id, d.kind, e.fields AS changed_fields,
+                 coalesce(r.record, l.record) AS record, d.row_hash, $at AS snapshot_at,
+                 coalesce(l.first_seen_at, $at) AS first_seen_at,
+                 CASE WHEN d.kind IN ('added', 'changed') THEN $at
+                      WHEN d.kind = 'returned' AND d.old_hash <> d.row_hash THEN $at
+                      ELSE l.changed_at END AS changed_at,
+                 CASE WHEN d.kind IN ('missing', 'removed')
+                      THEN coalesce(d.missing_since, $at) END AS missing_since,
+                 CASE WHEN d.kind = 'removed' THEN $at END AS removed_at
+               FROM difference AS d
+               LEFT JOIN records AS r ON r.id = d.id AND d.kind NOT IN ('missing', 'removed')
+               LEFT JOIN logged AS l ON l.id = d.id
+               LEFT JOIN described AS e ON e.id = d.id
+               ORDER BY d.id""",
+            {"sync_id": sync_id, "at": snapshot_at},
+        ).to_arrow_reader(ROWS_PER_BATCH)
+        import pyarrow as pa
+
+        for batch in reader:
+            yield pa.Table.from_batches([batch])
+
+
+def diff_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Returns the dotted paths of values that differ, sorted; lists count as one value."""
+    return sorted(_diff(old, new, ""))
+
+
+def _diff(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for key in old.keys() | new.keys():
+        path = f"{prefix}{key}"
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _diff(before, after, f"{path}.")
+        elif (key in old) != (key in new):
+            whole = before if key in old else after
+            inner = dict(field_types(whole, f"{path}.")) if isinstance(whole, dict) else {}
+            yield from inner or [path]
+        elif type(before) is not type(after) or before != after:
+            yield path
+

@@ -1,0 +1,221 @@
+"""Parses dlt's `rest_api` form: what it says about a resource holds, or is refused here."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from directory_sync.errors import ConfigError
+
+OUR_COLUMNS = ("_row_hash", "_first_seen_at", "_changed_at", "_missing_since", "_removed_at")
+"""The columns this package adds to a resource's table."""
+
+AUTH_TYPES = ("oauth2", "oauth2_client_credentials")
+DEFAULT_LIMIT = 100
+
+_FORM = {"client", "resource_defaults", "resources"}
+_CLIENT = {"base_url", "auth", "headers", "paginator"}
+_AUTH = {"type", "client_id", "client_secret", "token_url", "access_token_url"}
+_HONOURED = {"columns", "schema_contract", "max_table_nesting"}
+_RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing_steps", *_HONOURED}
+_OURS = {"order", "total", "ignored_fields"}
+_ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator"}
+_PAGINATOR = {"type", "limit", "offset", "offset_param", "limit_param", "total_path"}
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OffsetPages:
+    """How the API takes an offset and a limit, and where it states its total."""
+
+    limit: int = DEFAULT_LIMIT
+    offset_param: str = "offset"
+    limit_param: str = "limit"
+    total_path: tuple[str, ...] | None = ("total",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One list of the directory, as the form says.
+
+    Attributes:
+        selector: keys that lead to the list in the body; empty where the body is the list.
+        hints: what dlt is told about the table as the form has it: `columns`, `schema_contract`,
+            `max_table_nesting`.
+        steps: functions applied, in order, to each entry before it is published.
+        ignored_fields: dotted paths which do not count into an entry's hash.
+    """
+
+    name: str
+    path: str
+    selector: tuple[str, ...]
+    pages: OffsetPages
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hints: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[Callable[[Any], Any], ...] = ()
+    order_is_stable: bool = False
+    total_is_approximate: bool = False
+    ignored_fields: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def changes_table(self) -> str:
+        """The table of the change rows."""
+        return f"{self.name}_changes"
+
+    @property
+    def history_view(self) -> str:
+        """The view of all versions of all entries."""
+        return f"{self.name}_history"
+
+
+def parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
+    """Parses a whole configuration into its resources.
+
+    Raises:
+        ConfigError: something is missing, wrong, or cannot be honoured yet; the message names it.
+    """
+    _refuse_unknown(form, _FORM, where="the configuration")
+    client = form.get("client") or {}
+    _refuse_unknown(client, _CLIENT, where="`client`")
+    _check_auth(client.get("auth") or {})
+    listed = form.get("resources") or []
+    if not listed:
+        raise ConfigError("`resources` of the configuration is empty: list what is to be synced.")
+    resources = tuple(
+        _parse_resource(_with_defaults(one, form.get("resource_defaults") or {}), client)
+        for one in listed
+    )
+    names = [table for r in resources for table in (r.name, r.changes_table, r.history_view)]
+    doubled = {name for name in [*names, "directory_syncs"] if (names + ["directory_syncs"]).count(name) > 1}
+    if doubled:
+        raise ConfigError(f"Resource names collide in the warehouse: {', '.join(sorted(doubled))}.")
+    return resources
+
+
+def _check_auth(auth: Mapping[str, Any]) -> None:
+    _refuse_unknown(auth, _AUTH, where="`client.auth`")
+    if auth and auth.get("type") not in AUTH_TYPES:
+        raise ConfigError(
+            f"`client.auth.type` is {auth.get('type')!r}; this package signs in by OAuth2 client "
+            f"credentials: {' or '.join(AUTH_TYPES)}."
+        )
+
+
+def _with_defaults(one: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A resource over `resource_defaults`, endpoint by endpoint key, as dlt merges them."""
+    if isinstance(one, str):
+        one = {"name": one, "endpoint": {"path": one}}
+    if not isinstance(one, Mapping):
+        raise ConfigError(f"An item of `resources` is a {type(one).__name__}; a mapping is needed.")
+    merged = {**defaults, **one}
+    endpoints = [_endpoint(defaults.get("endpoint")), _endpoint(one.get("endpoint"))]
+    merged["endpoint"] = {**endpoints[0], **endpoints[1]}
+    for key in ("params", "headers"):
+        merged["endpoint"][key] = {k: v for e in endpoints for k, v in (e.get(key) or {}).items()}
+    return merged
+
+
+def _endpoint(endpoint: Any) -> dict[str, Any]:
+    return {"path": endpoint} if isinstance(endpoint, str) else dict(endpoint or {})
+
+
+def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resource:
+    name = one.get("name")
+    if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name) or "__" in name:
+        raise ConfigError(
+            f"A resource's `name` is {name!r}: it becomes a table, so it needs small letters, digits "
+            "and single underscores."
+        )
+    where, endpoint = f"resource `{name}`", one["endpoint"]
+    _refuse_unknown(one, _RESOURCE | _OURS, where=where)
+    _refuse_unknown(endpoint, _ENDPOINT, where=f"`endpoint` of {where}")
+    _check_key_and_disposition(one, where=where)
+    if str(endpoint.get("method") or "GET").upper() != "GET":
+        _refuse(f"`method` {endpoint['method']!r} of {where}", "GET")
+    return Resource(
+        name=name,
+        path=_plain(endpoint.get("path") or name, where=f"`path` of {where}"),
+        selector=_selector(endpoint.get("data_selector"), where=where),
+        pages=_parse_pages(endpoint.get("paginator") or client.get("paginator"), where=where),
+        params={k: _plain(v, where=f"parameter `{k}` of {where}") for k, v in endpoint["params"].items()},
+        headers={**(client.get("headers") or {}), **endpoint["headers"]},
+        hints={key: one[key] for key in _HONOURED if one.get(key) is not None},
+        steps=_parse_steps(one.get("processing_steps") or (), where=where),
+        order_is_stable=_choice(one, "order", "stable", where=where),
+        total_is_approximate=_choice(one, "total", "approximate", where=where),
+        ignored_fields=tuple(tuple(path.split(".")) for path in one.get("ignored_fields") or ()),
+    )
+
+
+def _check_key_and_disposition(one: Mapping[str, Any], *, where: str) -> None:
+    key = one.get("primary_key", "id")
+    if key not in ("id", ["id"], ("id",)):
+        _refuse(f"`primary_key` {key!r} of {where}", '"id"')
+    disposition = one.get("write_disposition", "merge")
+    if disposition not in ("merge", {"disposition": "merge"}, {"disposition": "merge", "strategy": "delete-insert"}):
+        _refuse(f"`write_disposition` {disposition!r} of {where}", '"merge"')
+
+
+def _parse_pages(paginator: Any, *, where: str) -> OffsetPages:
+    paginator = {"type": paginator} if isinstance(paginator, str) else paginator
+    if not isinstance(paginator, Mapping) or paginator.get("type") != "offset":
+        found = paginator.get("type") if isinstance(paginator, Mapping) else type(paginator).__name__
+        _refuse(f"Paginator {found!r} of {where}", '{"type": "offset", "limit": 100}')
+    _refuse_unknown(paginator, _PAGINATOR, where=f"the paginator of {where}")
+    limit = paginator.get("limit", DEFAULT_LIMIT)
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 2:
+        raise ConfigError(f"`limit` in the paginator of {where} is {limit!r}; it must be 2 or more.")
+    if paginator.get("offset"):
+        _refuse(f"`offset` {paginator['offset']!r} in the paginator of {where}", "0")
+    total = paginator.get("total_path", "total")
+    return OffsetPages(
+        limit=limit,
+        offset_param=paginator.get("offset_param") or "offset",
+        limit_param=paginator.get("limit_param") or "limit",
+        total_path=_selector(total, where=f"`total_path` of {where}") if total else None,
+    )
+
+
+def _parse_steps(steps: Sequence[Mapping[str, Any]], *, where: str) -> tuple[Callable[[Any], Any], ...]:
+    for step in steps:
+        _refuse_unknown(step, {"map"}, where=f"`processing_steps` of {where}")
+    return tuple(step["map"] for step in steps)
+
+
+def _selector(path: Any, *, where: str) -> tuple[str, ...]:
+    """Reads `a.b` or `$.a.b`; `$` is the body itself. Wildcards and filters are refused."""
+    if not path:
+        raise ConfigError(f"{where} has no `data_selector`: name the list in the body, or `$`.")
+    keys = str(path).removeprefix("$").removeprefix(".").removesuffix("[*]")
+    selector = tuple(keys.split(".")) if keys else ()
+    if not all(re.fullmatch(r"[^\[\]*?()'\"\s]+", key) for key in selector):
+        _refuse(f"The path {path!r} of {where}", "keys joined by dots, such as `result.items`")
+    return selector
+
+
+def _plain(value: Any, *, where: str) -> Any:
+    """Parameters bound to other resources or to dlt's incremental state are not plain."""
+    if isinstance(value, Mapping) or (isinstance(value, str) and re.search(r"\{[^}]*\}", value)):
+        _refuse(f"The binding in {where}", "a plain value")
+    return value
+
+
+def _choice(one: Mapping[str, Any], key: str, valid: str, *, where: str) -> bool:
+    value = one.get(key)
+    if value not in (None, valid):
+        _refuse(f"`{key}` {value!r} of {where}", repr(valid))
+    return value == valid
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: set[str], *, where: str) -> None:
+    unknown = sorted(key for key, value in given.items() if key not in known and value is not None)
+    if unknown:
+        _refuse(f"`{'`, `'.join(unknown)}` in {where}", ", ".join(sorted(known)))
+
+
+def _refuse(what: str, valid: str) -> NoReturn:
+    raise ConfigError(
+        f"{what} cannot be honoured, and nothing is ignored here. Valid: {valid}. Correct "
+        "plugins/directory_sync/resources.py."
+    )

@@ -1,0 +1,347 @@
+"""The landing zone: one folder a snapshot, and the manifest that makes it one.
+
+    <root>/<resource>/<run>/landed/entries/<load>.<file>.parquet    one row an entry and window
+                                  /windows/...                      one row an answer
+                                  /fields/...                       how often a field had which type
+                                  /_dlt_loads/...                   which loads are complete
+                           /audit/                                  what the audit read itself
+                           /difference.parquet, report.json         what is to be published
+                           /manifest.json                           written last, by the audit alone
+
+A snapshot without a manifest does not exist. Nothing is replaced: an interrupted load leaves files that
+no complete load names.
+"""
+
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+
+from directory_sync.client import Page
+from directory_sync.errors import ConfigError, EnvelopeError
+from directory_sync.settings import ConnectionFields, SyncSettings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+
+DATASET = "landed"
+LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
+ENTRIES, WINDOWS, FIELDS = "entries", "windows", "fields"
+AUDIT_SHARD = -1
+MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
+CONNECTION_TYPES = ("fs", "file", "generic", "directory_landing")
+
+
+class PageColumns:
+    """Collects pages column by column, as the tables that are landed.
+
+    Args:
+        shard: whose pages these are; AUDIT_SHARD for the audit's own.
+
+    Attributes:
+        rows: entries collected since `take_entries`.
+    """
+
+    def __init__(self, shard: int) -> None:
+        """Holds nothing yet."""
+        self._shard = shard
+        self._id_type: type | None = None
+        self._fields: Counter[tuple[str, str]] = Counter()
+        self._windows: list[dict[str, Any]] = []
+        self._clear()
+
+    def _clear(self) -> None:
+        names = ("id", "window", "position", "row_hash", "record", "requested_at")
+        self._columns: dict[str, list[Any]] = {name: [] for name in names}
+        self.rows = 0
+
+    def add(self, page: Page) -> None:
+        """Adds a page.
+
+        Raises:
+            EnvelopeError: integers and strings are mixed among the ids.
+        """
+        self._check_id_types(page)
+        columns, entries = self._columns, page.entries
+        columns["id"] += [entry.id for entry in entries]
+        columns["window"] += [page.offset] * len(entries)
+        columns["position"] += range(len(entries))
+        columns["row_hash"] += [entry.row_hash for entry in entries]
+        columns["record"] += [entry.record for entry in entries]
+        columns["requested_at"] += [page.requested_at] * len(entries)
+        for entry in entries:
+            self._fields.update(entry.fields)
+        self.rows += len(entries)
+        self._windows.append(
+            {
+                "shard": self._shard,
+                "window": page.offset,
+                "asked": page.limit,
+                "entries": len(entries),
+                "total": page.total,
+                "requested_at": page.requested_at,
+                "retries": page.retries,
+                "refused": page.refused,
+            }
+        )
+
+    def _check_id_types(self, page: Page) -> None:
+        types = {type(entry.id) for entry in page.entries}
+        self._id_type = self._id_type or next(iter(types), None)
+        if types - {self._id_type}:
+            raise EnvelopeError(
+                f"The `id` of entries at offset {page.offset} is of another type than before: "
+                "integers and strings are mixed. Nothing was published. Ask the API's vendor."
+            )
+
+    def take_entries(self) -> "pa.Table":
+        """Returns the collected entries as `id`, `shard`, `window`, ... and forgets them."""
+        import pyarrow as pa
+
+        schema = pa.schema(
+            [
+                ("id", pa.int64() if self._id_type is int else pa.string()),
+                ("shard", pa.int32()),
+                ("window", pa.int64()),
+                ("position", pa.int32()),
+                ("row_hash", pa.string()),
+                ("record", pa.string()),
+                ("requested_at", pa.timestamp("us", tz="UTC")),
+            ]
+        )
+        table = pa.table({**self._columns, "shard": [self._shard] * self.rows}, schema=schema)
+        self._clear()
+        return table
+
+    def windows(self) -> "pa.Table":
+        """Returns one row an answer: what was asked, what came, what it took."""
+        import pyarrow as pa
+
+        schema = pa.schema(
+            [
+                ("shard", pa.int32()),
+                ("window", pa.int64()),
+                ("asked", pa.int32()),
+                ("entries", pa.int32()),
+                ("total", pa.int64()),
+                ("requested_at", pa.timestamp("us", tz="UTC")),
+                ("retries", pa.int32()),
+                ("refused", pa.int32()),
+            ]
+        )
+        return pa.Table.from_pylist(self._windows, schema=schema)
+
+    def fields(self) -> "pa.Table":
+        """Returns one row a field and JSON type: how many entries had it."""
+        import pyarrow as pa
+
+        rows = [
+            {"shard": self._shard, "field": field, "json_type": kind, "entries": count}
+            for (field, kind), count in self._fields.items()
+        ]
+        schema = pa.schema(
+            [
+                ("shard", pa.int32()),
+                ("field", pa.string()),
+                ("json_type", pa.string()),
+                ("entries", pa.int64()),
+            ]
+        )
+        return pa.Table.from_pylist(rows, schema=schema)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandedFiles:
+    """The files of the latest complete load of each shard, as paths DuckDB reads."""
+
+    loads: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
+    windows: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+
+
+class Landing:
+    """The landing zone below one URL."""
+
+    def __init__(self, root_url: str) -> None:
+        """Opens the file system of the URL; creates nothing."""
+        self._fs, self._root = fsspec.url_to_fs(root_url)
+
+    @classmethod
+    def open(cls, connection: ConnectionFields | None, settings: SyncSettings) -> "Landing":
+        """Opens the connection `directory_landing`, or the embedded default."""
+        return cls(landing_url(connection, settings))
+
+    def snapshot(self, resource: str, run_id: str) -> "LandedSnapshot":
+        """Returns the folder of one run's snapshot, whether it exists or not."""
+        return LandedSnapshot(self._fs, f"{self._root}/{resource}/{folder_name(run_id)}")
+
+    def snapshots(self, resource: str) -> "list[LandedSnapshot]":
+        """Returns all folders of a resource, sealed or not."""
+        folder = f"{self._root}/{resource}"
+        if not self._fs.isdir(folder):
+            return []
+        paths = sorted(self._fs.ls(folder, detail=False))
+        return [LandedSnapshot(self._fs, path) for path in paths if self._fs.isdir(path)]
+
+    def retire(self, resource: str, *, before: datetime, keep: str) -> int:
+        """Deletes snapshots whose last change is older than `before`; never the folder `keep`.
+
+        Returns how many were deleted.
+        """
+        old = [
+            snapshot
+            for snapshot in self.snapshots(resource)
+            if snapshot.name != folder_name(keep) and snapshot.modified_at() < before
+        ]
+        for snapshot in old:
+            snapshot.delete()
+        return len(old)
+
+
+class LandedSnapshot:
+    """The folder of one snapshot."""
+
+    def __init__(self, fs: Any, path: str) -> None:
+        """Touches nothing yet."""
+        self._fs, self.path = fs, path.rstrip("/")
+        self.name = self.path.rsplit("/", 1)[-1]
+
+    def load_files(self, table: str) -> dict[str, list[str]]:
+        """Returns the files of a table by load id, of complete loads only."""
+        folder = f"{self.path}/{DATASET}"
+        complete = {
+            path.rsplit("__", 1)[-1].removesuffix(".jsonl")
+            for path in self._list(f"{folder}/_dlt_loads")
+        }
+        files: dict[str, list[str]] = {}
+        for path in self._list(f"{folder}/{table}"):
+            # A load id is a time with a fraction; the file's id follows the second dot.
+            load_id = ".".join(path.rsplit("/", 1)[-1].split(".")[:2])
+            if load_id in complete and path.endswith(".parquet"):
+                files.setdefault(load_id, []).append(path)
+        return files
+
+    def latest_files(self, shard_of_load: Mapping[str, int]) -> LandedFiles:
+        """Returns the files of the latest complete load of each shard.
+
+        Args:
+            shard_of_load: which shard each complete load is of.
+        """
+        latest: dict[int, str] = {}
+        for load_id in sorted(shard_of_load, key=float):
+            latest[shard_of_load[load_id]] = load_id
+        chosen = set(latest.values())
+
+        def of(table: str) -> tuple[str, ...]:
+            files = self.load_files(table)
+            return tuple(sorted(path for load in chosen for path in files.get(load, ())))
+
+        return LandedFiles(
+            loads=tuple(sorted(chosen)),
+            entries=of(ENTRIES),
+            windows=of(WINDOWS),
+            fields=of(FIELDS),
+        )
+
+    def write_tables(self, name: str, tables: "Iterable[pa.Table]") -> str:
+        """Writes tables of one schema, one or more, as a Parquet file; returns its path."""
+        import pyarrow.parquet as pq
+
+        path, writer = self.file(name), None
+        self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        with self._fs.open(f"{path}.part", "wb") as file:
+            for table in tables:
+                writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
+                writer.write_table(table)
+            if writer:
+                writer.close()
+        self._fs.mv(f"{path}.part", path)
+        return path
+
+    def read_tables(self, name: str, *, rows: int) -> "Iterator[pa.Table]":
+        """Yields a Parquet file in batches; nothing where it has no rows or does not exist."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.file(name)
+        if not self._fs.exists(path) or not self._fs.size(path):
+            return
+        with self._fs.open(path, "rb") as file:
+            for batch in pq.ParquetFile(file).iter_batches(rows):
+                yield pa.Table.from_batches([batch])
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Writes a JSON file, whole or not at all."""
+        path = self.file(name)
+        self._fs.makedirs(self.path, exist_ok=True)
+        self._fs.pipe_file(f"{path}.part", json.dumps(content, indent=1, sort_keys=True).encode())
+        self._fs.mv(f"{path}.part", path)
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """Returns a JSON file's content, or None where there is no such file."""
+        path = self.file(name)
+        if not self._fs.exists(path):
+            return None
+        content: dict[str, Any] = json.loads(self._fs.cat_file(path))
+        return content
+
+    def file(self, name: str) -> str:
+        """The path of a file of this snapshot."""
+        return f"{self.path}/{name}"
+
+    def relative(self, paths: Sequence[str]) -> list[str]:
+        """Names files as the manifest does: from the snapshot's folder."""
+        return [path.removeprefix(f"{self.path}/") for path in paths]
+
+    def modified_at(self) -> datetime:
+        """When a file of this snapshot was last written."""
+        times = [self._fs.modified(path) for path in self._walk()]
+        return max(times, default=datetime.min.replace(tzinfo=UTC))
+
+    def delete(self) -> None:
+        """Deletes the folder, the manifest first: without it the snapshot does not exist."""
+        if self._fs.exists(self.file(MANIFEST)):
+            self._fs.rm_file(self.file(MANIFEST))
+        self._fs.rm(self.path, recursive=True)
+
+    def _list(self, folder: str) -> list[str]:
+        return self._fs.ls(folder, detail=False) if self._fs.isdir(folder) else []
+
+    def _walk(self) -> Iterator[str]:
+        yield from self._fs.find(self.path)
+
+
+def landing_url(connection: ConnectionFields | None, settings: SyncSettings) -> str:
+    """Returns the root of the landing zone.
+
+    Raises:
+        ConfigError: the connection names no folder, or a kind of bucket that is not supported.
+    """
+    if connection is None:
+        return str(settings.home / "landing")
+    url = str(connection.extra.get("bucket_url") or connection.extra.get("path") or connection.host)
+    if not url or ("://" in url and not url.startswith("file://")):
+        raise ConfigError(
+            f"The connection `{connection.conn_id}` names no folder: put a path or a file:// URL into "
+            "its host. Buckets are not supported yet. Nothing was read."
+        )
+    return url.rstrip("/")
+
+
+def folder_name(run_id: str) -> str:
+    """Returns a run id as a folder's name: what is not safe in a path or a URL becomes `-`."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", run_id)
+
+
+def retention_limit(now: datetime, settings: SyncSettings) -> datetime:
+    """Returns the time before which landed snapshots are deleted."""
+    return now - timedelta(days=settings.retention_days)

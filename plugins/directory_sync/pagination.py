@@ -1,0 +1,182 @@
+"""Reads one shard of a moving list in offset windows that overlap, several in flight.
+
+Windows overlap by one entry within a shard and by one window where shards meet; entries shared by two
+windows are what the seal (`seal.py`) joins them by. Nothing here proves anything: totals only share out
+the work, and what a shard misses the audit finds and reads.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from directory_sync.client import Page
+from directory_sync.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+OVERLAP = 1
+FetchPage = Callable[[int, int], Page]
+"""Answers (offset, limit) with a page; called from several threads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Which part of the list a task reads: number `number` of `count`."""
+
+    number: int
+    count: int
+
+    def share(self, total: int) -> tuple[int, int]:
+        """Returns the first offset of this shard's share of `total` entries, and the one after."""
+        return self.number * total // self.count, (self.number + 1) * total // self.count
+
+
+class ShardReader:
+    """Reads the windows of one shard.
+
+    Args:
+        fetch: answers one page request.
+        shard: which share to read.
+        limit: entries to ask for in a window.
+        in_flight: how many requests may wait for their answers at once.
+
+    Attributes:
+        total: the API's count when the shard began; None where it states none.
+        stop: the offset this shard reads to; None: to the end of the list.
+    """
+
+    def __init__(self, fetch: FetchPage, shard: Shard, *, limit: int, in_flight: int) -> None:
+        """Requests nothing yet."""
+        self._fetch, self._shard = fetch, shard
+        self._limit, self._in_flight = limit, in_flight
+        self._size = limit
+        self._next = 0
+        self._is_last = False
+        self._gaps: list[tuple[int, int]] = []
+        self.total: int | None = None
+        self.stop: int | None = 0
+
+    def pages(self) -> Iterator[Page]:
+        """Yields the windows as they are answered, in no order.
+
+        Raises:
+            ConfigError: the page cap is not above the overlap, or `offset` has no effect.
+            DirectorySyncError: what the client raises.
+        """
+        first = self._fetch_twice_if_empty(0)
+        self._plan(first)
+        if self._shard.number == 0:
+            yield first
+        pool = ThreadPoolExecutor(self._in_flight, thread_name_prefix="window")
+        flying: dict[Future[Page], int] = {}
+        try:
+            while True:
+                while len(flying) < self._in_flight and (window := self._take()):
+                    offset, reach = window
+                    flying[pool.submit(self._fetch_twice_if_empty, offset)] = reach
+                if not flying:
+                    return
+                for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                    page, reach = future.result(), flying.pop(future)
+                    refuse_fixed_answer(page, head=first, read=self._fetch_limit)
+                    self._learn(page, reach)
+                    yield page
+        finally:
+            # A failure ends the shard now, not after the windows that still wait for a thread.
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _fetch_twice_if_empty(self, offset: int) -> Page:
+        """An empty answer proves nothing: it is asked for once more before it is believed."""
+        page = self._fetch_limit(offset)
+        return page if page.entries else self._fetch_limit(offset)
+
+    def _fetch_limit(self, offset: int) -> Page:
+        return self._fetch(offset, self._limit)
+
+    def _plan(self, first: Page) -> None:
+        """Shares out the list by its total; without one, shard 0 walks to the end."""
+        self.total, count = first.total, len(first.entries)
+        if self.total is None:
+            if self._shard.number == 0 and count:
+                self._size, self._next = max(count, OVERLAP + 1), max(count - OVERLAP, OVERLAP)
+                self.stop, self._is_last = None, True
+            return
+        if 0 < count < min(self._limit, self.total):
+            self._learn_cap(count)
+        shards = min(self._shard.count, max(1, -(-self.total // self._limit)))
+        if self._shard.number >= shards:
+            return
+        self._is_last = self._shard.number == shards - 1
+        self._next, stop = Shard(number=self._shard.number, count=shards).share(self.total)
+        self.stop = stop if self._is_last else min(stop + self._size, self.total)
+        if self._shard.number == 0:
+            self._next = count
+            self._learn(first, min(self._size, self.stop))
+            self._next -= min(OVERLAP, count)
+
+    def _take(self) -> tuple[int, int] | None:
+        """The next window to request: its offset, and the offset which it is to reach."""
+        if self._gaps:
+            return self._gaps.pop()
+        if self.stop is not None and self._next + OVERLAP >= self.stop:
+            return None
+        offset = self._next
+        self._next = offset + self._size - OVERLAP
+        reach = offset + self._size
+        return offset, reach if self.stop is None else min(reach, self.stop)
+
+    def _learn(self, page: Page, reach: int) -> None:
+        """Draws from one answer what is left to ask for."""
+        count = len(page.entries)
+        if page.end >= reach:
+            if self._is_last and self.stop is not None and page.end >= self.stop:
+                # Totals are late: as long as windows come back full, the list goes on.
+                goes_on = count >= self._size
+                self.stop = page.end + (self._size if goes_on else 0)
+        elif self.total is None:
+            self._learn_without_total(page, reach)
+        elif count > OVERLAP and page.end < (page.total or 0):
+            self._learn_cap(count)
+            self._gaps.append((page.end - OVERLAP, reach))
+
+    def _learn_without_total(self, page: Page, reach: int) -> None:
+        """A short window is the end, or the cap moved: the rest of it is asked for."""
+        if len(page.entries) > OVERLAP:
+            self._gaps.append((page.end - OVERLAP, reach))
+        else:
+            self.stop = min(self._next if self.stop is None else self.stop, page.offset)
+
+    def _learn_cap(self, count: int) -> None:
+        """A window that cannot be the end was short: the API gives so many and no more."""
+        if count <= OVERLAP:
+            raise ConfigError(
+                f"The API answers {count} entry a page although more follow; windows that overlap by "
+                f"{OVERLAP} cannot advance. Nothing was published. Ask the vendor for larger pages."
+            )
+        if count < self._size:
+            logger.info("The API gives %d entries a page, not %d", count, self._size)
+            self._size = count
+
+
+def refuse_fixed_answer(page: Page, *, head: Page, read: Callable[[int], Page]) -> None:
+    """Refuses a server that answers every offset with the head of the list.
+
+    An answer that equals an earlier head can also be a burst of edits that shifted the list, so both are
+    asked for again, one right after the other.
+
+    Raises:
+        ConfigError: `offset` has no effect.
+    """
+    if not _shows_the_same(page, head):
+        return
+    if _shows_the_same(read(page.offset), read(0)) and _shows_the_same(read(page.offset), read(0)):
+        raise ConfigError(
+            f"The answer at offset {page.offset} is the first page again: the offset has no effect "
+            "there. Nothing was published. Check `offset_param` of the resource's paginator."
+        )
+
+
+def _shows_the_same(page: Page, head: Page) -> bool:
+    ids = [entry.id for entry in page.entries]
+    return page.offset > 0 and len(ids) > OVERLAP and ids == [entry.id for entry in head.entries]

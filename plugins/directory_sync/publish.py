@@ -1,0 +1,300 @@
+"""Stage 3: the difference into the warehouse through dlt; safe to kill anywhere and to run twice.
+
+Three load packages, all normalised before the first is loaded:
+
+    1. the change rows, merged on (sync_id, id): the redo log
+    2. the table, merged on id with its child tables; made of the change rows alone
+    3. the sync's row: the mark that everything before it is there
+
+Change rows without their sync's row were interrupted between 1 and 3; they are rolled forward from
+themselves, for the first of them carries the sync's row.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import dlt
+from dlt.common.schema.exceptions import DataValidationError
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from directory_sync.difference import CHANGE_COLUMNS, REWRITTEN
+from directory_sync.envelope import parse_record
+from directory_sync.errors import ConfigError, DirectorySyncError, WarehouseError, find_error
+from directory_sync.form import OUR_COLUMNS, Resource
+from directory_sync.landing import DIFFERENCE, LandedSnapshot
+from directory_sync.report import AuditReport
+from directory_sync.warehouse import SYNCS, Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from dlt.extract import DltResource
+
+logger = logging.getLogger(__name__)
+
+ROWS_PER_BATCH = 5_000
+SYNC_HEADER = "sync"
+"""The column of the change rows that carries the sync's row, in the first of them."""
+
+_TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
+_TEXTS = ("sync_id", "kind", "changed_fields", "record", "row_hash", SYNC_HEADER)
+_SYNC_TEXTS = (
+    "base_sync_id", "run_id", "mode", "settings_fingerprint", "id_type", "held_digest", "sort_order",
+    "report",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """The change rows of one sync, readable more than once, and the row that concludes it."""
+
+    rows: "Callable[[], Iterable[pa.Table]]"
+    sync_values: Mapping[str, Any]
+
+
+def publish(
+    resource: Resource,
+    landed: LandedSnapshot,
+    report: AuditReport,
+    *,
+    warehouse: Warehouse,
+    compare_again: Callable[[], AuditReport],
+) -> AuditReport:
+    """Publishes an audited snapshot; returns the report of what the warehouse holds now.
+
+    A snapshot that began before the last published one ended is skipped with a note: the table never
+    moves back. One that was compared with an older state of the warehouse is compared again.
+
+    Args:
+        resource: whose table.
+        landed: where the difference lies.
+        report: the audit's.
+        warehouse: open, and held by this process.
+        compare_again: compares the snapshot with the warehouse as it is now.
+
+    Raises:
+        ConfigError: a schema contract or a name that the warehouse cannot take.
+        WarehouseError: the load failed; a retry finishes it.
+    """
+    if warehouse.sync(report.sync_id):
+        logger.info("%s is published already", report.sync_id)
+        return report
+    last = warehouse.last_sync(resource.name)
+    if last and report.snapshot_at <= last.last_requested_at:
+        note = f"its first request lies before the last one of {last.sync_id}, which is published"
+        return replace(report, skipped=note)
+    if (last.sync_id if last else None) != report.base_sync_id:
+        logger.info("The warehouse has moved on since the audit; comparing again")
+        report = compare_again()
+    load(
+        resource,
+        Difference(
+            rows=lambda: landed.read_tables(DIFFERENCE, rows=ROWS_PER_BATCH),
+            sync_values=report.sync_values(),
+        ),
+        warehouse=warehouse,
+    )
+    return report
+
+
+def roll_forward(resource: Resource, *, warehouse: Warehouse) -> int:
+    """Finishes publications which were interrupted; returns how many."""
+    unfinished = warehouse.unfinished_syncs(resource)
+    for sync_id in unfinished:
+        columns = (*CHANGE_COLUMNS, SYNC_HEADER)
+        headers = (
+            header
+            for batch in warehouse.changes(resource, sync_id, (SYNC_HEADER,))
+            for header in batch.column(0).to_pylist()
+            if header
+        )
+        header = next(headers, None)
+        if header is None:
+            raise ConfigError(
+                f"The change rows of {sync_id} in `{resource.changes_table}` lack the sync's row. Nothing "
+                "was published. Restore the warehouse's tables from one backup."
+            )
+        logger.warning("Rolling forward %s, which was interrupted", sync_id)
+        rows = list(warehouse.changes(resource, sync_id, columns))
+        load(
+            resource,
+            Difference(rows=lambda rows=rows: rows, sync_values=_parse_header(header)),
+            warehouse=warehouse,
+        )
+    return len(unfinished)
+
+
+def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) -> None:
+    """Normalises the three packages, then loads them in their order."""
+    pipeline = warehouse.pipeline
+    packages = [_sync_resource(difference.sync_values)]
+    if next(iter(difference.rows()), None) is not None:
+        packages = [
+            _changes_resource(resource, difference),
+            _table_resource(resource, difference, pipeline),
+            *packages,
+        ]
+    failure: DirectorySyncError | None = None
+    try:
+        for package in packages:
+            pipeline.extract(package, loader_file_format="parquet")
+            pipeline.normalize()
+        pipeline.load(raise_on_failed_jobs=True)
+    except PipelineStepFailed as e:
+        failure = _failure(e, resource)
+    if failure:
+        # Raised here: dlt's exceptions quote rows, and none of them may hang on ours.
+        raise failure
+    warehouse.create_history_view(resource)
+
+
+def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySyncError:
+    own = find_error(exception)
+    if own:
+        return own
+    current: BaseException | None = exception
+    while current:
+        if isinstance(current, DataValidationError):
+            return ConfigError(
+                f"The schema contract of `{resource.name}` refuses a snapshot: {current.schema_entity} "
+                f"`{current.table_name}.{current.column_name or ''}` "
+                f"({current.contract_mode}). Nothing was published. Widen `schema_contract` in "
+                "plugins/directory_sync/resources.py, or ask the API's vendor."
+            )
+        current = getattr(current, "exception", None) or current.__cause__ or current.__context__
+    return WarehouseError(
+        f"Loading `{resource.name}` failed in step {exception.step} "
+        f"({type(exception.exception).__name__}). Airflow tries again; what was loaded is rolled forward. "
+        "See the warehouse's own log."
+    )
+
+
+def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
+    hints = {name: {"data_type": "text", "nullable": True} for name in _SYNC_TEXTS}
+    for name in ("snapshot_at", "last_requested_at"):
+        hints[name] = {"data_type": "timestamp", "nullable": False}
+    return dlt.resource(
+        [dict(values)],
+        name=SYNCS,
+        primary_key="sync_id",
+        write_disposition="merge",
+        columns=hints,
+        max_table_nesting=0,
+    )
+
+
+def _changes_resource(resource: Resource, difference: Difference) -> "DltResource":
+    return dlt.resource(
+        _with_header(difference),
+        name=resource.changes_table,
+        primary_key=("sync_id", "id"),
+        write_disposition="merge",
+        columns={name: {"data_type": "text", "nullable": True} for name in _TEXTS[2:]}
+        | {name: {"data_type": "timestamp", "nullable": True} for name in _TIMES},
+    )
+
+
+def _with_header(difference: Difference) -> "Iterator[pa.Table]":
+    """The change rows for the log; the first carries the sync's row."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    header: str | None = json.dumps(dict(difference.sync_values), default=_as_text, sort_keys=True)
+    for batch in difference.rows():
+        logged = batch.filter(pc.not_equal(batch.column("kind"), REWRITTEN))
+        if not logged.num_rows:
+            continue
+        logged = logged.select(CHANGE_COLUMNS)
+        headers = pa.array([header] + [None] * (logged.num_rows - 1), pa.string())
+        yield logged.append_column(SYNC_HEADER, headers)
+        header = None
+
+
+def _as_text(value: Any) -> str:
+    return str(value.isoformat())
+
+
+def _parse_header(header: str) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(header)
+    return values
+
+
+def _table_resource(
+    resource: Resource, difference: Difference, pipeline: dlt.Pipeline
+) -> "DltResource":
+    hints = dict(resource.hints)
+    columns = {name: {"data_type": "timestamp", "nullable": True} for name in OUR_COLUMNS[1:]}
+    columns["_row_hash"] = {"data_type": "text", "nullable": False}
+    id_type = "bigint" if difference.sync_values.get("id_type") == "BIGINT" else "text"
+    columns["id"] = {"data_type": id_type, "nullable": False}
+    table = dlt.resource(
+        _table_rows(resource, difference, pipeline),
+        name=resource.name,
+        primary_key="id",
+        write_disposition={"disposition": "merge", "strategy": "delete-insert"},
+        columns=hints.pop("columns", None),
+        **hints,
+    )
+    table.apply_hints(columns=columns)
+    return table
+
+
+def _table_rows(
+    resource: Resource, difference: Difference, pipeline: dlt.Pipeline
+) -> Iterator[dict[str, Any]]:
+    """The rows of the table: each entry's record, through the form's steps, and our columns."""
+    name_of = pipeline.default_schema.naming.normalize_identifier
+    checked: set[tuple[str, ...]] = set()
+    for batch in difference.rows():
+        for change in batch.to_pylist():
+            row: Any = parse_record(change["record"])
+            for step in resource.steps:
+                row = step(row)
+            if not isinstance(row, dict) or row.get("id") != change["id"]:
+                raise ConfigError(
+                    f"A step of `processing_steps` of `{resource.name}` returned no mapping, or another "
+                    "`id`. Nothing was published. Correct plugins/directory_sync/resources.py."
+                )
+            _check_names(row, checked, name_of, resource)
+            yield {
+                **row,
+                "_row_hash": change["row_hash"],
+                "_first_seen_at": change["first_seen_at"],
+                "_changed_at": change["changed_at"],
+                "_missing_since": change["missing_since"],
+                "_removed_at": change["removed_at"],
+            }
+
+
+def _check_names(
+    row: Mapping[str, Any],
+    checked: set[tuple[str, ...]],
+    name_of: Callable[[str], str],
+    resource: Resource,
+) -> None:
+    """Refuses fields that would share a column with another, or with one of ours."""
+    paths = tuple(_column_paths(row))
+    if paths in checked:
+        return
+    owners: dict[str, str] = dict.fromkeys((*OUR_COLUMNS, "_dlt_id", "_dlt_load_id"), "a column we add")
+    for path in paths:
+        column = "__".join(name_of(key) for key in path.split("\x00"))
+        field = path.replace("\x00", ".")
+        if column in owners:
+            raise ConfigError(
+                f"The field `{field}` of `{resource.name}` and {owners[column]} would share the column "
+                f"`{column}`. Nothing was published. Rename it by a `map` in `processing_steps`."
+            )
+        owners[column] = f"the field `{field}`"
+    checked.add(paths)
+
+
+def _column_paths(row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in row.items():
+        if isinstance(value, dict):
+            yield from _column_paths(value, f"{prefix}{key}\x00")
+        else:
+            yield f"{prefix}{key}"
+

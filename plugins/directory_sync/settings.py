@@ -1,0 +1,263 @@
+"""Every setting, validated once. The only reader of connections and of the environment.
+
+Connections hold secrets and addresses, the environment holds switches (`DIRECTORY_SYNC_<NAME>`),
+`resources.py` holds what is synced.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urljoin, urlsplit
+
+from dlt.common.configuration.utils import auto_cast
+
+from directory_sync.errors import ConfigError
+
+API_CONNECTION = "directory_api"
+WAREHOUSE_CONNECTION = "directory_warehouse"
+LANDING_CONNECTION = "directory_landing"
+AUTH_METHODS = ("client_secret_post", "client_secret_basic")
+ENVIRONMENT_PREFIX = "DIRECTORY_SYNC_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionFields:
+    """An Airflow connection as plain data, whatever backend held it."""
+
+    conn_id: str
+    conn_type: str
+    host: str = ""
+    port: int | None = None
+    schema: str = ""
+    login: str = ""
+    password: str = field(default="", repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+ConnectionLookup = Callable[[str], ConnectionFields | None]
+"""Answers a connection by its id, None where there is none; at most one fetch a task."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings:
+    """How to reach the directory API and who we are there."""
+
+    base_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    token_url: str = "/oauth/token"
+    scope: str = ""
+    auth_method: str = "client_secret_post"
+    verify: bool | str = True
+    timeout_seconds: float = 30.0
+    requests_per_second: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a value no request could be made with."""
+        where = f"connection `{API_CONNECTION}`"
+        if not _is_http_url(self.base_url):
+            raise ConfigError(
+                f"The host of {where} must be the API's base URL, such as "
+                f"https://directory.example.org; got {self.base_url!r}. Nothing was requested."
+            )
+        for name, value in (("login", self.client_id), ("password", self.client_secret)):
+            if not value:
+                raise ConfigError(
+                    f"The {name} of {where} is empty: it holds the OAuth2 client "
+                    f"{'id' if name == 'login' else 'secret'}. Nothing was requested."
+                )
+        if self.auth_method not in AUTH_METHODS:
+            raise ConfigError(
+                f"`auth_method` of {where} is {self.auth_method!r}; valid: {', '.join(AUTH_METHODS)}."
+            )
+        if not self.timeout_seconds > 0:
+            raise ConfigError(f"`timeout_seconds` of {where} must be above 0.")
+        if self.requests_per_second is not None and not self.requests_per_second > 0:
+            raise ConfigError(f"`requests_per_second` of {where} must be above 0, or be left out.")
+
+    @property
+    def absolute_token_url(self) -> str:
+        """The token URL; a path counts from the base URL's host."""
+        return urljoin(self.base_url, self.token_url)
+
+    def url(self, path: str) -> str:
+        """Returns the URL of an endpoint's path below the base URL."""
+        if urlsplit(path).scheme:
+            return path
+        return f"{self.base_url.rstrip('/')}/{path.lstrip('/')}"
+
+    @classmethod
+    def from_connection(
+        cls, connection: ConnectionFields | None, *, client: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Reads the source connection.
+
+        Args:
+            connection: the connection `directory_api`; None where there is none.
+            client: the `client` part of the resource's form. Its `base_url` and `token_url` serve
+                where the connection has no host; its client id and secret hold as they stand.
+
+        Raises:
+            ConfigError: no connection, or a value that cannot be used.
+        """
+        if connection is None:
+            raise ConfigError(
+                f"There is no connection `{API_CONNECTION}`. Create one of the type "
+                "`directory_api` (host = base URL, login = client id, password = client secret) "
+                f"or set AIRFLOW_CONN_{API_CONNECTION.upper()}. Nothing was requested."
+            )
+        auth = dict((client or {}).get("auth") or {})
+        extra = connection.extra
+        base_url, token_url = _base_url(connection), extra.get("token_url")
+        if not base_url:
+            base_url = str((client or {}).get("base_url") or "")
+            token_url = token_url or auth.get("token_url") or auth.get("access_token_url")
+        rate = extra.get("requests_per_second")
+        return cls(
+            base_url=base_url,
+            client_id=_as_given(auth.get("client_id"), connection.login),
+            client_secret=_as_given(auth.get("client_secret"), connection.password),
+            token_url=str(token_url or "/oauth/token"),
+            scope=str(extra.get("scope") or ""),
+            auth_method=str(extra.get("auth_method") or "client_secret_post"),
+            verify=_verify(extra.get("verify", True)),
+            timeout_seconds=_number(extra.get("timeout_seconds") or 30.0, "timeout_seconds"),
+            requests_per_second=_number(rate, "requests_per_second") if rate else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemovalLimits:
+    """How many entries may go missing at once before a person is asked."""
+
+    max_removed_share: float = 0.05
+    max_removed_count: int = 500
+    min_population: int = 100
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for limits outside their range."""
+        if not 0 <= self.max_removed_share <= 1:
+            raise ConfigError("`max_removed_share` must lie between 0 and 1 (0.05 is 5 %).")
+        if self.max_removed_count < 0 or self.min_population < 0:
+            raise ConfigError("`max_removed_count` and `min_population` must not be negative.")
+
+    def exceeded_by(self, *, missing: int, population: int) -> bool:
+        """Tells whether `missing` newly missing ones of `population` entries are too many.
+
+        Exactly at a limit is allowed. Below `min_population` only the loss of all is too many.
+        """
+        if missing and missing >= population:
+            return True
+        if population < self.min_population:
+            return False
+        return missing > self.max_removed_count or missing > self.max_removed_share * population
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncSettings:
+    """The switches of a deployment; each is read from `DIRECTORY_SYNC_<NAME>`."""
+
+    home: Path
+    dataset: str = "directory"
+    schedule: str = "0 3 * * *"
+    shards: int = 4
+    requests_in_flight: int = 8
+    retention_days: int = 30
+    memory_limit_mb: int = 256
+    warehouse_wait_seconds: float = 120.0
+    max_removed_share: float = 0.05
+    max_removed_count: int = 500
+    min_population: int = 100
+    max_changed_share: float = 0.5
+    max_size_deviation: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a value outside its range."""
+        for name in ("shards", "requests_in_flight", "retention_days", "memory_limit_mb"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 1 or more.")
+        self.removal_limits  # noqa: B018  validates them
+
+    @property
+    def removal_limits(self) -> RemovalLimits:
+        """The removal limits of this deployment; a run's parameters may replace them."""
+        return RemovalLimits(
+            max_removed_share=self.max_removed_share,
+            max_removed_count=self.max_removed_count,
+            min_population=self.min_population,
+        )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Reads the switches; a value that does not parse is a ConfigError naming the variable."""
+        environment = os.environ if environment is None else environment
+        airflow_home = environment.get("AIRFLOW_HOME") or str(Path.home() / "airflow")
+        values: dict[str, Any] = {"home": Path(airflow_home) / "directory_sync"}
+        for item in fields(cls):
+            variable = ENVIRONMENT_PREFIX + item.name.upper()
+            if variable in environment:
+                values[item.name] = _parse(environment[variable], item.type, variable=variable)
+        return cls(**values)
+
+
+def _parse(text: str, kind: Any, *, variable: str) -> Any:
+    parse = {int: int, float: float, Path: Path}.get(kind, str)
+    try:
+        return parse(text)
+    except ValueError:
+        raise ConfigError(f"{variable} must be a number; got {text!r}.") from None
+
+
+def _base_url(connection: ConnectionFields) -> str:
+    """A connection given as a URI has its port and scheme apart from the host."""
+    host = connection.host.strip()
+    if not host:
+        return ""
+    if "://" not in host:
+        scheme = connection.schema if connection.schema in ("http", "https") else "https"
+        host = f"{scheme}://{host}"
+    host = host.rstrip("/")
+    if connection.port and _is_http_url(host) and urlsplit(host).port is None:
+        parts = urlsplit(host)
+        host = parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
+    return host
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _as_given(value: Any, field: str) -> str:
+    """A client id or secret of the form, or the connection's field behind it.
+
+    `dlt.secrets[...]` casts what looks like another type: a secret of digits arrives as a number.
+    """
+    if value is None or (not isinstance(value, str) and repr(auto_cast(field)) == repr(value)):
+        return field
+    return str(value)
+
+
+def _verify(value: Any) -> bool | str:
+    """TLS verification: a boolean, its spelling, or the path of a CA bundle."""
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip()
+    if text.lower() in ("", "true", "1", "yes", "on"):
+        return True
+    return False if text.lower() in ("false", "0", "no", "off") else text
+
+
+def _number(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"`{name}` of connection `{API_CONNECTION}` must be a number; got "
+            f"{type(value).__name__}."
+        ) from None

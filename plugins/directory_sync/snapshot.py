@@ -1,0 +1,337 @@
+"""The landed entries as tables of a DuckDB database in the task's own folder.
+
+All questions to a snapshot are asked here, in SQL over the Parquet files: which ids stand in several
+windows, which version of an entry stands, how fields are filled. Memory is bounded; what does not fit goes
+to the task's folder.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from directory_sync.client import Page
+from directory_sync.envelope import EntryId
+from directory_sync.errors import EnvelopeError
+from directory_sync.landing import AUDIT_SHARD, LandedFiles, LandedSnapshot, PageColumns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """One answer, as the seal sees it: which piece of the list it showed, and when.
+
+    Attributes:
+        number: names the window within the snapshot.
+        entries: how many entries the answer had; never 0.
+    """
+
+    number: int
+    offset: int
+    entries: int
+    requested_at: datetime
+
+    @property
+    def end(self) -> int:
+        """The offset after the last entry, at the time of the request."""
+        return self.offset + self.entries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What a snapshot took."""
+
+    answers: int
+    entries: int
+    retries: int
+    refused: int
+    totals: tuple[int, ...]
+    first_requested_at: datetime | None
+    last_requested_at: datetime | None
+
+
+def open_scratch(folder: Path, *, memory_limit_mb: int) -> duckdb.DuckDBPyConnection:
+    """Opens a DuckDB database in a folder that goes with the task."""
+    spill = folder / "spill"
+    return duckdb.connect(
+        folder / "audit.duckdb",
+        config={
+            "memory_limit": f"{memory_limit_mb}MB",
+            "temp_directory": str(spill),
+            "preserve_insertion_order": False,
+            "threads": 2,
+        },
+    )
+
+
+def shard_of_load(database: duckdb.DuckDBPyConnection, snapshot: LandedSnapshot) -> dict[str, int]:
+    """Returns which shard each complete load of a snapshot is of."""
+    shards: dict[str, int] = {}
+    for load_id, files in snapshot.load_files("windows").items():
+        row = database.execute("SELECT any_value(shard) FROM read_parquet(?)", [files]).fetchone()
+        if row and row[0] is not None:
+            shards[load_id] = int(row[0])
+    return shards
+
+
+class Snapshot:
+    """The landed entries of one pull, and those the audit adds.
+
+    Args:
+        database: the scratch database; tables are made in it.
+        files: what was landed.
+    """
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, files: LandedFiles) -> None:
+        """Numbers the windows; reads the records not at all.
+
+        Raises:
+            EnvelopeError: integers and strings are mixed among the ids of the shards.
+        """
+        self.database = database
+        self.added = PageColumns(AUDIT_SHARD)
+        self._create_windows(files)
+        self._id_type = self._create_positions(files)
+        self._next_number = self._count_windows() + 1
+
+    @property
+    def id_type(self) -> str | None:
+        """`BIGINT` or `VARCHAR`; None in an empty snapshot."""
+        return self._id_type
+
+    def _create_windows(self, files: LandedFiles) -> None:
+        self.database.execute(
+            """CREATE OR REPLACE TABLE windows (
+                 number BIGINT, shard INTEGER, "window" BIGINT, asked INTEGER, entries INTEGER,
+                 total BIGINT, requested_at TIMESTAMPTZ, retries INTEGER, refused INTEGER)"""
+        )
+        if files.windows:
+            self.database.execute(
+                """INSERT INTO windows
+                   SELECT row_number() OVER (ORDER BY "window", requested_at, shard), shard, "window",
+                          asked, entries, total, requested_at, retries, refused
+                   FROM read_parquet(?)""",
+                [list(files.windows)],
+            )
+
+    def _create_positions(self, files: LandedFiles) -> str | None:
+        types = {
+            row[1]
+            for path in files.entries
+            for row in self.database.execute(
+                "DESCRIBE SELECT id FROM read_parquet(?)", [path]
+            ).fetchall()
+        }
+        if len(types) > 1:
+            raise EnvelopeError(
+                "The `id` of entries is an integer in one shard and a string in another. Nothing was "
+                "published. Ask the API's vendor."
+            )
+        found = types.pop() if types else None
+        self._make_positions(found or "BIGINT")
+        if files.entries:
+            self.database.execute(
+                """INSERT INTO positions
+                   SELECT e.id, w.number, e.position, e.row_hash, e.requested_at, e."window"
+                   FROM read_parquet(?) AS e
+                   JOIN windows AS w USING (shard, "window", requested_at)""",
+                [list(files.entries)],
+            )
+        return found
+
+    def _make_positions(self, id_type: str) -> None:
+        self.database.execute(
+            f"""CREATE OR REPLACE TABLE positions (
+                  id {id_type}, number BIGINT, position INTEGER, row_hash VARCHAR,
+                  requested_at TIMESTAMPTZ, "window" BIGINT)"""
+        )
+
+    def _count_windows(self) -> int:
+        return self._one("SELECT coalesce(max(number), 0) FROM windows")
+
+    def windows(self) -> list[Window]:
+        """Returns all answers that were not empty."""
+        rows = self.database.execute(
+            'SELECT number, "window", entries, requested_at FROM windows WHERE entries > 0'
+        ).fetchall()
+        return [
+            Window(number=number, offset=offset, entries=entries, requested_at=at)
+            for number, offset, entries, at in rows
+        ]
+
+    def shared_ids(self, *, at_most: int) -> Iterator[tuple[EntryId, list[tuple[int, int]]]]:
+        """Yields each id that stands in several places, with its (window, position) pairs.
+
+        Ids in more than `at_most` places are left out: they join nothing.
+        """
+        cursor = self.database.execute(
+            """SELECT id, list((number, position) ORDER BY number, position)
+               FROM positions GROUP BY id HAVING count(*) BETWEEN 2 AND ?""",
+            [at_most],
+        )
+        while rows := cursor.fetchmany(10_000):
+            yield from rows
+
+    def places(self, ids: Sequence[EntryId]) -> list[tuple[EntryId, int, int]]:
+        """Returns (id, window, position) of all places where these ids stand."""
+        return self.database.execute(
+            "SELECT id, number, position FROM positions WHERE id IN (SELECT unnest(?))", [list(ids)]
+        ).fetchall()
+
+    def head_ids(self) -> list[EntryId]:
+        """Returns the ids of the latest answer to offset 0, in order."""
+        rows = self.database.execute(
+            """SELECT id FROM positions WHERE number = (
+                 SELECT arg_max(number, requested_at) FROM windows
+                 WHERE "window" = 0 AND entries > 0)
+               ORDER BY position"""
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    def add(self, page: Page) -> Window | None:
+        """Adds an answer which the audit read; returns its window, None where it is empty.
+
+        Raises:
+            EnvelopeError: its ids are of another type than the snapshot's.
+        """
+        number, self._next_number = self._next_number, self._next_number + 1
+        self.added.add(page)
+        self.database.execute(
+            "INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                number,
+                AUDIT_SHARD,
+                page.offset,
+                page.limit,
+                len(page.entries),
+                page.total,
+                page.requested_at,
+                page.retries,
+                page.refused,
+            ],
+        )
+        if not page.entries:
+            return None
+        self._check_type(page)
+        ids, hashes = [e.id for e in page.entries], [e.row_hash for e in page.entries]
+        self.database.execute(
+            """INSERT INTO positions
+               SELECT unnest(?), ?, unnest(?), unnest(?), ?, ?""",
+            [ids, number, list(range(len(ids))), hashes, page.requested_at, page.offset],
+        )
+        return Window(
+            number=number,
+            offset=page.offset,
+            entries=len(page.entries),
+            requested_at=page.requested_at,
+        )
+
+    def _check_type(self, page: Page) -> None:
+        found = "BIGINT" if isinstance(page.entries[0].id, int) else "VARCHAR"
+        if self._id_type is None:
+            self._id_type = found
+            self._make_positions(found)
+        elif found != self._id_type:
+            raise EnvelopeError(
+                f"The `id` of entries at offset {page.offset} is of another type than before: integers "
+                "and strings are mixed. Nothing was published. Ask the API's vendor."
+            )
+
+    def distinct_ids(self) -> int:
+        """Returns how many entries the snapshot holds."""
+        return self._one("SELECT count(DISTINCT id) FROM positions")
+
+    def doubled_in_a_window(self) -> int:
+        """Returns how many ids stand twice in one answer."""
+        return self._one(
+            """SELECT count(DISTINCT id) FROM
+               (SELECT id FROM positions GROUP BY id, number HAVING count(*) > 1)"""
+        )
+
+    def ids_ascend(self) -> bool:
+        """Tells whether ids ascend, or descend, within every window."""
+        row = self.database.execute(
+            """SELECT coalesce(bool_and(id > before), false), coalesce(bool_and(id < before), false)
+               FROM (SELECT id, lag(id) OVER (PARTITION BY number ORDER BY position) AS before
+                     FROM positions)
+               WHERE before IS NOT NULL"""
+        ).fetchone()
+        return row is not None and (row[0] or row[1])
+
+    def counts(self) -> Counts:
+        """Returns what the snapshot took, the audit's own requests included."""
+        row = self.database.execute(
+            """SELECT count(*), coalesce(sum(entries), 0), coalesce(sum(retries), 0),
+                      coalesce(sum(refused), 0), min(requested_at), max(requested_at) FROM windows"""
+        ).fetchone()
+        assert row is not None
+        totals = self.database.execute(
+            "SELECT DISTINCT total FROM windows WHERE total IS NOT NULL ORDER BY total"
+        ).fetchall()
+        return Counts(
+            answers=row[0],
+            entries=int(row[1]),
+            retries=int(row[2]),
+            refused=int(row[3]),
+            totals=tuple(total for (total,) in totals),
+            first_requested_at=row[4],
+            last_requested_at=row[5],
+        )
+
+    def create_present(self) -> None:
+        """Creates `present`: one row an entry, the version that was requested last.
+
+        Ties go to the greater window, then to the greater position.
+        """
+        self.database.execute(
+            """CREATE OR REPLACE TABLE present AS
+               SELECT id, arg_max(row_hash, (requested_at, "window", position)) AS row_hash,
+                      arg_max({number: number, position: position},
+                              (requested_at, "window", position)) AS place
+               FROM positions GROUP BY id"""
+        )
+
+    def create_records(self, files: LandedFiles, *, ids: str) -> None:
+        """Creates `records` (id, record): the standing version of the entries in the table `ids`."""
+        self.database.execute(
+            f"""CREATE OR REPLACE TABLE wanted AS
+                SELECT p.id, w.shard, w."window", w.requested_at, p.place.position
+                FROM present AS p JOIN windows AS w ON w.number = p.place.number
+                WHERE p.id IN (SELECT id FROM {ids})"""
+        )
+        self.database.execute(
+            "CREATE OR REPLACE TABLE records AS SELECT id, NULL::VARCHAR AS record FROM wanted LIMIT 0"
+        )
+        if files.entries:
+            self.database.execute(
+                """INSERT INTO records SELECT e.id, e.record FROM read_parquet(?) AS e
+                   JOIN wanted USING (id, shard, "window", requested_at, position)""",
+                [list(files.entries)],
+            )
+
+    def field_types(self, files: LandedFiles) -> dict[str, dict[str, int]]:
+        """Returns how often each field had which JSON type, over all windows."""
+        profile: dict[str, dict[str, int]] = {}
+        if files.fields:
+            rows = self.database.execute(
+                "SELECT field, json_type, sum(entries) FROM read_parquet(?) GROUP BY ALL ORDER BY ALL",
+                [list(files.fields)],
+            ).fetchall()
+            for name, kind, count in rows:
+                profile.setdefault(name, {})[kind] = int(count)
+        return profile
+
+    def insert_arrow(self, table: str, rows: "pa.Table") -> None:
+        """Appends Arrow rows to a table of the scratch database."""
+        self.database.register("incoming", rows)
+        self.database.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+        self.database.unregister("incoming")
+
+    def _one(self, sql: str, values: Sequence[Any] = ()) -> int:
+        row = self.database.execute(sql, list(values)).fetchone()
+        return int(row[0]) if row else 0

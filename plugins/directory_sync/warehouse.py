@@ -1,0 +1,284 @@
+"""The warehouse: the only module that speaks SQL to it.
+
+One process holds it while it reads, checks and writes: a DuckDB file by its own lock, which this module
+waits for. Identifiers are quoted by dlt's SQL client for its destination, values are bound.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dlt
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+from directory_sync.envelope import EntryId
+from directory_sync.errors import ConfigError, WarehouseError
+from directory_sync.form import Resource
+from directory_sync.settings import ConnectionFields, SyncSettings
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+
+PIPELINE_NAME = "directory_sync"
+SYNCS = "directory_syncs"
+IDS_PER_QUERY = 1_000
+ROWS_PER_BATCH = 20_000
+WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncRow:
+    """One publication: a row of `directory_syncs`."""
+
+    sync_id: str
+    resource: str
+    run_id: str
+    mode: str
+    snapshot_at: datetime
+    last_requested_at: datetime
+    settings_fingerprint: str
+    id_type: str | None
+    entries: int
+    held: int
+    report: str
+
+
+_SYNC_COLUMNS = tuple(SyncRow.__dataclass_fields__)
+
+
+class Warehouse:
+    """An open warehouse, held by this process.
+
+    Args:
+        pipeline: dlt's pipeline to it; its schema is what the warehouse holds.
+        client: dlt's SQL client of the pipeline's dataset, open.
+    """
+
+    def __init__(self, pipeline: dlt.Pipeline, client: Any) -> None:
+        """Asks nothing yet."""
+        self.pipeline, self._client = pipeline, client
+
+    def last_sync(self, resource: str) -> SyncRow | None:
+        """Returns the last published full snapshot, None before the first."""
+        return next(iter(self.recent_syncs(resource, at_most=1)), None)
+
+    def recent_syncs(self, resource: str, *, at_most: int) -> list[SyncRow]:
+        """Returns the last publications, the newest first."""
+        columns = ", ".join(self._name(column) for column in _SYNC_COLUMNS)
+        rows = self._query(
+            f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
+            f"ORDER BY {self._name('snapshot_at')} DESC LIMIT {int(at_most)}",
+            resource,
+        )
+        return [_sync_row(row) for row in rows]
+
+    def sync(self, sync_id: str) -> SyncRow | None:
+        """Returns one publication, None where it was not published."""
+        columns = ", ".join(self._name(column) for column in _SYNC_COLUMNS)
+        rows = self._query(
+            f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('sync_id')} = %s", sync_id
+        )
+        return _sync_row(rows[0]) if rows else None
+
+    def states(self, resource: Resource) -> "Iterator[pa.Table]":
+        """Yields (id, row_hash, missing_since, removed_at) of all entries, in batches."""
+        columns = ("_row_hash", "_missing_since", "_removed_at")
+        selected = ", ".join(f"{self._name(c)} AS {c.removeprefix('_')}" for c in columns)
+        yield from self._arrow(
+            f"SELECT {self._name('id')} AS id, {selected} FROM {self._table(resource.name)}"
+        )
+
+    def held_moments(self, resource: Resource) -> list[datetime]:
+        """Returns the snapshots whose missing entries wait for a person's decision."""
+        rows = self._query(
+            f"SELECT {self._name('snapshot_at')} FROM {self._table(SYNCS)} "
+            f"WHERE {self._name('resource')} = %s AND {self._name('newly_held')} > 0",
+            resource.name,
+        )
+        return [row[0] for row in rows]
+
+    def last_changes(
+        self, resource: Resource, ids: Sequence[EntryId] | None = None
+    ) -> "Iterator[pa.Table]":
+        """Yields the last change row of entries: id, record, row_hash, first_seen_at, changed_at.
+
+        Args:
+            resource: whose entries.
+            ids: which ones; None: of all.
+        """
+        if ids is None:
+            yield from self._arrow(self._last_changes_sql(resource, ""))
+            return
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            chunk = ids[start : start + IDS_PER_QUERY]
+            marks = ", ".join(["%s"] * len(chunk))
+            condition = f"WHERE {self._name('id')} IN ({marks})"
+            yield from self._arrow(self._last_changes_sql(resource, condition), *chunk)
+
+    def _last_changes_sql(self, resource: Resource, condition: str) -> str:
+        columns = ("id", "record", "row_hash", "first_seen_at", "changed_at")
+        names = ", ".join(self._name(column) for column in columns)
+        return (
+            f"SELECT {names} FROM (SELECT {names}, row_number() OVER (PARTITION BY {self._name('id')} "
+            f"ORDER BY {self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC) AS newest "
+            f"FROM {self._table(resource.changes_table)} {condition}) AS ranked WHERE newest = 1"
+        )
+
+    def unfinished_syncs(self, resource: Resource) -> list[str]:
+        """Returns the syncs whose change rows stand without their row in `directory_syncs`."""
+        sync_id = self._name("sync_id")
+        has_syncs = bool(self._query(f"SELECT 1 FROM {self._table(SYNCS)} LIMIT 1"))
+        known = f"WHERE {sync_id} NOT IN (SELECT {sync_id} FROM {self._table(SYNCS)})"
+        rows = self._query(
+            f"SELECT {sync_id} FROM {self._table(resource.changes_table)} {known if has_syncs else ''} "
+            f"GROUP BY {sync_id} ORDER BY min({self._name('snapshot_at')})"
+        )
+        return [row[0] for row in rows]
+
+    def changes(self, resource: Resource, sync_id: str, columns: Sequence[str]) -> "Iterator[pa.Table]":
+        """Yields the change rows of one sync, in batches."""
+        names = ", ".join(self._name(column) for column in columns)
+        yield from self._arrow(
+            f"SELECT {names} FROM {self._table(resource.changes_table)} "
+            f"WHERE {self._name('sync_id')} = %s",
+            sync_id,
+        )
+
+    def create_history_view(self, resource: Resource) -> None:
+        """Creates the view of all versions: one row an entry and period, from the change rows.
+
+        A version begins with an added, changed, reshaped or returned entry and ends with the next change
+        of it, a removal included. The record is the API's JSON, so a new column changes nothing here.
+        """
+        name, view = self._name, self._table(resource.history_view)
+        period = f"PARTITION BY {name('id')} ORDER BY {name('snapshot_at')}, {name('sync_id')}"
+        body = (
+            f"SELECT {name('id')}, {name('kind')}, {name('snapshot_at')} AS {name('valid_from')}, "
+            f"lead({name('snapshot_at')}) OVER ({period}) AS {name('valid_to')}, "
+            f"{name('record')}, {name('changed_fields')}, {name('sync_id')} "
+            f"FROM {self._table(resource.changes_table)} WHERE {name('kind')} <> 'missing'"
+        )
+        self._client.execute_sql(
+            f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM ({body}) AS versions "
+            f"WHERE {name('kind')} <> 'removed'"
+        )
+
+    def table_counts(self, resource: Resource) -> tuple[int, int]:
+        """Returns how many entries the table holds as present, and as removed."""
+        removed = self._name("_removed_at")
+        rows = self._query(
+            f"SELECT count(*) - count({removed}), count({removed}) FROM {self._table(resource.name)}"
+        )
+        return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
+
+    def _table(self, name: str) -> str:
+        return str(self._client.make_qualified_table_name(name))
+
+    def _name(self, column: str) -> str:
+        return str(self._client.escape_column_name(column))
+
+    def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Returns all rows; none where the table is not there yet."""
+        try:
+            return [tuple(row) for row in self._client.execute_sql(sql, *values) or ()]
+        except DatabaseUndefinedRelation:
+            return []
+
+    def _arrow(self, sql: str, *values: Any) -> "Iterator[pa.Table]":
+        try:
+            with self._client.execute_query(sql, *values) as cursor:
+                yield from cursor.iter_arrow(ROWS_PER_BATCH)
+        except DatabaseUndefinedRelation:
+            return
+
+
+def _sync_row(row: Sequence[Any]) -> SyncRow:
+    return SyncRow(**dict(zip(_SYNC_COLUMNS, row, strict=True)))
+
+
+@contextmanager
+def open_warehouse(
+    connection: ConnectionFields | None, settings: SyncSettings, *, folder: Path
+) -> Iterator[Warehouse]:
+    """Opens the warehouse and holds it until the block ends.
+
+    Args:
+        connection: `directory_warehouse`; None for the embedded DuckDB file.
+        settings: dataset, memory limit, how long to wait.
+        folder: the task's own; dlt works in it, DuckDB spills into it.
+
+    Raises:
+        ConfigError: a connection type without a mapping.
+        WarehouseError: another process holds the file for too long.
+    """
+    duckdb_connection = _open_duckdb(duckdb_path(connection, settings), settings, folder)
+    try:
+        pipeline = dlt.pipeline(
+            PIPELINE_NAME,
+            destination=dlt.destinations.duckdb(duckdb_connection),
+            dataset_name=settings.dataset,
+            pipelines_dir=str(folder / "pipelines"),
+        )
+        pipeline.sync_destination()
+        with pipeline.sql_client() as client:
+            yield Warehouse(pipeline, client)
+    finally:
+        duckdb_connection.close()
+
+
+def duckdb_path(connection: ConnectionFields | None, settings: SyncSettings) -> Path:
+    """Returns the DuckDB file of a warehouse connection.
+
+    Raises:
+        ConfigError: another connection type, or no path.
+    """
+    if connection is None:
+        return settings.home / "warehouse.duckdb"
+    if connection.conn_type != "duckdb":
+        raise ConfigError(
+            f"The connection `{connection.conn_id}` is of the type {connection.conn_type!r}; supported: "
+            "duckdb. Nothing was published."
+        )
+    path = connection.extra.get("path") or connection.host or connection.schema
+    if not path:
+        raise ConfigError(
+            f"The connection `{connection.conn_id}` names no file: put the path of the DuckDB file into "
+            "its host. Nothing was published."
+        )
+    return Path(str(path))
+
+
+def _open_duckdb(path: Path, settings: SyncSettings, folder: Path) -> "duckdb.DuckDBPyConnection":
+    """Opens the file for writing; waits for another process to let go of it."""
+    import duckdb
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config = {
+        "memory_limit": f"{settings.memory_limit_mb}MB",
+        "temp_directory": str(folder / "spill"),
+        "threads": 2,
+    }
+    deadline = time.monotonic() + settings.warehouse_wait_seconds
+    while True:
+        try:
+            return duckdb.connect(path, config=config)
+        except duckdb.IOException as e:
+            holder = re.search(r"PID (\d+)", str(e))
+            if "lock" not in str(e).lower() or time.monotonic() > deadline:
+                raise WarehouseError(
+                    f"The warehouse {path} cannot be opened for writing"
+                    + (f": process {holder[1]} holds it" if holder else f" ({e})")
+                    + f" (waited {settings.warehouse_wait_seconds:.0f} s). Nothing was published. Close "
+                    "what has the file open; Airflow tries again."
+                ) from None
+            logger.info("Waiting for %s, held by process %s", path, holder[1] if holder else "?")
+        time.sleep(WAIT_SECONDS)

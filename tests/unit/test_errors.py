@@ -1,0 +1,141 @@
+"""The class of an error says what happens next, however deep dlt has wrapped it."""
+
+import pickle
+
+import dlt
+import pytest
+from dlt.extract.exceptions import ResourceExtractionError
+
+from directory_sync import errors
+from directory_sync.errors import (
+    ApiError,
+    ApiUnavailableError,
+    AuthError,
+    ConfigError,
+    DirectorySyncError,
+    EnvelopeError,
+    PermanentError,
+    RemovalsHeld,
+    SnapshotError,
+    TransientError,
+    WarehouseError,
+    find_error,
+)
+
+
+class WrappingError(Exception):
+    """Keeps the inner exception as dlt's exceptions do."""
+
+    def __init__(self, exception: BaseException) -> None:
+        super().__init__("wrapped")
+        self.exception = exception
+
+
+@pytest.mark.parametrize(
+    "kind", [ConfigError, AuthError, ApiError, EnvelopeError, RemovalsHeld], ids=lambda k: k.__name__
+)
+def test_a_permanent_error_is_not_transient(kind):
+    assert issubclass(kind, PermanentError)
+    assert not issubclass(kind, TransientError)
+
+
+@pytest.mark.parametrize(
+    "kind", [ApiUnavailableError, SnapshotError, WarehouseError], ids=lambda k: k.__name__
+)
+def test_a_transient_error_is_not_permanent(kind):
+    assert issubclass(kind, TransientError)
+    assert not issubclass(kind, PermanentError)
+
+
+def test_every_error_has_one_root():
+    ours = [
+        item
+        for item in vars(errors).values()
+        if isinstance(item, type) and issubclass(item, BaseException)
+    ]
+    assert len(ours) == 11
+    assert all(issubclass(item, DirectorySyncError) for item in ours)
+
+
+def test_the_docstring_draws_every_class():
+    ours = [name for name, item in vars(errors).items() if isinstance(item, type)]
+    drawn = [name for name in ours if name != "Iterator" and name not in (errors.__doc__ or "")]
+    assert drawn == []
+
+
+def test_an_error_finds_itself():
+    error = ConfigError("a setting")
+    assert find_error(error) is error
+
+
+def test_an_error_is_found_behind_from():
+    error = ConfigError("a setting")
+    try:
+        raise ValueError("outer") from error
+    except ValueError as outer:
+        assert find_error(outer) is error
+
+
+def test_an_error_is_found_in_the_context():
+    error = ConfigError("a setting")
+    try:
+        try:
+            raise error
+        except ConfigError:
+            raise ValueError("outer")  # noqa: B904
+    except ValueError as outer:
+        assert find_error(outer) is error
+
+
+def test_an_error_is_found_on_the_attribute_of_dlt():
+    error = ApiError("status 404")
+    assert find_error(WrappingError(WrappingError(error))) is error
+
+
+def test_an_error_raised_in_a_dlt_resource_is_found():
+    error = EnvelopeError("no list")
+
+    @dlt.resource
+    def entries():
+        raise error
+        yield
+
+    with pytest.raises(ResourceExtractionError) as caught:
+        list(entries)
+    assert find_error(caught.value) is error
+
+
+def test_the_outermost_of_two_errors_counts():
+    outer = SnapshotError("not sealed")
+    outer.__cause__ = ApiError("status 404")
+    assert find_error(outer) is outer
+
+
+def test_a_chain_without_an_error_of_ours_answers_none():
+    outer = ValueError("outer")
+    outer.__cause__ = KeyError("inner")
+    assert find_error(outer) is None
+
+
+def test_a_chain_that_bites_its_tail_ends():
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__context__ = second, first
+    assert find_error(first) is None
+
+
+def test_an_attribute_that_is_no_exception_is_passed_over():
+    outer = WrappingError("only a text")  # type: ignore[arg-type]
+    assert find_error(outer) is None
+
+
+def test_a_wait_is_kept_with_the_error():
+    assert ApiUnavailableError("later", retry_after_seconds=90.0).retry_after_seconds == 90.0
+
+
+def test_without_a_wait_the_delay_of_airflow_stands():
+    assert ApiUnavailableError("later").retry_after_seconds is None
+
+
+def test_a_wait_survives_pickling():
+    error = pickle.loads(pickle.dumps(ApiUnavailableError("later", retry_after_seconds=90.0)))
+    assert (str(error), error.retry_after_seconds) == ("later", 90.0)
