@@ -8,7 +8,7 @@ complete and with a record of every change.
 | `extract` | reads the directory in parallel shards into the landing zone |
 | `audit` | proves that nobody was missed, checks the snapshot, compares it with the warehouse |
 | `publish` | merges the difference, and only it, into the warehouse |
-| `approve_removals` | fails the run where more entries vanished than the limits allow; the rest is published |
+| `approve_removals` | fails the run where more entries vanished than the limits allow; nothing is removed |
 
 **It failed.** Open the log of the red task: its last line says what happened, what was not done and what to
 do next. Transient errors (the API is down, the warehouse is locked) are retried before the task turns red;
@@ -23,13 +23,14 @@ removals can be given for one run.
 """
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
+
 from directory_sync import secrets
 
 # Before dlt reads its configuration for the first time.
 secrets.quiet_dlt()
 
-from directory_sync import tasks  # noqa: E402
-from directory_sync.settings import SyncSettings  # noqa: E402
+from directory_sync import scope, tasks
+from directory_sync.settings import SyncSettings
 
 settings = SyncSettings.from_environment()
 
@@ -43,7 +44,7 @@ with DAG(
     tags=["directory", "dlt"],
     doc_md=__doc__,
 ) as dag:
-    for number, resource in enumerate(tasks.declared_resources()):
+    for number, resource in enumerate(scope.declared_resources()):
         with tasks.group_of(resource, is_first=number == 0):
             (
                 tasks.extract(resource, settings)

@@ -22,7 +22,9 @@ How an entry travels, and where to read about it, in this order:
     publish.py                  stage 3: the difference into the warehouse, safe to run twice
       warehouse.py                the only module that speaks SQL to it
 
-    tasks.py                    the Airflow tasks; the only module that imports airflow
+    tasks.py                    the Airflow tasks
+    scope.py                    what a running task looks up: connections, settings, the run
+    hook.py, provider.py        the connection type in the UI, and its Test button
 
     errors.py                   every error, classed by what happens next
 """

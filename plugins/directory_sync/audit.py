@@ -57,6 +57,7 @@ class Audit:
 
     Attributes:
         folder: the task's own; its scratch database works there.
+        has_own_limits: a person gave the limits for this run: they decide on held entries too.
     """
 
     resource: Resource
@@ -65,6 +66,7 @@ class Audit:
     settings: SyncSettings
     limits: RemovalLimits
     folder: Path
+    has_own_limits: bool = False
 
 
 def audit(job: Audit, *, warehouse: Warehouse, read_page: ReadPage) -> AuditReport:
@@ -135,9 +137,7 @@ def _seal(
     return manifest, files
 
 
-def _land_own_answers(
-    landed: LandedSnapshot, snapshot: Snapshot, files: LandedFiles
-) -> LandedFiles:
+def _land_own_answers(landed: LandedSnapshot, snapshot: Snapshot, files: LandedFiles) -> LandedFiles:
     added = snapshot.added
     entries, windows = added.take_entries(), added.windows()
     if not windows.num_rows:
@@ -146,9 +146,7 @@ def _land_own_answers(
     own["fields"] = landed.write_tables("audit/fields.parquet", [added.fields()])
     if entries.num_rows:
         own["entries"] = landed.write_tables("audit/entries.parquet", [entries])
-    return replace(
-        files, **{table: (*getattr(files, table), path) for table, path in own.items()}
-    )
+    return replace(files, **{table: (*getattr(files, table), path) for table, path in own.items()})
 
 
 def _manifest(
@@ -162,8 +160,7 @@ def _manifest(
         "interval": job.run.interval,
         "loads": list(files.loads),
         "files": {
-            table: job.landed.relative(getattr(files, table))
-            for table in ("entries", "windows", "fields")
+            table: job.landed.relative(getattr(files, table)) for table in ("entries", "windows", "fields")
         },
         "seal": {name: getattr(proof, name) for name in Seal.__dataclass_fields__},
         "api": {
@@ -175,9 +172,7 @@ def _manifest(
         "settings_fingerprint": settings_fingerprint(job.resource),
         "first_requested_at": counts.first_requested_at.isoformat(),
         "last_requested_at": counts.last_requested_at.isoformat(),
-        "findings": [
-            {"rule": f.rule, "level": f.level, "message": f.message} for f in findings
-        ],
+        "findings": [{"rule": f.rule, "level": f.level, "message": f.message} for f in findings],
         "versions": {name: version(name) for name in ("dlt", "duckdb", "pyarrow")},
     }
     digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -234,7 +229,11 @@ def _compare(
         *_check_removals(difference, job),
     ]
     order = _order(job.resource, manifest)
-    difference.decide(is_proven=order != "assumed", is_held=holds(findings))
+    difference.decide(
+        is_proven=order != "assumed",
+        is_held=holds(findings),
+        releases_held=job.has_own_limits and difference.allows_held(job.limits),
+    )
     changed_fields = difference.describe_changes(
         appeared={name for name in shares.keys() - before.keys() if before and _whole(shares[name])},
         vanished={name for name in before.keys() - shares.keys() if shares and _whole(before[name])},
@@ -319,4 +318,4 @@ def _field_shares(snapshot: Snapshot, files: LandedFiles) -> dict[str, dict[str,
 
 def _whole(types: Mapping[str, float]) -> bool:
     """The field stands in every entry."""
-    return sum(types.values()) > 0.999  # noqa: PLR2004  shares are rounded to four digits
+    return sum(types.values()) > 0.999

@@ -14,9 +14,7 @@ MIN_SYNCS_FOR_SIZE = 3
 FieldShares = Mapping[str, Mapping[str, float]]
 
 
-def check_seal(
-    seal: Seal, counts: Counts, *, entries: int, resource: Resource
-) -> Iterator[Finding]:
+def check_seal(seal: Seal, counts: Counts, *, entries: int, resource: Resource) -> Iterator[Finding]:
     """Yields what the seal and the API's own count have against each other."""
     yield from _reconcile(seal, counts, entries=entries, resource=resource)
     if seal.doubled:

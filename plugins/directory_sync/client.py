@@ -92,6 +92,7 @@ class DirectoryClient:
         rate: paces the requests of all threads.
         connections: how many to keep alive.
         mask: registers a secret with the log masker.
+        max_retries: how often one request is sent again.
         sleep: waits for so many seconds.
     """
 
@@ -102,13 +103,15 @@ class DirectoryClient:
         *,
         rate: RequestRate | None = None,
         connections: int = 8,
-        mask: Callable[[str], None] = lambda secret: None,
+        mask: Callable[[str], None] = lambda _: None,
+        max_retries: int = MAX_RETRIES,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Opens no connection yet."""
         self._api, self._resource = api, resource
         self._rate = rate or RequestRate(api.requests_per_second)
         self._sleep = sleep
+        self._max_retries = max_retries
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = api.verify
@@ -134,9 +137,7 @@ class DirectoryClient:
         response = self._send_with_retries(self._page_request(offset, limit), attempts, token, where)
         if response.status_code == 401:
             token = self._tokens.renew(token)
-            response = self._send_with_retries(
-                self._page_request(offset, limit), attempts, token, where
-            )
+            response = self._send_with_retries(self._page_request(offset, limit), attempts, token, where)
         self._raise_for_status(response.status_code, where)
         entries, total = parse_page(
             response.content,
@@ -145,9 +146,11 @@ class DirectoryClient:
             ignored_fields=self._resource.ignored_fields,
             where=where,
         )
-        return Page(
-            offset, limit, entries, total, attempts.requested_at, attempts.retries, attempts.refused
-        )
+        return Page(offset, limit, entries, total, attempts.requested_at, attempts.retries, attempts.refused)
+
+    def sign_in(self) -> None:
+        """Fetches the token now; `page` does it where it is needed."""
+        self._tokens.token()
 
     def close(self) -> None:
         """Closes the kept connections."""
@@ -181,14 +184,15 @@ class DirectoryClient:
             if response is not None and response.status_code == 429:
                 attempts.refused += 1
                 self._rate.refused(sent_at=sent_at, wait_seconds=min(wait, LONGEST_SLEEP_SECONDS))
-            if failures > MAX_RETRIES or wait > LONGEST_SLEEP_SECONDS:
+            if failures > self._max_retries or wait > LONGEST_SLEEP_SECONDS:
                 raise ApiUnavailableError(
                     f"{where}: {failure}, {failures} time(s) in a row"
                     + (f"; the API asks to wait {asked:,.0f} s" if asked else "")
                     + ". Nothing was published. Airflow tries again; look at the API's status.",
                     retry_after_seconds=asked if asked and asked > LONGEST_SLEEP_SECONDS else None,
                 )
-            logger.warning("%s: %s; retry %d of %d in %.1f s", where, failure, failures, MAX_RETRIES, wait)
+            retry = f"retry {failures} of {self._max_retries}"
+            logger.warning("%s: %s; %s in %.1f s", where, failure, retry, wait)
             self._sleep(wait)
 
     def _send(
@@ -208,7 +212,9 @@ class DirectoryClient:
             with response:
                 _read_body(response, where=where, timeout_seconds=self._api.timeout_seconds)
             return response, f"status {response.status_code}"
-        except requests.exceptions.SSLError:
+        except requests.exceptions.SSLError as e:
+            if _is_cut_off(e):
+                return None, "connection lost"
             error: Exception = ConfigError(
                 f"The TLS certificate of {self._api.base_url} is not trusted. Nothing was read. Set "
                 "`verify` of the connection to the path of the CA bundle."
@@ -220,10 +226,11 @@ class DirectoryClient:
             return None, lost
         except requests.exceptions.Timeout:
             return None, "timed out"
-        except requests.exceptions.RequestException as e:
+        except (OSError, ValueError) as e:
+            # All else that requests raises, and what it lets pass: `verify` names no file, for one.
             error = ConfigError(
-                f"{where}: no request can be made ({type(e).__name__}). Check the host of the connection "
-                "and the path of the resource."
+                f"{where}: no request can be made ({type(e).__name__}). Check the host and `verify` of "
+                "the connection and the path and headers of the resource."
             )
         # Raised here, so that no exception of requests, which holds the request, hangs on ours.
         raise error
@@ -250,7 +257,7 @@ class DirectoryClient:
 def backoff_seconds(failures: int) -> float:
     """Returns the wait after so many failures: 2, 4, 8 s, and up to a quarter more at random."""
     wait: float = BACKOFF_FACTOR**failures
-    return wait * (1 + random.random() * JITTER_SHARE)
+    return wait * (1 + random.random() * JITTER_SHARE)  # noqa: S311  jitter is no secret
 
 
 def retry_after_seconds(header: str | None) -> float | None:
@@ -284,7 +291,13 @@ def _read_body(response: requests.Response, *, where: str, timeout_seconds: floa
             )
         if time.monotonic() > deadline:
             raise requests.exceptions.ReadTimeout("the body stalled")
-    response._content = b"".join(chunks)
+    # What requests itself does when it reads a body; its own way has no bound.
+    response._content = b"".join(chunks)  # noqa: SLF001
+
+
+def _is_cut_off(exception: Any) -> bool:
+    """TLS calls a connection lost what plain HTTP calls reset; it says nothing about trust."""
+    return "EOF occurred in violation of protocol" in str(exception)
 
 
 def _is_timeout(exception: Any) -> bool:

@@ -48,6 +48,7 @@ class Population:
         entries: entries of the snapshot.
         changed: entries with another hash.
         newly_missing: present in the table, absent in the snapshot for the first time.
+        held: absent for longer, waiting for a decision.
         unchanged: the same hash.
     """
 
@@ -55,6 +56,7 @@ class Population:
     entries: int
     changed: int
     newly_missing: int
+    held: int
     unchanged: int
 
     @property
@@ -114,12 +116,10 @@ class Difference:
     def _rehash_states(self) -> None:
         import pyarrow as pa
 
-        self._database.execute(
-            f"CREATE OR REPLACE TABLE rehashed (id {self._id_type}, row_hash VARCHAR)"
-        )
+        self._database.execute(f"CREATE OR REPLACE TABLE rehashed (id {self._id_type}, row_hash VARCHAR)")
         for batch in self._warehouse.last_changes(self._resource):
             hashes = [
-                hash_record(parse_record(text), self._resource.ignored_fields)
+                hash_record(parse_record(str(text)), self._resource.ignored_fields)
                 for text in batch.column("record").to_pylist()
             ]
             rows = pa.table({"id": batch.column("id"), "row_hash": hashes})
@@ -149,9 +149,7 @@ class Difference:
     @property
     def population(self) -> Population:
         """Counts what was compared."""
-        rows = self._database.execute(
-            "SELECT finding, count(*) FROM compared GROUP BY ALL"
-        ).fetchall()
+        rows = self._database.execute("SELECT finding, count(*) FROM compared GROUP BY ALL").fetchall()
         counts: dict[str, int] = dict(rows)
         there = ("added", "returned", "changed", "unchanged")
         return Population(
@@ -159,6 +157,7 @@ class Difference:
             entries=sum(counts.get(k, 0) for k in there),
             changed=counts.get("changed", 0),
             newly_missing=counts.get("newly_missing", 0),
+            held=counts.get("held", 0),
             unchanged=counts.get("unchanged", 0),
         )
 
@@ -169,12 +168,21 @@ class Difference:
             missing=population.newly_missing, population=population.known
         )
 
-    def decide(self, *, is_proven: bool, is_held: bool) -> None:
+    def allows_held(self, limits: RemovalLimits) -> bool:
+        """Tells whether limits given for this run cover the entries held before as well."""
+        population = self.population
+        return not population.is_suspiciously_empty and not limits.exceeded_by(
+            missing=population.newly_missing + population.held,
+            population=population.known + population.held,
+        )
+
+    def decide(self, *, is_proven: bool, is_held: bool, releases_held: bool = False) -> None:
         """Turns findings into kinds of change.
 
         Args:
             is_proven: the order is observed or declared, so an absent entry is gone.
             is_held: newly missing entries wait for a decision.
+            releases_held: entries held before are removed now.
         """
         newly = "removed" if is_proven and not is_held else "missing"
         self._database.execute(
@@ -182,15 +190,17 @@ class Difference:
                SELECT id, old_hash, row_hash, missing_since,
                  CASE finding WHEN 'newly_missing' THEN $newly
                               WHEN 'still_missing' THEN 'removed'
+                              WHEN 'held' THEN 'removed'
                               WHEN 'unchanged' THEN $rewritten ELSE finding END AS kind
                FROM compared
-               WHERE finding NOT IN ('gone', 'held') AND ($all OR finding <> 'unchanged')""",
-            {"newly": newly, "rewritten": REWRITTEN, "all": self._rehash},
+               WHERE finding <> 'gone' AND ($releases OR finding <> 'held')
+                 AND ($all OR finding <> 'unchanged')""",
+            {"newly": newly, "rewritten": REWRITTEN, "all": self._rehash, "releases": releases_held},
         )
         self._database.execute(
             """CREATE OR REPLACE TABLE held AS SELECT id FROM compared
-               WHERE finding = 'held' OR (finding = 'newly_missing' AND $held)""",
-            {"held": is_held},
+               WHERE (finding = 'held' AND NOT $releases) OR (finding = 'newly_missing' AND $held)""",
+            {"held": is_held, "releases": releases_held},
         )
 
     def held(self) -> tuple[int, str | None]:
@@ -221,8 +231,7 @@ class Difference:
         changed: Counter[str] = Counter()
         for rows in self._pairs_of_records():
             described = [
-                (entry_id, diff_fields(parse_record(old), parse_record(new)))
-                for entry_id, old, new in rows
+                (entry_id, diff_fields(parse_record(old), parse_record(new))) for entry_id, old, new in rows
             ]
             for _, names in described:
                 changed.update(names)
@@ -233,9 +242,7 @@ class Difference:
         )
         return changed
 
-    def _insert_described(
-        self, described: Sequence[tuple[Any, Sequence[str]]], shape: set[str]
-    ) -> None:
+    def _insert_described(self, described: Sequence[tuple[Any, Sequence[str]]], shape: set[str]) -> None:
         import pyarrow as pa
 
         table = pa.table(
@@ -304,7 +311,7 @@ class Difference:
                       THEN coalesce(d.missing_since, $at) END AS missing_since,
                  CASE WHEN d.kind = 'removed' THEN $at END AS removed_at
                FROM difference AS d
-               LEFT JOIN records AS r ON r.id = d.id AND d.kind NOT IN ('missing', 'removed')
+               LEFT JOIN records AS r ON r.id = d.id
                LEFT JOIN logged AS l ON l.id = d.id
                LEFT JOIN described AS e ON e.id = d.id
                ORDER BY d.id""",
@@ -333,4 +340,3 @@ def _diff(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterat
             yield from inner or [path]
         elif type(before) is not type(after) or before != after:
             yield path
-

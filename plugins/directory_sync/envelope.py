@@ -114,10 +114,14 @@ def _entry(record: Any, text: str, ignored: Sequence[Sequence[str]], *, where: s
     if not isinstance(record, dict):
         raise EnvelopeError(f"{where} is of type {json_type(record)}; an object is needed.")
     try:
-        row_hash = hash_record(record, ignored)
-    except (UnicodeEncodeError, ValueError):
-        _refuse(where, "holds text or a number which no database can store")
-    return Entry(_checked_id(record, where=where), row_hash, text, tuple(field_types(record)))
+        row_hash, fields = hash_record(record, ignored), tuple(field_types(record))
+    except RecursionError:
+        refusal = "is nested too deeply"
+    except ValueError:
+        refusal = "holds text or a number which no database can store"
+    else:
+        return Entry(_checked_id(record, where=where), row_hash, text, fields)
+    _refuse(where, refusal)
 
 
 def _checked_id(record: Mapping[str, Any], *, where: str) -> EntryId:
@@ -138,40 +142,40 @@ def _decode(body: bytes, *, where: str) -> Any:
     try:
         return _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
-        _refuse(where, "is not UTF-8")
+        refusal = "is not UTF-8"
     except RecursionError:
-        _refuse(where, "is nested too deeply")
-    except _Refused as refused:
-        _refuse(where, refused.args[0])
+        refusal = "is nested too deeply"
+    except _RefusedError as refused:
+        refusal = refused.args[0]
     except ValueError:
-        _refuse(where, f"is not JSON ({_looks_like(body)})")
+        refusal = f"is not JSON ({_looks_like(body)})"
+    # Raised here, so that no exception which holds the body hangs on ours.
+    _refuse(where, refusal)
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """JSON that parsers accept and this package does not."""
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) != len(pairs):
-        raise _Refused("holds an object with a doubled key")
+        raise _RefusedError("holds an object with a doubled key")
     return mapping
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _Refused(f"holds {name}, which is not JSON")
+    raise _RefusedError(f"holds {name}, which is not JSON")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise _Refused("holds a number out of range")
+        raise _RefusedError("holds a number out of range")
     return number
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite)
 
 
 def _walk(document: Any, selector: Sequence[str], *, where: str) -> list[Any]:
@@ -181,7 +185,10 @@ def _walk(document: Any, selector: Sequence[str], *, where: str) -> list[Any]:
             _refuse(where, f"has no object at `{_label(selector[:depth])}` ({json_type(current)})")
         if key not in current:
             keys = ", ".join(f"`{name[:40]}`" for name in list(current)[:8] if _is_name(name)) or "nothing"
-            _refuse(where, f"has no list at `{_label(selector)}`; `{_label(selector[:depth])}` has {keys}")
+            _refuse(
+                where,
+                f"has no list at `{_label(selector)}`; `{_label(selector[:depth])}` has {keys}",
+            )
         current = current[key]
     if not isinstance(current, list):
         _refuse(where, f"has no list at `{_label(selector)}` but a value of type {json_type(current)}")

@@ -47,7 +47,7 @@ class EnvelopeError(PermanentError):
     """The body of an answer is not what the resource's form says."""
 
 
-class RemovalsHeld(PermanentError):
+class RemovalsHeld(PermanentError):  # noqa: N818  a hold, by its name in the UI
     """The removals exceed a limit; everything else is published."""
 
 

@@ -32,9 +32,7 @@ OpenClient = Callable[[int, int], tuple[DirectoryClient, Resource]]
 """Answers (shards, requests in flight) with a client and the resource, inside the task."""
 
 
-def directory_source(
-    *, shards: int, requests_in_flight: int, open_client: OpenClient
-) -> "DltSource":
+def directory_source(*, shards: int, requests_in_flight: int, open_client: OpenClient) -> "DltSource":
     """Declares one dlt resource per shard; does no I/O.
 
     Args:
@@ -66,9 +64,7 @@ def read_shard(shard: Shard, requests_in_flight: int, open_client: OpenClient) -
     """
     client, resource = open_client(shard.count, requests_in_flight)
     with closing(client):
-        reader = ShardReader(
-            client.page, shard, limit=resource.pages.limit, in_flight=requests_in_flight
-        )
+        reader = ShardReader(client.page, shard, limit=resource.pages.limit, in_flight=requests_in_flight)
         columns = PageColumns(shard.number)
         progress = _Progress(shard, reader, resource.name)
         for page in reader.pages():

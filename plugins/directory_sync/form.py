@@ -21,7 +21,7 @@ _RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing
 _OURS = {"order", "total", "ignored_fields"}
 _ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator"}
 _PAGINATOR = {"type", "limit", "offset", "offset_param", "limit_param", "total_path"}
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +83,10 @@ def parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
     if not listed:
         raise ConfigError("`resources` of the configuration is empty: list what is to be synced.")
     resources = tuple(
-        _parse_resource(_with_defaults(one, form.get("resource_defaults") or {}), client)
-        for one in listed
+        _parse_resource(_with_defaults(one, form.get("resource_defaults") or {}), client) for one in listed
     )
     names = [table for r in resources for table in (r.name, r.changes_table, r.history_view)]
-    doubled = {name for name in [*names, "directory_syncs"] if (names + ["directory_syncs"]).count(name) > 1}
+    doubled = {name for name in [*names, "directory_syncs"] if [*names, "directory_syncs"].count(name) > 1}
     if doubled:
         raise ConfigError(f"Resource names collide in the warehouse: {', '.join(sorted(doubled))}.")
     return resources
@@ -113,6 +112,9 @@ def _with_defaults(one: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
     merged["endpoint"] = {**endpoints[0], **endpoints[1]}
     for key in ("params", "headers"):
         merged["endpoint"][key] = {k: v for e in endpoints for k, v in (e.get(key) or {}).items()}
+    columns, base = one.get("columns"), defaults.get("columns")
+    if isinstance(columns, Mapping) and isinstance(base, Mapping):
+        merged["columns"] = {k: {**base.get(k, {}), **columns.get(k, {})} for k in {**base, **columns}}
     return merged
 
 
@@ -122,10 +124,10 @@ def _endpoint(endpoint: Any) -> dict[str, Any]:
 
 def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resource:
     name = one.get("name")
-    if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name) or "__" in name:
+    if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
         raise ConfigError(
             f"A resource's `name` is {name!r}: it becomes a table, so it needs small letters, digits "
-            "and single underscores."
+            "and single underscores within."
         )
     where, endpoint = f"resource `{name}`", one["endpoint"]
     _refuse_unknown(one, _RESOURCE | _OURS, where=where)
@@ -133,18 +135,21 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
     _check_key_and_disposition(one, where=where)
     if str(endpoint.get("method") or "GET").upper() != "GET":
         _refuse(f"`method` {endpoint['method']!r} of {where}", "GET")
+    pages = _parse_pages(endpoint.get("paginator") or client.get("paginator"), where=where)
+    if ours := sorted({pages.limit_param, pages.offset_param} & set(endpoint["params"])):
+        _refuse(f"`{'`, `'.join(ours)}` in `params` of {where}", "`limit` of the paginator")
     return Resource(
         name=name,
         path=_plain(endpoint.get("path") or name, where=f"`path` of {where}"),
         selector=_selector(endpoint.get("data_selector"), where=where),
-        pages=_parse_pages(endpoint.get("paginator") or client.get("paginator"), where=where),
+        pages=pages,
         params={k: _plain(v, where=f"parameter `{k}` of {where}") for k, v in endpoint["params"].items()},
         headers={**(client.get("headers") or {}), **endpoint["headers"]},
         hints={key: one[key] for key in _HONOURED if one.get(key) is not None},
         steps=_parse_steps(one.get("processing_steps") or (), where=where),
         order_is_stable=_choice(one, "order", "stable", where=where),
         total_is_approximate=_choice(one, "total", "approximate", where=where),
-        ignored_fields=tuple(tuple(path.split(".")) for path in one.get("ignored_fields") or ()),
+        ignored_fields=_parse_ignored(one.get("ignored_fields") or (), where=where),
     )
 
 
@@ -153,7 +158,11 @@ def _check_key_and_disposition(one: Mapping[str, Any], *, where: str) -> None:
     if key not in ("id", ["id"], ("id",)):
         _refuse(f"`primary_key` {key!r} of {where}", '"id"')
     disposition = one.get("write_disposition", "merge")
-    if disposition not in ("merge", {"disposition": "merge"}, {"disposition": "merge", "strategy": "delete-insert"}):
+    if disposition not in (
+        "merge",
+        {"disposition": "merge"},
+        {"disposition": "merge", "strategy": "delete-insert"},
+    ):
         _refuse(f"`write_disposition` {disposition!r} of {where}", '"merge"')
 
 
@@ -180,7 +189,15 @@ def _parse_pages(paginator: Any, *, where: str) -> OffsetPages:
 def _parse_steps(steps: Sequence[Mapping[str, Any]], *, where: str) -> tuple[Callable[[Any], Any], ...]:
     for step in steps:
         _refuse_unknown(step, {"map"}, where=f"`processing_steps` of {where}")
+        if not callable(step.get("map")):
+            raise ConfigError(f"A step in `processing_steps` of {where} has no function as its `map`.")
     return tuple(step["map"] for step in steps)
+
+
+def _parse_ignored(paths: Any, *, where: str) -> tuple[tuple[str, ...], ...]:
+    if isinstance(paths, str) or not all(isinstance(path, str) and path for path in paths):
+        raise ConfigError(f"`ignored_fields` of {where} must be a list of dotted paths.")
+    return tuple(tuple(path.split(".")) for path in paths)
 
 
 def _selector(path: Any, *, where: str) -> tuple[str, ...]:
@@ -208,7 +225,9 @@ def _choice(one: Mapping[str, Any], key: str, valid: str, *, where: str) -> bool
     return value == valid
 
 
-def _refuse_unknown(given: Mapping[str, Any], known: set[str], *, where: str) -> None:
+def _refuse_unknown(given: Any, known: set[str], *, where: str) -> None:
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{where} is a {type(given).__name__}; a mapping is needed.")
     unknown = sorted(key for key, value in given.items() if key not in known and value is not None)
     if unknown:
         _refuse(f"`{'`, `'.join(unknown)}` in {where}", ", ".join(sorted(known)))

@@ -153,7 +153,7 @@ class PageColumns:
                 ("field", pa.string()),
                 ("json_type", pa.string()),
                 ("entries", pa.int64()),
-            ]
+            ]  # type: ignore[arg-type]  # the stubs take no mix of types
         )
         return pa.Table.from_pylist(rows, schema=schema)
 
@@ -219,8 +219,7 @@ class LandedSnapshot:
         """Returns the files of a table by load id, of complete loads only."""
         folder = f"{self.path}/{DATASET}"
         complete = {
-            path.rsplit("__", 1)[-1].removesuffix(".jsonl")
-            for path in self._list(f"{folder}/_dlt_loads")
+            path.rsplit("__", 1)[-1].removesuffix(".jsonl") for path in self._list(f"{folder}/_dlt_loads")
         }
         files: dict[str, list[str]] = {}
         for path in self._list(f"{folder}/{table}"):

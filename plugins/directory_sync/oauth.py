@@ -69,9 +69,9 @@ class TokenSource:
             if self._token == refused:
                 now = self._clock()
                 if now - self._fetched_at < FRESH_SECONDS and now < self._renew_at:
-                    self._fresh_refusals = [
-                        at for at in self._fresh_refusals if now - at < FRESH_SECONDS
-                    ] + [now]
+                    self._fresh_refusals = [at for at in self._fresh_refusals if now - at < FRESH_SECONDS] + [
+                        now
+                    ]
                 self._fetch()
             assert self._token is not None
             return self._token
@@ -103,9 +103,10 @@ class TokenSource:
             )
         body = _json_object(response, url)
         token = body.get("access_token")
-        if not isinstance(token, str) or not token:
+        # Other characters cannot stand in a header; the error about them would show the token.
+        if not isinstance(token, str) or not token or not (token.isascii() and token.isprintable()):
             raise AuthError(
-                f"The answer of the token URL {url} has no `access_token` (found: "
+                f"The answer of the token URL {url} has no usable `access_token` (found: "
                 f"{type(token).__name__}). Nothing was read."
             )
         self._mask(token)
@@ -147,10 +148,8 @@ def _lifetime(expires_in: Any) -> float:
     """Seconds until the token is renewed; without a usable `expires_in`, at the first 401."""
     try:
         seconds = float(expires_in)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("inf")
     if not seconds > 0 or isinstance(expires_in, bool):
         return float("inf")
     return seconds - min(LEEWAY_SECONDS, seconds * LEEWAY_SHARE)
-
-

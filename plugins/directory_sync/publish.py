@@ -14,6 +14,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -30,6 +31,7 @@ from directory_sync.warehouse import SYNCS, Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from dlt.common.schema.typing import TColumnSchema
     from dlt.extract import DltResource
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,10 @@ ROWS_PER_BATCH = 5_000
 SYNC_HEADER = "sync"
 """The column of the change rows that carries the sync's row, in the first of them."""
 
+DEDUPLICATED: dict[str, Any] = {"x-stage-data-deduplicated": True}
+"""Tells dlt that a package holds a key once: the audit saw to it, and a window over all rows is dear."""
+
+Hints = dict[str, "TColumnSchema"]
 _TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
 _TEXTS = ("sync_id", "kind", "changed_fields", "record", "row_hash", SYNC_HEADER)
 _SYNC_TEXTS = (
@@ -117,12 +123,8 @@ def roll_forward(resource: Resource, *, warehouse: Warehouse) -> int:
                 "was published. Restore the warehouse's tables from one backup."
             )
         logger.warning("Rolling forward %s, which was interrupted", sync_id)
-        rows = list(warehouse.changes(resource, sync_id, columns))
-        load(
-            resource,
-            Difference(rows=lambda rows=rows: rows, sync_values=_parse_header(header)),
-            warehouse=warehouse,
-        )
+        read = partial(warehouse.changes, resource, sync_id, columns)
+        load(resource, Difference(rows=read, sync_values=_parse_header(header)), warehouse=warehouse)
     return len(unfinished)
 
 
@@ -166,13 +168,19 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
         current = getattr(current, "exception", None) or current.__cause__ or current.__context__
     return WarehouseError(
         f"Loading `{resource.name}` failed in step {exception.step} "
-        f"({type(exception.exception).__name__}). Airflow tries again; what was loaded is rolled forward. "
-        "See the warehouse's own log."
+        f"({_innermost(exception)}). Airflow tries again; what was loaded is rolled forward."
     )
 
 
+def _innermost(exception: BaseException) -> str:
+    """The class of the first cause. Its message may quote values; a database's own class does not."""
+    while cause := exception.__cause__ or exception.__context__:
+        exception = cause
+    return type(exception).__name__
+
+
 def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
-    hints = {name: {"data_type": "text", "nullable": True} for name in _SYNC_TEXTS}
+    hints: Hints = {name: {"data_type": "text", "nullable": True} for name in _SYNC_TEXTS}
     for name in ("snapshot_at", "last_requested_at"):
         hints[name] = {"data_type": "timestamp", "nullable": False}
     return dlt.resource(
@@ -186,14 +194,17 @@ def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
 
 
 def _changes_resource(resource: Resource, difference: Difference) -> "DltResource":
-    return dlt.resource(
+    hints: Hints = {name: {"data_type": "text", "nullable": True} for name in _TEXTS[2:]}
+    hints |= {name: {"data_type": "timestamp", "nullable": True} for name in _TIMES}
+    log: DltResource = dlt.resource(
         _with_header(difference),
         name=resource.changes_table,
         primary_key=("sync_id", "id"),
         write_disposition="merge",
-        columns={name: {"data_type": "text", "nullable": True} for name in _TEXTS[2:]}
-        | {name: {"data_type": "timestamp", "nullable": True} for name in _TIMES},
+        columns=hints,
     )
+    log.apply_hints(additional_table_hints=DEDUPLICATED)
+    return log
 
 
 def _with_header(difference: Difference) -> "Iterator[pa.Table]":
@@ -203,7 +214,7 @@ def _with_header(difference: Difference) -> "Iterator[pa.Table]":
 
     header: str | None = json.dumps(dict(difference.sync_values), default=_as_text, sort_keys=True)
     for batch in difference.rows():
-        logged = batch.filter(pc.not_equal(batch.column("kind"), REWRITTEN))
+        logged = batch.filter(pc.not_equal(batch.column("kind"), pa.scalar(REWRITTEN)))
         if not logged.num_rows:
             continue
         logged = logged.select(CHANGE_COLUMNS)
@@ -221,15 +232,15 @@ def _parse_header(header: str) -> dict[str, Any]:
     return values
 
 
-def _table_resource(
-    resource: Resource, difference: Difference, pipeline: dlt.Pipeline
-) -> "DltResource":
+def _table_resource(resource: Resource, difference: Difference, pipeline: dlt.Pipeline) -> "DltResource":
     hints = dict(resource.hints)
-    columns = {name: {"data_type": "timestamp", "nullable": True} for name in OUR_COLUMNS[1:]}
-    columns["_row_hash"] = {"data_type": "text", "nullable": False}
-    id_type = "bigint" if difference.sync_values.get("id_type") == "BIGINT" else "text"
-    columns["id"] = {"data_type": id_type, "nullable": False}
-    table = dlt.resource(
+    has_integers = difference.sync_values.get("id_type") == "BIGINT"
+    columns: Hints = {
+        "id": {"data_type": "bigint" if has_integers else "text", "nullable": False},
+        "_row_hash": {"data_type": "text", "nullable": False},
+    }
+    columns |= {name: {"data_type": "timestamp", "nullable": True} for name in OUR_COLUMNS[1:]}
+    table: DltResource = dlt.resource(
         _table_rows(resource, difference, pipeline),
         name=resource.name,
         primary_key="id",
@@ -237,7 +248,7 @@ def _table_resource(
         columns=hints.pop("columns", None),
         **hints,
     )
-    table.apply_hints(columns=columns)
+    table.apply_hints(columns=columns, additional_table_hints=DEDUPLICATED)
     return table
 
 
@@ -297,4 +308,3 @@ def _column_paths(row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _column_paths(value, f"{prefix}{key}\x00")
         else:
             yield f"{prefix}{key}"
-

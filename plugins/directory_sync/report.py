@@ -110,9 +110,7 @@ class AuditReport:
             return f"{self.resource}: skipped, {self.skipped}"
         count = self.changes.get
         parts = [f"+{count('added', 0):,} ~{count('changed', 0):,} −{count('removed', 0):,}"]
-        parts += [
-            f"{count(kind, 0):,} {kind}" for kind in ("returned", "missing", "reshaped") if count(kind)
-        ]
+        parts += [f"{count(kind, 0):,} {kind}" for kind in ("returned", "missing", "reshaped") if count(kind)]
         if self.held:
             parts.append(f"{self.held:,} held")
         proof = f"{self.joints:,} joints proven, {self.bridged:,} bridged"
@@ -125,7 +123,10 @@ class AuditReport:
             *((kind, f"{self.changes.get(kind, 0):,}") for kind in KINDS),
             ("unchanged", f"{self.unchanged:,}"),
             ("held removals", f"{self.held:,}"),
-            ("joints", f"{self.joints:,} between {self.windows:,} windows, {self.bridged:,} bridged"),
+            (
+                "joints",
+                f"{self.joints:,} between {self.windows:,} windows, {self.bridged:,} bridged",
+            ),
             ("order", self.order),
             ("requests", f"{self.requests:,}, {self.retries:,} retries, {self.refused:,} refused"),
         ]

@@ -15,6 +15,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from directory_sync.client import Page
 from directory_sync.envelope import EntryId
@@ -161,7 +162,8 @@ class Chain:
         linked = (
             window
             for window in self._windows.values()
-            if window.number not in self._contradicted
+            if window.number in self._landed
+            and window.number not in self._contradicted
             and self._components.find(window.number) in roots
         )
         return max(linked, key=lambda window: (window.end, window.requested_at), default=None)
@@ -183,7 +185,7 @@ class Chain:
         contradicted = len(self._contradicted)
         for (one, other), places in sorted(pairs.items(), key=lambda item: -len(item[1])):
             a, b = self._windows[one], self._windows[other]
-            if any(y >= later for (_, y), (_, later) in zip(places, places[1:], strict=False)):
+            if any(y >= later for (_, y), (_, later) in pairwise(places)):
                 if not {one, other} & self._contradicted:
                     self._contradicted.add(min(a, b, key=lambda w: w.requested_at).number)
                 continue

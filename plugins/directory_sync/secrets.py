@@ -27,9 +27,13 @@ class ConnectionsProvider(ConfigProvider):
         self._answers = answers
 
     def get_value(
-        self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str
+        self,
+        key: str,
+        hint: type[Any],  # noqa: ARG002  dlt's signature
+        pipeline_name: str | None,  # noqa: ARG002
+        *sections: str,
     ) -> tuple[Any | None, str]:
-        """Answers `sections[-1].key` before `key`; a bare key only where no section is asked for."""
+        """Answers `section.key` for the innermost section asked for, or the bare key without one."""
         full = ".".join((*sections[-1:], key))
         answer = self._answers.get(full)
         return (answer() if answer else None), full
@@ -51,14 +55,15 @@ class ConnectionsProvider(ConfigProvider):
 
 
 def quiet_dlt() -> None:
-    """Turns off dlt's Airflow Variable provider (hundreds of look-ups a task) and its telemetry;
-    of its log only errors remain.
+    """Turns off dlt's Airflow Variable provider, its telemetry and its log.
 
-    Must be called before dlt's first use of its configuration; a setting of the environment stands.
+    The provider alone costs hundreds of look-ups a task. Must be called before dlt's first
+    use of its configuration; a setting of the environment stands. dlt logs the warehouse's messages, which
+    quote values of entries; what it raises reaches us anyway.
     """
     os.environ.setdefault("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-    os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
+    os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")
 
 
 def register(answers: Answers) -> None:

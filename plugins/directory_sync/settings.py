@@ -165,7 +165,7 @@ class SyncSettings:
     shards: int = 4
     requests_in_flight: int = 8
     retention_days: int = 30
-    memory_limit_mb: int = 256
+    memory_limit_mb: int = 192
     warehouse_wait_seconds: float = 120.0
     max_removed_share: float = 0.05
     max_removed_count: int = 500
@@ -258,6 +258,5 @@ def _number(value: Any, name: str) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise ConfigError(
-            f"`{name}` of connection `{API_CONNECTION}` must be a number; got "
-            f"{type(value).__name__}."
+            f"`{name}` of connection `{API_CONNECTION}` must be a number; got {type(value).__name__}."
         ) from None

@@ -123,9 +123,7 @@ class Snapshot:
         types = {
             row[1]
             for path in files.entries
-            for row in self.database.execute(
-                "DESCRIBE SELECT id FROM read_parquet(?)", [path]
-            ).fetchall()
+            for row in self.database.execute("DESCRIBE SELECT id FROM read_parquet(?)", [path]).fetchall()
         }
         if len(types) > 1:
             raise EnvelopeError(

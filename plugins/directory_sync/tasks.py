@@ -1,37 +1,21 @@
 """The Airflow tasks: each body opens what it needs and makes one call into a stage.
 
-The only module that imports airflow. Nothing here runs at parse but declarations.
+Nothing here runs at parse but declarations.
 """
 
 import atexit
 import logging
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
-from airflow.sdk import (
-    Asset,
-    BaseHook,
-    Param,
-    RetryDecision,
-    RetryPolicy,
-    TaskGroup,
-    get_current_context,
-    task,
-)
-from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
-from airflow.sdk.log import mask_secret
+from airflow.sdk import Asset, Param, RetryDecision, RetryPolicy, TaskGroup, task
+from airflow.sdk.exceptions import AirflowSkipException
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
-from directory_sync import resources
 from directory_sync.errors import (
     ApiUnavailableError,
     ConfigError,
@@ -40,25 +24,16 @@ from directory_sync.errors import (
     find_error,
 )
 from directory_sync.extract import directory_source
-from directory_sync.form import Resource, parse_form
+from directory_sync.form import Resource
 from directory_sync.landing import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
 from directory_sync.report import AuditReport
-from directory_sync.secrets import register, register_placeholders
-from directory_sync.settings import (
-    API_CONNECTION,
-    LANDING_CONNECTION,
-    WAREHOUSE_CONNECTION,
-    ApiSettings,
-    ConnectionFields,
-    RemovalLimits,
-    SyncSettings,
-)
+from directory_sync.scope import TaskScope
+from directory_sync.settings import LANDING_CONNECTION, SyncSettings
 
 if TYPE_CHECKING:
-    from airflow.sdk.types import Operator
-    from directory_sync.audit import Audit
+    from airflow.sdk import XComArg
+
     from directory_sync.client import DirectoryClient
-    from directory_sync.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
 
@@ -123,149 +98,6 @@ DEFAULT_ARGS: dict[str, Any] = {
 """What holds for every task: transient errors are retried, permanent ones fail at once."""
 
 
-class TaskScope:
-    """What one running task looks up: each connection is fetched at most once.
-
-    Args:
-        resource_name: the resource the task works on.
-    """
-
-    def __init__(self, resource_name: str) -> None:
-        """Looks nothing up yet; makes dlt ask this task's connections."""
-        self._resource_name = resource_name
-        self._connections: dict[str, ConnectionFields | None] = {}
-        register(
-            {
-                "client_id": lambda: self._required(API_CONNECTION).login or None,
-                "client_secret": lambda: self._required(API_CONNECTION).password or None,
-                "filesystem.bucket_url": lambda: self.landed.path,
-                "restore_from_destination": lambda: False,
-            }
-        )
-
-    @cached_property
-    def context(self) -> Mapping[str, Any]:
-        """Airflow's context of the task."""
-        return get_current_context()
-
-    @cached_property
-    def settings(self) -> SyncSettings:
-        """The deployment's switches."""
-        return SyncSettings.from_environment()
-
-    @cached_property
-    def form(self) -> Mapping[str, Any]:
-        """The configuration, with the secrets resolved."""
-        return resources.directory()
-
-    @cached_property
-    def resource(self) -> Resource:
-        """The resource the task works on."""
-        return next(r for r in parse_form(self.form) if r.name == self._resource_name)
-
-    @cached_property
-    def landed(self) -> LandedSnapshot:
-        """The folder of this run's snapshot."""
-        landing = Landing.open(self.connection(LANDING_CONNECTION), self.settings)
-        return landing.snapshot(self._resource_name, self.context["run_id"])
-
-    def connection(self, conn_id: str) -> ConnectionFields | None:
-        """Returns a connection as plain data; None where no backend has it."""
-        if conn_id not in self._connections:
-            self._connections[conn_id] = _fetch_connection(conn_id)
-        return self._connections[conn_id]
-
-    def _required(self, conn_id: str) -> ConnectionFields:
-        connection = self.connection(conn_id)
-        if connection is None:
-            # Raises the ConfigError that says what to create.
-            ApiSettings.from_connection(None)
-        assert connection is not None
-        return connection
-
-    def client(self, *, share_of: int = 1, connections: int = 2) -> "DirectoryClient":
-        """Opens an HTTP client.
-
-        Args:
-            share_of: how many tasks share the API's allowance.
-            connections: how many to keep alive.
-        """
-        from directory_sync.client import DirectoryClient
-        from directory_sync.rate import RequestRate
-
-        connection = self.connection(API_CONNECTION)
-        api = ApiSettings.from_connection(connection, client=self.form["client"])
-        allowance = api.requests_per_second
-        rate = RequestRate(allowance / share_of if allowance else None)
-        return DirectoryClient(
-            api, self.resource, rate=rate, connections=connections, mask=mask_secret
-        )
-
-    @contextmanager
-    def warehouse(self) -> "Iterator[tuple[Warehouse, Path]]":
-        """Opens the warehouse with a folder that goes with the task."""
-        from directory_sync.warehouse import open_warehouse
-
-        connection = self.connection(WAREHOUSE_CONNECTION)
-        with tempfile.TemporaryDirectory(prefix="directory_sync_") as name:
-            folder = Path(name)
-            with open_warehouse(connection, self.settings, folder=folder) as warehouse:
-                yield warehouse, folder
-
-    def audit_job(self, folder: Path) -> "Audit":
-        """Returns what the audit of this run needs."""
-        from directory_sync.audit import Audit, Run
-
-        context, params = self.context, self.context["params"]
-        start, end = context.get("data_interval_start"), context.get("data_interval_end")
-        return Audit(
-            resource=self.resource,
-            landed=self.landed,
-            run=Run(
-                run_id=context["run_id"],
-                mode=params["mode"],
-                interval=(start.isoformat(), end.isoformat()) if start and end else None,
-            ),
-            settings=self.settings,
-            limits=_limits(self.settings.removal_limits, params),
-            folder=folder,
-        )
-
-
-def _limits(limits: RemovalLimits, params: Mapping[str, Any]) -> RemovalLimits:
-    names = ("max_removed_share", "max_removed_count")
-    return replace(limits, **{name: params[name] for name in names if params[name] is not None})
-
-
-def _fetch_connection(conn_id: str) -> ConnectionFields | None:
-    try:
-        found = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        return None
-    if found.password:
-        mask_secret(found.password)
-    return ConnectionFields(
-        conn_id=conn_id,
-        conn_type=found.conn_type or "",
-        host=found.host or "",
-        port=found.port or None,
-        schema=found.schema or "",
-        login=found.login or "",
-        password=found.password or "",
-        extra=found.extra_dejson,
-    )
-
-
-def declared_resources() -> tuple[Resource, ...]:
-    """Returns the resources of `resources.py`, at parse: no connection is needed.
-
-    Raises:
-        ConfigError: the form says something that cannot be honoured.
-    """
-    register_placeholders("client_id", "client_secret")
-    return parse_form(resources.directory())
-
-
 def group_of(resource: Resource, *, is_first: bool) -> AbstractContextManager[Any]:
     """Returns the task group of a resource: the first one's tasks stand in the Dag itself."""
     return nullcontext() if is_first else TaskGroup(resource.name)
@@ -304,7 +136,7 @@ def extract(resource: Resource, settings: SyncSettings) -> PipelineTasksGroup:
     return group
 
 
-def audit(resource: Resource) -> "Operator":
+def audit(resource: Resource) -> "XComArg":
     """Declares the task that seals, checks and compares the snapshot."""
 
     @task(task_id="audit")
@@ -327,7 +159,7 @@ def audit(resource: Resource) -> "Operator":
     return audit()
 
 
-def publish(resource: Resource) -> "Operator":
+def publish(resource: Resource) -> "XComArg":
     """Declares the task that writes the difference into the warehouse."""
     asset = Asset(resource.name)
 
@@ -360,7 +192,7 @@ def publish(resource: Resource) -> "Operator":
     return publish()
 
 
-def approve_removals(resource: Resource) -> "Operator":
+def approve_removals(resource: Resource) -> "XComArg":
     """Declares the task that asks a person for removals over a limit.
 
     Until the approval is a form in the UI, it fails the run with the error that says what to do.
@@ -392,5 +224,3 @@ def _landed_report(landed: LandedSnapshot) -> AuditReport:
 
 def _log(report: AuditReport) -> None:
     logger.info("\n".join(report.lines()))
-
-

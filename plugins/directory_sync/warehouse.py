@@ -85,7 +85,8 @@ class Warehouse:
         """Returns one publication, None where it was not published."""
         columns = ", ".join(self._name(column) for column in _SYNC_COLUMNS)
         rows = self._query(
-            f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('sync_id')} = %s", sync_id
+            f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('sync_id')} = %s",
+            sync_id,
         )
         return _sync_row(rows[0]) if rows else None
 
@@ -106,9 +107,7 @@ class Warehouse:
         )
         return [row[0] for row in rows]
 
-    def last_changes(
-        self, resource: Resource, ids: Sequence[EntryId] | None = None
-    ) -> "Iterator[pa.Table]":
+    def last_changes(self, resource: Resource, ids: Sequence[EntryId] | None = None) -> "Iterator[pa.Table]":
         """Yields the last change row of entries: id, record, row_hash, first_seen_at, changed_at.
 
         Args:
@@ -148,8 +147,7 @@ class Warehouse:
         """Yields the change rows of one sync, in batches."""
         names = ", ".join(self._name(column) for column in columns)
         yield from self._arrow(
-            f"SELECT {names} FROM {self._table(resource.changes_table)} "
-            f"WHERE {self._name('sync_id')} = %s",
+            f"SELECT {names} FROM {self._table(resource.changes_table)} WHERE {self._name('sync_id')} = %s",
             sync_id,
         )
 
@@ -262,9 +260,10 @@ def _open_duckdb(path: Path, settings: SyncSettings, folder: Path) -> "duckdb.Du
     import duckdb
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    config = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{settings.memory_limit_mb}MB",
         "temp_directory": str(folder / "spill"),
+        "preserve_insertion_order": False,
         "threads": 2,
     }
     deadline = time.monotonic() + settings.warehouse_wait_seconds

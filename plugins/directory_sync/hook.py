@@ -1,0 +1,57 @@
+"""The hook of the connection type `directory_api`: what stands behind the Test button."""
+
+import time
+from typing import Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
+
+from directory_sync.client import DirectoryClient
+from directory_sync.errors import DirectorySyncError
+from directory_sync.form import Resource
+from directory_sync.provider import CONNECTION_TYPE
+from directory_sync.scope import connection_fields, declared_resources
+from directory_sync.settings import API_CONNECTION, ApiSettings
+
+
+class DirectoryApiHook(BaseHook):
+    """Tests a connection to the directory API.
+
+    Args:
+        directory_api_conn_id: the connection's id.
+    """
+
+    conn_name_attr = "directory_api_conn_id"
+    default_conn_name = API_CONNECTION
+    conn_type = CONNECTION_TYPE
+    hook_name = "Directory API"
+
+    def __init__(self, directory_api_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        """Fetches nothing yet."""
+        super().__init__(**kwargs)
+        self._conn_id = directory_api_conn_id
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Fetches a token and the first page; returns whether it worked, and what was found."""
+        resource = declared_resources()[0]
+        try:
+            return True, self._try_first_page(resource)
+        except DirectorySyncError as e:
+            return False, str(e)
+
+    def _try_first_page(self, resource: Resource) -> str:
+        api = ApiSettings.from_connection(connection_fields(self._conn_id))
+        # A person waits for the answer: no retries.
+        client = DirectoryClient(api, resource, mask=mask_secret, max_retries=0)
+        try:
+            client.sign_in()
+            started = time.monotonic()
+            page = client.page(0)
+            milliseconds = 1000 * (time.monotonic() - started)
+        finally:
+            client.close()
+        total = "an unstated number of" if page.total is None else f"{page.total:,}"
+        return (
+            f"Token granted; {total} entries; pages of {len(page.entries)}; "
+            f"first page in {milliseconds:.0f} ms"
+        )

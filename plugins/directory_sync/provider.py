@@ -1,0 +1,70 @@
+"""What Airflow is told of the connection type `directory_api`: its name, its form, its hook.
+
+Read by the plugin (`plugins/directory_sync_plugin.py`), and by Airflow itself where this package is
+installed with pip. Imports nothing: a fault here would break every `airflow` command.
+"""
+
+from typing import Any
+
+PACKAGE_NAME = "directory-sync"
+VERSION = "0.1.0"
+CONNECTION_TYPE = "directory_api"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Returns the provider's description, in the form Airflow's entry point asks for."""
+    return {
+        "package-name": PACKAGE_NAME,
+        "name": "Directory sync",
+        "description": "A third-party directory API, complete and current in the warehouse.",
+        "connection-types": [
+            {
+                "connection-type": CONNECTION_TYPE,
+                "hook-name": "Directory API",
+                "hook-class-name": "directory_sync.hook.DirectoryApiHook",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["port", "schema"],
+                    "relabeling": {
+                        "host": "Base URL",
+                        "login": "Client ID",
+                        "password": "Client secret",
+                        "description": "Notes",
+                    },
+                    "placeholders": {"host": "https://directory.example.org"},
+                },
+                "conn-fields": _fields(),
+            }
+        ],
+    }
+
+
+def _fields() -> dict[str, Any]:
+    def text(label: str, description: str) -> dict[str, Any]:
+        return {"label": label, "description": description, "schema": {"type": ["string", "null"]}}
+
+    def number(label: str, description: str) -> dict[str, Any]:
+        schema = {"type": ["number", "null"], "exclusiveMinimum": 0}
+        return {"label": label, "description": description, "schema": schema}
+
+    return {
+        "token_url": text("Token URL", "Absolute, or a path on the base URL. Empty: /oauth/token"),
+        "scope": text("Scope", "What the token is asked for, if the API wants it said."),
+        "auth_method": {
+            "label": "Auth method",
+            "description": "How the token URL takes the client's id and secret.",
+            "schema": {
+                "type": "string",
+                "enum": ["client_secret_post", "client_secret_basic"],
+                "default": "client_secret_post",
+            },
+        },
+        "verify": {
+            "label": "Verify TLS",
+            "description": "Off only for a test server. For a CA of your own, put its path into the extra.",
+            "schema": {"type": "boolean", "default": True},
+        },
+        "timeout_seconds": number("Timeout (seconds)", "How long to wait for an answer. Empty: 30"),
+        "requests_per_second": number(
+            "Requests per second", "What the API allows this client. Empty: found out by adapting."
+        ),
+    }

@@ -1,0 +1,181 @@
+"""What a running task, or the Test button, looks up: connections, settings, the run.
+
+Together with `tasks.py` and `hook.py` the only modules that import airflow.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook, get_current_context
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+
+from directory_sync import resources
+from directory_sync.form import Resource, parse_form
+from directory_sync.landing import LandedSnapshot, Landing
+from directory_sync.secrets import register, register_placeholders
+from directory_sync.settings import (
+    API_CONNECTION,
+    LANDING_CONNECTION,
+    WAREHOUSE_CONNECTION,
+    ApiSettings,
+    ConnectionFields,
+    RemovalLimits,
+    SyncSettings,
+)
+
+if TYPE_CHECKING:
+    from directory_sync.audit import Audit
+    from directory_sync.client import DirectoryClient
+    from directory_sync.warehouse import Warehouse
+
+
+LIMIT_PARAMS = ("max_removed_share", "max_removed_count")
+
+
+class TaskScope:
+    """What one running task looks up: each connection is fetched at most once.
+
+    Args:
+        resource_name: the resource the task works on.
+    """
+
+    def __init__(self, resource_name: str) -> None:
+        """Looks nothing up yet; makes dlt ask this task's connections."""
+        self._resource_name = resource_name
+        self._connections: dict[str, ConnectionFields | None] = {}
+        register(
+            {
+                "client_id": lambda: self._required(API_CONNECTION).login or None,
+                "client_secret": lambda: self._required(API_CONNECTION).password or None,
+                "filesystem.bucket_url": lambda: self.landed.path,
+                "restore_from_destination": lambda: False,
+            }
+        )
+
+    @cached_property
+    def context(self) -> Mapping[str, Any]:
+        """Airflow's context of the task."""
+        return get_current_context()
+
+    @cached_property
+    def settings(self) -> SyncSettings:
+        """The deployment's switches."""
+        return SyncSettings.from_environment()
+
+    @cached_property
+    def form(self) -> Mapping[str, Any]:
+        """The configuration, with the secrets resolved."""
+        return resources.directory()
+
+    @cached_property
+    def resource(self) -> Resource:
+        """The resource the task works on."""
+        return next(r for r in parse_form(self.form) if r.name == self._resource_name)
+
+    @cached_property
+    def landed(self) -> LandedSnapshot:
+        """The folder of this run's snapshot."""
+        landing = Landing.open(self.connection(LANDING_CONNECTION), self.settings)
+        return landing.snapshot(self._resource_name, self.context["run_id"])
+
+    def connection(self, conn_id: str) -> ConnectionFields | None:
+        """Returns a connection as plain data; None where no backend has it."""
+        if conn_id not in self._connections:
+            self._connections[conn_id] = connection_fields(conn_id)
+        return self._connections[conn_id]
+
+    def _required(self, conn_id: str) -> ConnectionFields:
+        connection = self.connection(conn_id)
+        if connection is None:
+            # Raises the ConfigError that says what to create.
+            ApiSettings.from_connection(None)
+        assert connection is not None
+        return connection
+
+    def client(self, *, share_of: int = 1, connections: int = 2) -> "DirectoryClient":
+        """Opens an HTTP client.
+
+        Args:
+            share_of: how many tasks share the API's allowance.
+            connections: how many to keep alive.
+        """
+        from directory_sync.client import DirectoryClient
+        from directory_sync.rate import RequestRate
+
+        connection = self.connection(API_CONNECTION)
+        api = ApiSettings.from_connection(connection, client=self.form["client"])
+        allowance = api.requests_per_second
+        rate = RequestRate(allowance / share_of if allowance else None)
+        return DirectoryClient(api, self.resource, rate=rate, connections=connections, mask=mask_secret)
+
+    @contextmanager
+    def warehouse(self) -> "Iterator[tuple[Warehouse, Path]]":
+        """Opens the warehouse with a folder that goes with the task."""
+        from directory_sync.warehouse import open_warehouse
+
+        connection = self.connection(WAREHOUSE_CONNECTION)
+        with tempfile.TemporaryDirectory(prefix="directory_sync_") as name:
+            folder = Path(name)
+            with open_warehouse(connection, self.settings, folder=folder) as warehouse:
+                yield warehouse, folder
+
+    def audit_job(self, folder: Path) -> "Audit":
+        """Returns what the audit of this run needs."""
+        from directory_sync.audit import Audit, Run
+
+        context, params = self.context, self.context["params"]
+        start, end = context.get("data_interval_start"), context.get("data_interval_end")
+        return Audit(
+            resource=self.resource,
+            landed=self.landed,
+            run=Run(
+                run_id=context["run_id"],
+                mode=params["mode"],
+                interval=(start.isoformat(), end.isoformat()) if start and end else None,
+            ),
+            settings=self.settings,
+            limits=_limits(self.settings.removal_limits, params),
+            folder=folder,
+            has_own_limits=any(params[name] is not None for name in LIMIT_PARAMS),
+        )
+
+
+def _limits(limits: RemovalLimits, params: Mapping[str, Any]) -> RemovalLimits:
+    given = {name: params[name] for name in LIMIT_PARAMS if params[name] is not None}
+    return replace(limits, **given)
+
+
+def connection_fields(conn_id: str) -> ConnectionFields | None:
+    """Fetches a connection as plain data and masks its password; None where no backend has it."""
+    try:
+        found = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return None
+    if found.password:
+        mask_secret(found.password)
+    return ConnectionFields(
+        conn_id=conn_id,
+        conn_type=found.conn_type or "",
+        host=found.host or "",
+        port=found.port or None,
+        schema=found.schema or "",
+        login=found.login or "",
+        password=found.password or "",
+        extra=found.extra_dejson,
+    )
+
+
+def declared_resources() -> tuple[Resource, ...]:
+    """Returns the resources of `resources.py`, at parse: no connection is needed.
+
+    Raises:
+        ConfigError: the form says something that cannot be honoured.
+    """
+    register_placeholders("client_id", "client_secret")
+    return parse_form(resources.directory())

@@ -1,0 +1,32 @@
+"""The Airflow plugin: makes the connection type `directory_api` known where the package is only a folder.
+
+Airflow scans for providers before the plugins folder is on its path, so a plugin has to add this one.
+"""
+
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from directory_sync.provider import PACKAGE_NAME, VERSION, get_provider_info
+
+
+class DirectorySyncPlugin(AirflowPlugin):
+    """Registers the connection type, for the UI's form and for tasks."""
+
+    name = "directory_sync"
+
+    @classmethod
+    def on_load(cls, *_: Any, **__: Any) -> None:
+        """Adds the provider to both of Airflow's registries, unless pip has installed it."""
+        from airflow.providers_manager import ProviderInfo, ProvidersManager
+        from airflow.sdk._shared.providers_discovery import ProviderInfo as TaskProviderInfo
+        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
+        registries: tuple[tuple[Any, Any], ...] = (
+            (ProvidersManager, ProviderInfo),
+            (ProvidersManagerTaskRuntime, TaskProviderInfo),
+        )
+        for registry, info in registries:
+            manager = registry()
+            manager.initialize_providers_list()
+            manager._provider_dict.setdefault(PACKAGE_NAME, info(VERSION, get_provider_info()))  # noqa: SLF001
