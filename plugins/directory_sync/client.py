@@ -13,6 +13,7 @@ One table decides what an answer means:
 import email.utils
 import logging
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 from directory_sync.envelope import Entry, parse_page
@@ -43,8 +45,15 @@ MAX_RETRIES = 3
 BACKOFF_FACTOR = 2.0
 JITTER_SHARE = 0.25
 LONGEST_SLEEP_SECONDS = 60.0
+LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 MAX_BODY_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**16
+_LOST = (
+    requests.exceptions.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.ProtocolError,
+)
+_SECRET_HEADER = re.compile("auth|cookie|key|secret|token", re.IGNORECASE)
 
 
 class Page(NamedTuple):
@@ -80,6 +89,8 @@ class _Attempts:
 
     retries: int = 0
     refused: int = 0
+    needs_token: bool = True
+    token: str = field(default="", repr=False)
     requested_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -118,6 +129,9 @@ class DirectoryClient:
         adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
+        for name, value in resource.headers.items():
+            if _SECRET_HEADER.search(name):
+                mask(str(value))
         self._tokens = TokenSource(api, send=self._send_token_request, mask=mask)
         self._lock = Lock()
         self.requests = 0
@@ -133,11 +147,10 @@ class DirectoryClient:
         limit = limit or self._resource.pages.limit
         where = f"{self._resource.path} at offset {offset}"
         attempts = _Attempts()
-        token = self._tokens.token()
-        response = self._send_with_retries(self._page_request(offset, limit), attempts, token, where)
+        response = self._send_with_retries(self._page_request(offset, limit), attempts, where)
         if response.status_code == 401:
-            token = self._tokens.renew(token)
-            response = self._send_with_retries(self._page_request(offset, limit), attempts, token, where)
+            self._tokens.renew(attempts.token)
+            response = self._send_with_retries(self._page_request(offset, limit), attempts, where)
         self._raise_for_status(response.status_code, where)
         entries, total = parse_page(
             response.content,
@@ -164,16 +177,19 @@ class DirectoryClient:
         return requests.Request("GET", url, params=params, headers=headers)
 
     def _send_token_request(self, request: requests.Request) -> requests.Response:
-        return self._send_with_retries(request, _Attempts(), None, "the token URL")
+        return self._send_with_retries(request, _Attempts(needs_token=False), "the token URL")
 
     def _send_with_retries(
-        self, request: requests.Request, attempts: _Attempts, token: str | None, where: str
+        self, request: requests.Request, attempts: _Attempts, where: str
     ) -> requests.Response:
         failures = 0
         while True:
             sent_at = self._rate.wait()
+            if attempts.needs_token:
+                # Asked for at each try: a token of a few seconds does not outlive a backoff.
+                attempts.token = self._tokens.token()
             attempts.requested_at = datetime.now(UTC)
-            response, failure = self._send(request, token, where)
+            response, failure = self._send(request, attempts.token, where)
             if response is not None and response.status_code not in RETRYABLE_STATUSES:
                 self._rate.succeeded()
                 return response
@@ -196,18 +212,22 @@ class DirectoryClient:
             self._sleep(wait)
 
     def _send(
-        self, request: requests.Request, token: str | None, where: str
+        self, request: requests.Request, token: str, where: str
     ) -> tuple[requests.Response | None, str]:
         """Returns the answer with its body read, and what failed: a status or a lost connection."""
         with self._lock:
             self.requests += 1
-        lost: str
         try:
             prepared = self._session.prepare_request(request)
-            if token is not None:
+            if token:
                 prepared.headers["Authorization"] = f"Bearer {token}"
             response = self._session.send(
-                prepared, timeout=self._api.timeout_seconds, stream=True, verify=self._api.verify
+                prepared,
+                timeout=self._api.timeout_seconds,
+                stream=True,
+                verify=self._api.verify,
+                # A redirected token request would hand the secret to another address.
+                allow_redirects=request.method == "GET",
             )
             with response:
                 _read_body(response, where=where, timeout_seconds=self._api.timeout_seconds)
@@ -219,13 +239,12 @@ class DirectoryClient:
                 f"The TLS certificate of {self._api.base_url} is not trusted. Nothing was read. Set "
                 "`verify` of the connection to the path of the CA bundle."
             )
-        except requests.exceptions.ContentDecodingError:
+        except (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError):
             error = EnvelopeError(f"The body of {where} cannot be decompressed. Nothing of it was used.")
-        except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as e:
-            lost = "connection lost" if not _is_timeout(e) else "timed out"
-            return None, lost
-        except requests.exceptions.Timeout:
+        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             return None, "timed out"
+        except _LOST as e:
+            return None, "timed out" if "timed out" in str(e).lower() else "connection lost"
         except (OSError, ValueError) as e:
             # All else that requests raises, and what it lets pass: `verify` names no file, for one.
             error = ConfigError(
@@ -261,19 +280,22 @@ def backoff_seconds(failures: int) -> float:
 
 
 def retry_after_seconds(header: str | None) -> float | None:
-    """Reads `Retry-After` in both forms of RFC 9110, 10.2.3; None where it asks for no wait."""
+    """Reads `Retry-After` in both forms of RFC 9110, 10.2.3; None where it asks for no wait.
+
+    A wait of more than a day counts as a day.
+    """
     if not header:
         return None
     text = header.strip()
     if text.isascii() and text.isdigit():
-        return float(text[:12]) or None
+        return min(float(text[:12]), LONGEST_RETRY_AFTER_SECONDS) or None
     try:
         until = email.utils.parsedate_to_datetime(text)
     except (TypeError, ValueError):
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     seconds = (until - datetime.now(UTC)).total_seconds()
-    return seconds if seconds > 0 else None
+    return min(seconds, LONGEST_RETRY_AFTER_SECONDS) if seconds > 0 else None
 
 
 def _read_body(response: requests.Response, *, where: str, timeout_seconds: float) -> None:
@@ -281,7 +303,8 @@ def _read_body(response: requests.Response, *, where: str, timeout_seconds: floa
     deadline = time.monotonic() + 2 * timeout_seconds
     chunks: list[bytes] = []
     size = 0
-    for chunk in response.iter_content(_CHUNK_BYTES):
+    # read1 gives what has arrived: a body that drips cannot outlast the deadline.
+    while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BODY_BYTES:
@@ -298,7 +321,3 @@ def _read_body(response: requests.Response, *, where: str, timeout_seconds: floa
 def _is_cut_off(exception: Any) -> bool:
     """TLS calls a connection lost what plain HTTP calls reset; it says nothing about trust."""
     return "EOF occurred in violation of protocol" in str(exception)
-
-
-def _is_timeout(exception: Any) -> bool:
-    return "timed out" in str(exception).lower()

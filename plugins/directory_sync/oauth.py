@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 
 import requests
 
-from directory_sync.errors import ApiError, AuthError, EnvelopeError
+from directory_sync.errors import ApiError, AuthError, DirectorySyncError, EnvelopeError
 from directory_sync.settings import ApiSettings
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ class TokenSource:
         self._fetched_at = 0.0
         self._renew_at = float("inf")
         self._fresh_refusals: list[float] = []
+        self._failure: DirectorySyncError | None = None
+        self._failed_at = 0.0
         mask(api.client_secret)
 
     def token(self) -> str:
@@ -54,9 +56,10 @@ class TokenSource:
             AuthError: the token was refused, or the answer has none.
             ApiUnavailableError: the token endpoint cannot answer now.
         """
+        asked_at = self._clock()
         with self._lock:
             if self._token is None or self._clock() >= self._renew_at:
-                self._fetch()
+                self._fetch_unless_failed_since(asked_at)
             assert self._token is not None
             return self._token
 
@@ -65,6 +68,7 @@ class TokenSource:
 
         The first thread that asks fetches it; the others, refused with the same one, share it.
         """
+        asked_at = self._clock()
         with self._lock:
             if self._token == refused:
                 now = self._clock()
@@ -72,7 +76,7 @@ class TokenSource:
                     self._fresh_refusals = [at for at in self._fresh_refusals if now - at < FRESH_SECONDS] + [
                         now
                     ]
-                self._fetch()
+                self._fetch_unless_failed_since(asked_at)
             assert self._token is not None
             return self._token
 
@@ -85,6 +89,16 @@ class TokenSource:
             " Fresh tokens were refused twice within a minute: the API seems to let one token per "
             "client live. Set DIRECTORY_SYNC_SHARDS=1."
         )
+
+    def _fetch_unless_failed_since(self, asked_at: float) -> None:
+        """Threads that waited while a fetch failed share its failure instead of repeating it."""
+        if self._failure and self._failed_at > asked_at:
+            raise self._failure
+        try:
+            self._fetch()
+        except DirectorySyncError as e:
+            self._failure, self._failed_at = e, self._clock()
+            raise
 
     def _fetch(self) -> None:
         url = self._api.absolute_token_url

@@ -9,13 +9,21 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from directory_sync.client import Page
 from directory_sync.errors import ConfigError
 
+if TYPE_CHECKING:
+    from directory_sync.envelope import EntryId
+
 logger = logging.getLogger(__name__)
 
 OVERLAP = 1
+SINGLE_ENTRIES = (
+    "The API answers one entry a page although more follow: windows that overlap cannot advance. Nothing was "
+    "published. Ask the vendor for larger pages."
+)
 FetchPage = Callable[[int, int], Page]
 """Answers (offset, limit) with a page; called from several threads."""
 
@@ -53,6 +61,7 @@ class ShardReader:
         self._size = limit
         self._next = 0
         self._is_last = False
+        self._last_ids: set[EntryId | None] = set()
         self._gaps: list[tuple[int, int]] = []
         self.total: int | None = None
         self.stop: int | None = 0
@@ -97,12 +106,14 @@ class ShardReader:
     def _plan(self, first: Page) -> None:
         """Shares out the list by its total; without one, shard 0 walks to the end."""
         self.total, count = first.total, len(first.entries)
+        if count == OVERLAP and self.total != count:
+            self._refuse_single_entries()
         if self.total is None:
             if self._shard.number == 0 and count:
                 self._size, self._next = max(count, OVERLAP + 1), max(count - OVERLAP, OVERLAP)
                 self.stop, self._is_last = None, True
             return
-        if 0 < count < min(self._limit, self.total):
+        if OVERLAP < count < min(self._limit, self.total):
             self._learn_cap(count)
         shards = min(self._shard.count, max(1, -(-self.total // self._limit)))
         if self._shard.number >= shards:
@@ -114,6 +125,11 @@ class ShardReader:
             self._next = count
             self._learn(first, min(self._size, self.stop))
             self._next -= min(OVERLAP, count)
+
+    def _refuse_single_entries(self) -> None:
+        """One entry at offset 0 is the whole list, or the API's cap: what stands behind it tells."""
+        if self._fetch_twice_if_empty(OVERLAP).entries:
+            raise ConfigError(SINGLE_ENTRIES)
 
     def _take(self) -> tuple[int, int] | None:
         """The next window to request: its offset, and the offset which it is to reach."""
@@ -130,15 +146,23 @@ class ShardReader:
         """Draws from one answer what is left to ask for."""
         count = len(page.entries)
         if page.end >= reach:
-            if self._is_last and self.stop is not None and page.end >= self.stop:
-                # Totals are late: as long as windows come back full, the list goes on.
-                goes_on = count >= self._size
-                self.stop = page.end + (self._size if goes_on else 0)
+            if self._is_last and page.end >= (self.total or 0):
+                self._learn_end(page)
         elif self.total is None:
             self._learn_without_total(page, reach)
         elif count > OVERLAP and page.end < (page.total or 0):
             self._learn_cap(count)
             self._gaps.append((page.end - OVERLAP, reach))
+
+    def _learn_end(self, page: Page) -> None:
+        """Totals are late: as long as windows come back full, and new, the list goes on."""
+        last_id = page.entries[-1].id if page.entries else None
+        if last_id in self._last_ids:
+            # The server answers offsets behind the end with the list's last page.
+            self.stop = page.offset if self.stop is None else min(self.stop, page.end)
+        elif self.stop is not None and page.end >= self.stop:
+            self.stop = page.end + (self._size if len(page.entries) >= self._size else 0)
+        self._last_ids.add(last_id)
 
     def _learn_without_total(self, page: Page, reach: int) -> None:
         """A short window is the end, or the cap moved: the rest of it is asked for."""
@@ -149,11 +173,6 @@ class ShardReader:
 
     def _learn_cap(self, count: int) -> None:
         """A window that cannot be the end was short: the API gives so many and no more."""
-        if count <= OVERLAP:
-            raise ConfigError(
-                f"The API answers {count} entry a page although more follow; windows that overlap by "
-                f"{OVERLAP} cannot advance. Nothing was published. Ask the vendor for larger pages."
-            )
         if count < self._size:
             logger.info("The API gives %d entries a page, not %d", count, self._size)
             self._size = count

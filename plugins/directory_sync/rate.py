@@ -61,10 +61,13 @@ class RequestRate:
         return slot
 
     def succeeded(self) -> None:
-        """A request was answered: one request a second more for every second at this pace."""
+        """A request was answered: one request a second more for every second at this pace.
+
+        A slow pace at most doubles with an answer.
+        """
         with self._lock:
             if self._rate is not None:
-                rate = self._rate + INCREASE_PER_SECOND / self._rate
+                rate = min(self._rate + INCREASE_PER_SECOND / self._rate, 2 * self._rate)
                 self._rate = min(rate, self._ceiling) if self._ceiling else rate
 
     def refused(self, *, sent_at: float, wait_seconds: float) -> None:

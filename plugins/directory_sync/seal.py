@@ -20,13 +20,14 @@ from itertools import pairwise
 from directory_sync.client import Page
 from directory_sync.envelope import EntryId
 from directory_sync.errors import ConfigError, SnapshotError
-from directory_sync.pagination import OVERLAP, refuse_fixed_answer
+from directory_sync.pagination import OVERLAP, SINGLE_ENTRIES, refuse_fixed_answer
 from directory_sync.snapshot import Snapshot, Window
 
 logger = logging.getLogger(__name__)
 
 MAX_PLACES = 64
 EMPTY_ANSWERS_NEEDED = 3
+LONE_ANSWERS_NEEDED = 3
 SPARE_REQUESTS = 100
 MAX_IMPLIED_EDITS_SHARE = 0.1
 
@@ -285,7 +286,7 @@ class _Walk:
         self._snapshot, self._chain, self._read_page = snapshot, chain, read_page
         self._budget = chain.size + SPARE_REQUESTS
         self._head_ids: list[EntryId] = []
-        self._ends_refuted = 0
+        self._lone_answers = 0
         self.requests = self.bridged = 0
 
     def to_the_end(self) -> int | None:
@@ -346,12 +347,12 @@ class _Walk:
         self._chain.add(behind)
         if not behind.entries:
             return True
-        self._ends_refuted += 1
-        if self._ends_refuted > 2 and len(behind.entries) == 1:
-            raise ConfigError(
-                "The API answers one entry a page although more follow; windows that overlap cannot "
-                "advance. Nothing was published. Ask the vendor for larger pages."
-            )
+        # One entry may have come in between; where the same offset still gives one, it is the API's cap.
+        again = self._read(page.offset)
+        self._chain.add(again)
+        self._lone_answers += len(again.entries) == len(behind.entries) == 1
+        if self._lone_answers >= LONE_ANSWERS_NEEDED:
+            raise ConfigError(SINGLE_ENTRIES)
         return False
 
     def _is_head_again(self, page: Page) -> bool:

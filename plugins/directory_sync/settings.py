@@ -114,7 +114,7 @@ class ApiSettings:
         if not base_url:
             base_url = str((client or {}).get("base_url") or "")
             token_url = token_url or auth.get("token_url") or auth.get("access_token_url")
-        rate = extra.get("requests_per_second")
+        rate, timeout = extra.get("requests_per_second"), extra.get("timeout_seconds")
         return cls(
             base_url=base_url,
             client_id=_as_given(auth.get("client_id"), connection.login),
@@ -123,8 +123,8 @@ class ApiSettings:
             scope=str(extra.get("scope") or ""),
             auth_method=str(extra.get("auth_method") or "client_secret_post"),
             verify=_verify(extra.get("verify", True)),
-            timeout_seconds=_number(extra.get("timeout_seconds") or 30.0, "timeout_seconds"),
-            requests_per_second=_number(rate, "requests_per_second") if rate else None,
+            timeout_seconds=30.0 if timeout in (None, "") else _number(timeout, "timeout_seconds"),
+            requests_per_second=None if rate in (None, "") else _number(rate, "requests_per_second"),
         )
 
 

@@ -49,9 +49,7 @@ def test_a_transient_error_is_not_permanent(kind):
 
 def test_every_error_has_one_root():
     ours = [
-        item
-        for item in vars(errors).values()
-        if isinstance(item, type) and issubclass(item, BaseException)
+        item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, BaseException)
     ]
     assert len(ours) == 11
     assert all(issubclass(item, DirectorySyncError) for item in ours)
@@ -69,22 +67,15 @@ def test_an_error_finds_itself():
 
 
 def test_an_error_is_found_behind_from():
-    error = ConfigError("a setting")
-    try:
-        raise ValueError("outer") from error
-    except ValueError as outer:
-        assert find_error(outer) is error
+    outer, error = ValueError("outer"), ConfigError("a setting")
+    outer.__cause__ = error
+    assert find_error(outer) is error
 
 
 def test_an_error_is_found_in_the_context():
-    error = ConfigError("a setting")
-    try:
-        try:
-            raise error
-        except ConfigError:
-            raise ValueError("outer")  # noqa: B904
-    except ValueError as outer:
-        assert find_error(outer) is error
+    outer, error = ValueError("outer"), ConfigError("a setting")
+    outer.__context__ = error
+    assert find_error(outer) is error
 
 
 def test_an_error_is_found_on_the_attribute_of_dlt():

@@ -1,6 +1,7 @@
 """The pace falls once a burst of refusals, grows with success, and never passes the ceiling."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Lock
 
 import pytest
@@ -162,7 +163,7 @@ def test_no_two_threads_get_the_same_slot(time):
     rate = rate_of(time, 50.0)
     with ThreadPoolExecutor(16) as pool:
         slots = sorted(pool.map(lambda _: rate.wait(), range(64)))
-    gaps = [later - earlier for earlier, later in zip(slots, slots[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(slots)]
     assert min(gaps) >= 1 / 50 - 1e-9
 
 

@@ -141,18 +141,24 @@ def test_placeholders_stand_in_for_secrets_at_parse():
     assert dlt.secrets["client_id"] == dlt.secrets["client_secret"] == UNRESOLVED
 
 
-@pytest.mark.parametrize(
-    "name", ["PROVIDERS__ENABLE_AIRFLOW_SECRETS", "RUNTIME__DLTHUB_TELEMETRY"]
-)
-def test_the_look_ups_in_variables_and_the_telemetry_are_off(monkeypatch, name):
-    monkeypatch.setenv(name, "x")
-    monkeypatch.delenv(name)
-    quiet_dlt()
-    assert os.environ[name] == "false"
+@pytest.fixture
+def environment(monkeypatch):
+    """The environment without what is set here, as it was again afterwards."""
+    names = ("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "RUNTIME__DLTHUB_TELEMETRY", "RUNTIME__LOG_LEVEL")
+    for name in names:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    return os.environ
 
 
-def test_a_switch_of_the_environment_stands(monkeypatch):
-    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "true")
-    monkeypatch.setenv("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "true")
+@pytest.mark.parametrize("name", ["PROVIDERS__ENABLE_AIRFLOW_SECRETS", "RUNTIME__DLTHUB_TELEMETRY"])
+def test_the_look_ups_in_variables_and_the_telemetry_are_off(environment, name):
     quiet_dlt()
-    assert os.environ["RUNTIME__DLTHUB_TELEMETRY"] == "true"
+    assert environment[name] == "false"
+
+
+@pytest.mark.parametrize("name", ["PROVIDERS__ENABLE_AIRFLOW_SECRETS", "RUNTIME__DLTHUB_TELEMETRY"])
+def test_a_switch_of_the_environment_stands(environment, monkeypatch, name):
+    monkeypatch.setenv(name, "true")
+    quiet_dlt()
+    assert environment[name] == "true"

@@ -1,0 +1,865 @@
+"""One table decides what an answer means; nothing of an answer or a secret is shown."""
+
+import gzip
+import json
+import logging
+import socket
+import ssl
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+import responses
+import time_machine
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from directory_sync import client as client_module
+from directory_sync.client import DirectoryClient, backoff_seconds, retry_after_seconds
+from directory_sync.errors import (
+    ApiError,
+    ApiUnavailableError,
+    AuthError,
+    ConfigError,
+    EnvelopeError,
+)
+from directory_sync.form import OffsetPages, Resource
+from directory_sync.rate import RequestRate
+from directory_sync.settings import ApiSettings
+from sandbox.server import SandboxServer
+from sandbox.settings import Settings
+
+BASE = "https://api.example.org"
+PAGE_URL = f"{BASE}/v1/directory"
+TOKEN_URL = f"{BASE}/oauth/token"
+SECRET, TOKEN, BODY = "SENTINEL-SECRET", "SENTINEL-TOKEN", "SENTINEL-IN-BODY"
+PAGE = {"data": [{"id": 1, "name": BODY}, {"id": 2}], "total": 2}
+RETRYABLE = [429, 500, 502, 503, 504]
+NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class FakeTime:
+    """A clock that moves when somebody sleeps; keeps the client's waits."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.waits: list[float] = []
+        self._lock = threading.Lock()
+
+    def clock(self):
+        return self.now
+
+    def sleep(self, seconds):
+        with self._lock:
+            self.waits.append(seconds)
+            self.now += seconds
+
+    def pass_by(self, seconds):
+        with self._lock:
+            self.now += seconds
+
+
+@pytest.fixture
+def fake_time():
+    return FakeTime()
+
+
+@pytest.fixture
+def api():
+    """The network's edge: a token, and the pages that a test adds."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        mock.post(TOKEN_URL, json={"access_token": TOKEN, "expires_in": 3600})
+        yield mock
+
+
+@pytest.fixture
+def open_client(fake_time):
+    """Opens clients that wait on the fake clock, and closes them."""
+    opened = []
+
+    def open_one(base_url=BASE, *, resource=None, mask=lambda secret: None, rate=None, **values):
+        values = {"client_id": "client-1", "client_secret": SECRET, "timeout_seconds": 5.0, **values}
+        client = DirectoryClient(
+            ApiSettings(base_url=base_url, **values),
+            resource
+            or Resource(name="people", path="/v1/directory", selector=("data",), pages=OffsetPages()),
+            rate=rate or RequestRate(clock=fake_time.clock, sleep=fake_time.pass_by),
+            mask=mask,
+            sleep=fake_time.sleep,
+        )
+        opened.append(client)
+        return client
+
+    yield open_one
+    for client in opened:
+        client.close()
+
+
+def page_calls(api):
+    return [call.request for call in api.calls if call.request.url.startswith(PAGE_URL)]
+
+
+def token_calls(api):
+    return [call.request for call in api.calls if call.request.url == TOKEN_URL]
+
+
+def assert_hides(error):
+    shown = "".join(traceback.format_exception(error))
+    while error is not None:
+        shown += repr(error) + str(error)
+        error = error.__context__
+    assert "SENTINEL" not in shown
+
+
+def assert_backoff(waits, *expected):
+    assert len(waits) == len(expected)
+    assert all(at <= wait <= at * 1.25 for wait, at in zip(waits, expected, strict=True)), waits
+
+
+def test_a_page_is_what_was_answered(api, open_client):
+    api.get(PAGE_URL, json=PAGE)
+    with time_machine.travel(NOW, tick=False):
+        page = open_client().page(400, 50)
+    assert [entry.id for entry in page.entries] == [1, 2]
+    assert (page.offset, page.limit, page.end, page.total, page.requested_at) == (400, 50, 402, 2, NOW)
+    assert (page.retries, page.refused) == (0, 0)
+
+
+def test_the_limit_of_the_form_is_asked_for_by_default(api, open_client):
+    api.get(PAGE_URL, json=PAGE)
+    assert open_client().page(0).limit == 100
+
+
+def test_a_request_says_what_the_resource_says(api, open_client):
+    resource = Resource(
+        name="people",
+        path="/v1/directory",
+        selector=("data",),
+        pages=OffsetPages(offset_param="skip", limit_param="take"),
+        params={"active": "true"},
+        headers={"X-Tenant": "7"},
+    )
+    api.get(PAGE_URL, json=PAGE)
+    open_client(resource=resource).page(30, 10)
+    (sent,) = page_calls(api)
+    assert parse_qs(urlsplit(sent.url).query) == {"active": ["true"], "take": ["10"], "skip": ["30"]}
+    assert sent.headers["X-Tenant"] == "7"
+    assert sent.headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (201, ApiError),
+        (400, ApiError),
+        (403, AuthError),
+        (404, ApiError),
+        (409, ApiError),
+        (410, ApiError),
+        (422, ApiError),
+        (501, ApiError),
+        (505, ApiError),
+        (520, ApiError),
+    ],
+)
+def test_a_status_that_no_retry_cures_fails_at_once(api, open_client, fake_time, status, kind):
+    api.get(PAGE_URL, body=BODY, status=status)
+    with pytest.raises(kind, match=f"/v1/directory at offset 400 answered {status}") as caught:
+        open_client().page(400)
+    assert (len(page_calls(api)), fake_time.waits) == (1, [])
+    assert_hides(caught.value)
+
+
+def test_an_answer_without_a_body_is_an_api_error(api, open_client):
+    api.get(PAGE_URL, status=204)
+    with pytest.raises(ApiError, match="answered 204"):
+        open_client().page(0)
+
+
+@pytest.mark.parametrize("status", RETRYABLE)
+def test_a_retryable_status_is_asked_four_times(api, open_client, fake_time, status):
+    api.get(PAGE_URL, body=BODY, status=status)
+    with pytest.raises(ApiUnavailableError, match=rf"status {status}, 4 time\(s\) in a row") as caught:
+        open_client().page(400)
+    assert len(page_calls(api)) == 4
+    assert_backoff(fake_time.waits, 2, 4, 8)
+    assert caught.value.retry_after_seconds is None
+    assert_hides(caught.value)
+
+
+@pytest.mark.parametrize("status", RETRYABLE)
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_an_answer_within_the_retries_is_the_page(api, open_client, status, failures):
+    for _ in range(failures):
+        api.get(PAGE_URL, status=status)
+    api.get(PAGE_URL, json=PAGE)
+    page = open_client().page(0)
+    assert (page.retries, page.refused) == (failures, failures if status == 429 else 0)
+
+
+def test_a_page_is_dated_by_the_request_that_was_answered(api, fake_time):
+    with time_machine.travel(NOW, tick=False) as traveller:
+        client = DirectoryClient(
+            ApiSettings(base_url=BASE, client_id="a", client_secret=SECRET),
+            Resource(name="p", path="/v1/directory", selector=("data",), pages=OffsetPages()),
+            sleep=traveller.shift,
+        )
+        api.get(PAGE_URL, status=503)
+        api.get(PAGE_URL, json=PAGE)
+        page = client.page(0)
+        client.close()
+    assert page.requested_at - NOW >= timedelta(seconds=2)
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_the_backoff_doubles_with_a_quarter_of_jitter(failures):
+    waits = [backoff_seconds(failures) for _ in range(200)]
+    assert min(waits) >= 2**failures
+    assert max(waits) <= 2**failures * 1.25
+    assert len(set(waits)) > 100
+
+
+@pytest.mark.parametrize("status", RETRYABLE)
+@pytest.mark.parametrize(("header", "wait"), [("1", 1), ("30", 30), (" 60 ", 60)])
+def test_retry_after_goes_before_the_backoff(api, open_client, fake_time, status, header, wait):
+    api.get(PAGE_URL, status=status, headers={"Retry-After": header})
+    api.get(PAGE_URL, json=PAGE)
+    open_client().page(0)
+    assert fake_time.waits == [wait]
+
+
+def test_retry_after_as_a_date_is_waited_for(api, open_client, fake_time):
+    date = format_datetime(NOW + timedelta(seconds=45), usegmt=True)
+    api.get(PAGE_URL, status=503, headers={"Retry-After": date})
+    api.get(PAGE_URL, json=PAGE)
+    with time_machine.travel(NOW, tick=False):
+        open_client().page(0)
+    assert fake_time.waits == [45]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["0", "-5", "1.5", "soon", "", "5, 10", "٣", format_datetime(NOW - timedelta(days=1), usegmt=True)],
+)
+def test_a_retry_after_without_a_wait_leaves_the_backoff(api, open_client, fake_time, header):
+    api.get(PAGE_URL, status=503, headers={"Retry-After": header})
+    api.get(PAGE_URL, json=PAGE)
+    with time_machine.travel(NOW, tick=False):
+        open_client().page(0)
+    assert_backoff(fake_time.waits, 2)
+
+
+@pytest.mark.parametrize("status", RETRYABLE)
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("61", 61),
+        ("3600", 3600),
+        (str(10**9), 86_400),
+        (format_datetime(NOW + timedelta(minutes=5), usegmt=True), 300),
+    ],
+)
+def test_a_wait_too_long_for_a_worker_ends_the_task(api, open_client, fake_time, status, header, seconds):
+    api.get(PAGE_URL, status=status, headers={"Retry-After": header})
+    with time_machine.travel(NOW, tick=False), pytest.raises(ApiUnavailableError) as caught:
+        open_client().page(0)
+    assert caught.value.retry_after_seconds == seconds
+    assert (len(page_calls(api)), fake_time.waits) == (1, [])
+
+
+def test_the_last_failure_may_ask_for_a_long_wait_too(api, open_client):
+    for _ in range(3):
+        api.get(PAGE_URL, status=503)
+    api.get(PAGE_URL, status=503, headers={"Retry-After": "600"})
+    with pytest.raises(ApiUnavailableError) as caught:
+        open_client().page(0)
+    assert caught.value.retry_after_seconds == 600
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(
+    header=st.text(max_size=30)
+    | st.text(alphabet="0123456789 :,+-MonJaGTZ", max_size=40)
+    | st.builds(
+        "Mon, {} Jan {} {}:{}:{} {}".format,
+        *[st.integers(-(10**6), 10**6)] * 5,
+        st.sampled_from(["GMT", "+0000", "-9999", "+999999999", ""]),
+    )
+)
+def test_any_retry_after_is_a_wait_or_none(header):
+    seconds = retry_after_seconds(header)
+    assert seconds is None or seconds > 0
+
+
+def test_a_refusal_slows_all_requests(api, open_client, fake_time):
+    rate = RequestRate(8.0, clock=fake_time.clock, sleep=fake_time.pass_by)
+    api.get(PAGE_URL, status=429)
+    api.get(PAGE_URL, json=PAGE)
+    client = open_client(rate=rate)
+    client.page(0)
+    assert rate.requests_per_second < 8.0
+
+
+def test_a_fault_of_the_server_slows_nothing(api, open_client, fake_time):
+    rate = RequestRate(8.0, clock=fake_time.clock, sleep=fake_time.pass_by)
+    api.get(PAGE_URL, status=503)
+    api.get(PAGE_URL, json=PAGE)
+    open_client(rate=rate).page(0)
+    assert rate.requests_per_second == 8.0
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure"),
+    [
+        (requests.exceptions.ConnectionError(f"reset {BODY}"), "connection lost"),
+        (requests.exceptions.ChunkedEncodingError(f"broken {BODY}"), "connection lost"),
+        (requests.exceptions.ProxyError(BODY), "connection lost"),
+        (requests.exceptions.ConnectTimeout(f"timed out {BODY}"), "timed out"),
+        (requests.exceptions.ReadTimeout(BODY), "timed out"),
+        (requests.exceptions.ConnectionError("Read timed out."), "timed out"),
+    ],
+)
+def test_a_lost_connection_is_asked_four_times(api, open_client, fake_time, fault, failure):
+    api.get(PAGE_URL, body=fault)
+    with pytest.raises(ApiUnavailableError, match=rf"{failure}, 4 time\(s\)") as caught:
+        open_client().page(0)
+    assert len(page_calls(api)) == 4
+    assert_backoff(fake_time.waits, 2, 4, 8)
+    assert_hides(caught.value)
+
+
+def test_a_lost_connection_within_the_retries_is_cured(api, open_client):
+    api.get(PAGE_URL, body=requests.exceptions.ConnectionError())
+    api.get(PAGE_URL, json=PAGE)
+    assert open_client().page(0).retries == 1
+
+
+def test_a_host_that_does_not_resolve_is_asked_again(open_client, fake_time):
+    with pytest.raises(ApiUnavailableError, match="connection lost"):
+        open_client("http://directory.invalid").page(0)
+    assert_backoff(fake_time.waits, 2, 4, 8)
+
+
+def test_a_port_where_nobody_listens_is_asked_again(open_client, fake_time):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(ApiUnavailableError, match="connection lost"):
+        open_client(f"http://127.0.0.1:{port}").page(0)
+    assert_backoff(fake_time.waits, 2, 4, 8)
+
+
+@pytest.mark.parametrize("base_url", ["http://.example.org", "http://exa mple.org", f"http://{'a' * 70}.org"])
+def test_an_address_no_request_can_be_made_with_is_a_config_error(open_client, fake_time, base_url):
+    with pytest.raises((ConfigError, ApiUnavailableError)) as caught:
+        open_client(base_url).page(0)
+    assert isinstance(caught.value, ConfigError)
+    assert fake_time.waits == []
+    assert_hides(caught.value)
+
+
+def test_a_header_that_cannot_be_sent_is_a_config_error(api, open_client):
+    api.get(PAGE_URL, json=PAGE)
+    resource = Resource(
+        name="people",
+        path="/v1/directory",
+        selector=("data",),
+        pages=OffsetPages(),
+        headers={"X-Key": f"{SECRET}\r\nX-Injected: 1"},
+    )
+    with pytest.raises(ConfigError, match="no request can be made") as caught:
+        open_client(resource=resource).page(0)
+    assert_hides(caught.value)
+
+
+# -- Tokens
+
+
+def answer_once_with(status, then):
+    """Refuses the first page request, then answers; tokens are numbered."""
+    refused = []
+
+    def page(request):
+        if not refused:
+            refused.append(request)
+            return status, {}, ""
+        return then, {}, json.dumps(PAGE)
+
+    return page
+
+
+def numbered_tokens(api):
+    granted = []
+
+    def grant(request):
+        granted.append(request)
+        return 200, {}, json.dumps({"access_token": f"{TOKEN}-{len(granted)}", "expires_in": 3600})
+
+    api.replace(responses.CallbackResponse(responses.POST, TOKEN_URL, callback=grant))
+    return granted
+
+
+def test_a_401_is_answered_with_a_new_request_and_a_new_token(api, open_client):
+    numbered_tokens(api)
+    api.add_callback("GET", PAGE_URL, callback=answer_once_with(401, 200))
+    page = open_client().page(0)
+    first, second = page_calls(api)
+    assert len(page.entries) == 2
+    assert first is not second
+    assert first.headers["Authorization"] == f"Bearer {TOKEN}-1"
+    assert second.headers["Authorization"] == f"Bearer {TOKEN}-2"
+    assert page.retries == 0
+
+
+def test_a_401_with_a_new_token_is_an_auth_error(api, open_client, fake_time):
+    granted = numbered_tokens(api)
+    api.get(PAGE_URL, body=BODY, status=401)
+    with pytest.raises(AuthError, match="answered 401 with a new token") as caught:
+        open_client().page(0)
+    assert (len(page_calls(api)), len(granted), fake_time.waits) == (2, 2, [])
+    assert_hides(caught.value)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_the_second_answer_after_a_401_decides(api, open_client, status):
+    numbered_tokens(api)
+    api.add_callback("GET", PAGE_URL, callback=answer_once_with(401, status))
+    with pytest.raises(AuthError if status == 403 else ApiError, match=f"answered {status}"):
+        open_client().page(0)
+
+
+def test_fresh_tokens_refused_twice_hint_at_a_rival(api, open_client):
+    numbered_tokens(api)
+    api.get(PAGE_URL, status=401)
+    client = open_client()
+    with pytest.raises(AuthError) as first:
+        client.page(0)
+    with pytest.raises(AuthError) as second:
+        client.page(0)
+    assert "DIRECTORY_SYNC_SHARDS=1" not in str(first.value)
+    assert "DIRECTORY_SYNC_SHARDS=1" in str(second.value)
+
+
+@pytest.mark.parametrize("status", RETRYABLE)
+def test_a_token_is_asked_for_four_times(api, open_client, fake_time, status):
+    api.replace("POST", TOKEN_URL, body=BODY, status=status)
+    with pytest.raises(ApiUnavailableError, match=rf"the token URL: status {status}, 4") as caught:
+        open_client().page(0)
+    assert (len(token_calls(api)), len(page_calls(api))) == (4, 0)
+    assert_backoff(fake_time.waits, 2, 4, 8)
+    assert_hides(caught.value)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_token_is_asked_for_once(api, open_client, status):
+    api.replace("POST", TOKEN_URL, body=BODY, status=status)
+    with pytest.raises(AuthError) as caught:
+        open_client().page(0)
+    assert (len(token_calls(api)), len(page_calls(api))) == (1, 0)
+    assert_hides(caught.value)
+
+
+def test_pages_share_a_token(api, open_client):
+    api.get(PAGE_URL, json=PAGE)
+    client = open_client()
+    for offset in range(5):
+        client.page(offset)
+    assert (len(token_calls(api)), client.requests) == (1, 6)
+
+
+def test_the_secret_and_the_token_are_masked_before_they_are_sent(api, open_client):
+    masked = []
+    seen = []
+
+    def page(request):
+        seen.append((request.headers["Authorization"], list(masked)))
+        return 200, {}, json.dumps(PAGE)
+
+    api.add_callback("GET", PAGE_URL, callback=page)
+    open_client(mask=masked.append).page(0)
+    ((authorization, masked_then),) = seen
+    assert authorization.removeprefix("Bearer ") in masked_then
+    assert SECRET in masked_then
+
+
+def test_a_netrc_file_signs_no_request(api, open_client, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine api.example.org login other password other\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    api.get(PAGE_URL, json=PAGE)
+    open_client().page(0)
+    assert "Authorization" not in token_calls(api)[0].headers
+
+
+def test_no_log_holds_a_secret_or_an_entry(api, open_client, caplog):
+    caplog.set_level(logging.DEBUG)
+    api.get(PAGE_URL, body=BODY, status=503)
+    api.get(PAGE_URL, body=BODY, status=429, headers={"Retry-After": "3"})
+    api.get(PAGE_URL, body=requests.exceptions.ConnectionError(BODY))
+    api.get(PAGE_URL, json=PAGE)
+    open_client().page(0)
+    assert len([record for record in caplog.records if "retry" in record.message]) == 3
+    assert "SENTINEL" not in caplog.text
+
+
+# -- Bodies, over a real connection
+
+
+def http(body, *, status="200 OK", headers=(), length=None):
+    """An answer as it goes over the wire."""
+    body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    length = len(body) if length is None else length
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {length}", "Connection: close", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class WireServer:
+    """Answers each connection with bytes; what a page gets is given.
+
+    Args:
+        answer: the bytes, or a function that is handed the connection.
+        context: serves TLS.
+    """
+
+    def __init__(self, answer, *, context=None) -> None:
+        self.answer, self.context = answer, context
+        self.pages = 0
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=32)
+        scheme = "https" if context else "http"
+        self.url = f"{scheme}://localhost:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    self._answer(connection)
+                except OSError:
+                    continue
+
+    def _answer(self, connection):
+        if self.context:
+            connection = self.context.wrap_socket(connection, server_side=True)
+        with connection:
+            connection.settimeout(5)
+            head = b""
+            while b"\r\n\r\n" not in head:
+                received = connection.recv(65536)
+                if not received:
+                    return
+                head += received
+            if head.startswith(b"POST"):
+                connection.sendall(http({"access_token": TOKEN}))
+                return
+            self.pages += 1
+            if callable(self.answer):
+                self.answer(connection)
+            else:
+                connection.sendall(self.answer)
+
+
+def test_a_well_formed_answer_over_the_wire_is_a_page(open_client):
+    with WireServer(http(PAGE)) as server:
+        assert len(open_client(server.url).page(0).entries) == 2
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_a_compressed_answer_is_read(open_client, encoding):
+    body = json.dumps(PAGE).encode()
+    body = gzip.compress(body) if encoding == "gzip" else body
+    with WireServer(http(body, headers=[f"Content-Encoding: {encoding}"])) as server:
+        assert len(open_client(server.url).page(0).entries) == 2
+
+
+TEXT = json.dumps(PAGE).encode()
+BAD_BODIES = {
+    "not JSON": (http(BODY.encode()), "is not JSON"),
+    "HTML": (http(f"<html>{BODY}</html>".encode()), "HTML or XML"),
+    "empty": (http(b""), "is not JSON"),
+    "cut, and said to be whole": (http(TEXT[:-9]), "is not JSON"),
+    "Latin-1": (http('{"data":[{"id":1,"n":"ü"}]}'.encode("latin-1")), "is not UTF-8"),
+    "said to be Latin-1": (
+        http(
+            '{"data":[{"id":1,"n":"ü"}]}'.encode("latin-1"),
+            headers=["Content-Type: application/json; charset=latin-1"],
+        ),
+        "is not UTF-8",
+    ),
+    "wrongly compressed": (http(TEXT, headers=["Content-Encoding: gzip"]), "cannot be decompressed"),
+    "compressed and not said": (http(gzip.compress(TEXT)), "is not UTF-8"),
+    "bad checksum": (
+        http(gzip.compress(TEXT)[:-8] + b"12345678", headers=["Content-Encoding: gzip"]),
+        "cannot be decompressed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "named"), BAD_BODIES.values(), ids=BAD_BODIES)
+def test_a_bad_body_is_an_envelope_error_at_once(open_client, fake_time, answer, named):
+    with WireServer(answer) as server, pytest.raises(EnvelopeError, match=named) as caught:
+        open_client(server.url).page(400)
+    assert "/v1/directory at offset 400" in str(caught.value)
+    assert (server.pages, fake_time.waits) == (1, [])
+    assert_hides(caught.value)
+
+
+def reset_at_once(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+
+
+def reset(connection):
+    connection.sendall(http(TEXT, length=10_000))
+    reset_at_once(connection)
+
+
+def hang_up(connection):
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+LOST = {
+    "truncated": http(TEXT, length=len(TEXT) + 100),
+    "reset in the body": reset,
+    "hung up before the answer": hang_up,
+    "chunks that end early": CHUNKED + b'5\r\n{"dat',
+    "chunks that are none": CHUNKED + b"zz\r\n" + TEXT,
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", LOST.values(), ids=LOST)
+def test_an_answer_that_is_cut_off_is_asked_for_again(open_client, fake_time, answer):
+    with WireServer(answer) as server, pytest.raises(ApiUnavailableError, match="connection lost") as caught:
+        open_client(server.url).page(0)
+    assert server.pages == 4
+    assert_backoff(fake_time.waits, 2, 4, 8)
+    assert_hides(caught.value)
+
+
+def stall(connection):
+    connection.sendall(http(TEXT, length=len(TEXT) + 1))
+    connection.recv(1)
+
+
+def silence(connection):
+    connection.recv(1)
+
+
+@pytest.mark.parametrize("answer", [stall, silence])
+def test_an_answer_that_stalls_is_asked_for_again(open_client, answer):
+    with WireServer(answer) as server, pytest.raises(ApiUnavailableError, match="timed out"):
+        open_client(server.url, timeout_seconds=0.15).page(0)
+    assert server.pages == 4
+
+
+def drip(connection):
+    """Chunks that never end, each within the timeout of a read."""
+    connection.sendall(CHUNKED)
+    while True:
+        connection.sendall(b"1\r\n[\r\n")
+
+
+def test_an_answer_that_drips_is_given_up(open_client):
+    with WireServer(drip) as server, pytest.raises(ApiUnavailableError, match="timed out"):
+        open_client(server.url, timeout_seconds=0.1).page(0)
+
+
+@pytest.mark.parametrize("headers", [[], ["Content-Encoding: gzip"]], ids=["plain", "compressed"])
+def test_a_body_too_large_is_refused(open_client, monkeypatch, headers):
+    monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 2**20)
+    body = b'{"data":["' + BODY.encode() * 2**17 + b'"]}'
+    body = gzip.compress(body) if headers else body
+    with WireServer(http(body, headers=headers)) as server, pytest.raises(EnvelopeError) as caught:
+        open_client(server.url).page(0)
+    assert "is larger than 1 MiB" in str(caught.value)
+    assert_hides(caught.value)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for localhost that nobody has signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def tls(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with WireServer(http(PAGE), context=context) as server:
+        yield server
+
+
+def test_a_certificate_that_is_not_trusted_is_a_config_error(open_client, fake_time, tls):
+    with pytest.raises(ConfigError, match=r"TLS certificate .* is not trusted.*`verify`") as caught:
+        open_client(tls.url).page(0)
+    assert (fake_time.waits, tls.pages) == ([], 0)
+    assert_hides(caught.value)
+
+
+def test_a_certificate_in_the_bundle_is_trusted(open_client, certificate, tls):
+    assert len(open_client(tls.url, verify=str(certificate)).page(0).entries) == 2
+
+
+def test_a_bundle_that_is_not_there_is_a_config_error(open_client, fake_time, tmp_path, tls):
+    with pytest.raises(ConfigError, match="`verify`"):
+        open_client(tls.url, verify=str(tmp_path / "none.pem")).page(0)
+    assert fake_time.waits == []
+
+
+def test_the_environment_names_no_other_bundle(open_client, certificate, monkeypatch, tls):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with pytest.raises(ConfigError, match="is not trusted"):
+        open_client(tls.url).page(0)
+
+
+def refuse_in_clear(connection):
+    connection.sendall(http(BODY, status="400 Bad Request"))
+
+
+class HandshakeServer(WireServer):
+    """Closes each connection at the first bytes of TLS."""
+
+    def _answer(self, connection):
+        connection.recv(65536)
+        self.answer(connection)
+
+
+@pytest.mark.parametrize("answer", [hang_up, reset_at_once])
+def test_a_connection_lost_in_the_handshake_is_asked_for_again(open_client, fake_time, answer):
+    with (
+        HandshakeServer(answer) as server,
+        pytest.raises(ApiUnavailableError, match="connection lost"),
+    ):
+        open_client(server.url.replace("http:", "https:")).page(0)
+    assert_backoff(fake_time.waits, 2, 4, 8)
+
+
+def test_a_server_that_speaks_no_tls_is_a_config_error(open_client, fake_time):
+    with HandshakeServer(refuse_in_clear) as server, pytest.raises(ConfigError):
+        open_client(server.url.replace("http:", "https:")).page(0)
+    assert fake_time.waits == []
+
+
+# -- Against the sandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox_server():
+    with SandboxServer(Settings(entries=250, client_secret=SECRET)) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(sandbox_server):
+    sandbox_server.reset()
+    return sandbox_server
+
+
+@pytest.fixture
+def sandbox_client(open_client, sandbox):
+    return open_client(sandbox.url, client_id="sandbox-client")
+
+
+@pytest.mark.parametrize("auth_method", ["client_secret_post", "client_secret_basic"])
+def test_both_ways_to_sign_in_are_taken(open_client, sandbox, auth_method):
+    client = open_client(sandbox.url, client_id="sandbox-client", auth_method=auth_method)
+    assert client.page(0).total == 250
+
+
+def test_a_wrong_secret_is_refused(open_client, sandbox):
+    client = open_client(sandbox.url, client_id="sandbox-client", client_secret="SENTINEL-WRONG")
+    with pytest.raises(AuthError) as caught:
+        client.page(0)
+    assert_hides(caught.value)
+
+
+def test_threads_share_a_token_and_its_renewal(sandbox, sandbox_client):
+    barrier = threading.Barrier(8)
+
+    def read(offset):
+        barrier.wait()
+        return len(sandbox_client.page(offset, 10).entries)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(read, range(8))) == [10] * 8
+        granted_before = sandbox.stats.tokens_granted
+        sandbox.revoke_tokens()
+        assert list(pool.map(read, range(8))) == [10] * 8
+    assert (granted_before, sandbox.stats.tokens_granted) == (1, 2)
+
+
+def test_a_real_server_is_asked_four_times(sandbox, sandbox_client, fake_time):
+    sandbox.configure(fail_next=(503,) * 10)
+    with pytest.raises(ApiUnavailableError):
+        sandbox_client.page(0)
+    assert sandbox.stats.requests["/v1/directory"] == {"503": 4}
+    assert_backoff(fake_time.waits, 2, 4, 8)
+
+
+def test_a_page_dropped_in_mid_body_is_read_again(sandbox, sandbox_client):
+    sandbox.configure(drop_rate=0.5, fault_seed=3)
+    pages = [sandbox_client.page(offset) for offset in (0, 100, 200)]
+    assert [len(page.entries) for page in pages] == [100, 100, 50]
+    assert sum(page.retries for page in pages) > 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["html", "truncated", "not_json", "missing_list", "null_list", "nan", "duplicate_keys"],
+)
+def test_a_fault_of_the_body_is_never_a_page(sandbox, sandbox_client, fault):
+    sandbox.configure(body_fault=fault)
+    with pytest.raises(EnvelopeError):
+        sandbox_client.page(0)
+    assert sandbox.stats.requests["/v1/directory"] == {"200": 1}
+
+
+def test_no_log_of_a_real_request_holds_a_secret(sandbox_client, caplog):
+    caplog.set_level(logging.DEBUG)
+    sandbox_client.page(0)
+    assert "/v1/directory" in caplog.text
+    assert SECRET not in caplog.text
+    assert "Bearer" not in caplog.text
