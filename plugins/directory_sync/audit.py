@@ -5,7 +5,7 @@ is what makes the landed files a snapshot.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -15,8 +15,16 @@ from typing import Any
 
 import orjson
 
-from directory_sync.checks import check_changed_share, check_fields, check_seal, check_size, holds
+from directory_sync.checks import (
+    check_changed_share,
+    check_details,
+    check_fields,
+    check_seal,
+    check_size,
+    holds,
+)
 from directory_sync.difference import REWRITTEN, Difference
+from directory_sync.envelope import EntryId
 from directory_sync.errors import ConfigError, SnapshotError
 from directory_sync.form import Resource
 from directory_sync.landing import (
@@ -36,6 +44,10 @@ logger = logging.getLogger(__name__)
 
 HASH_VERSION = 1
 RECENT_SYNCS = 14
+MAX_DETAIL_REQUESTS = 100
+
+HasEntry = Callable[[EntryId], bool]
+"""Tells whether the API still has one entry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +81,18 @@ class Audit:
     has_own_limits: bool = False
 
 
-def audit(job: Audit, *, warehouse: Warehouse, read_page: ReadPage) -> AuditReport:
+def audit(
+    job: Audit, *, warehouse: Warehouse, read_page: ReadPage, has_entry: HasEntry | None = None
+) -> AuditReport:
     """Seals, checks and compares one snapshot; lands the difference and the report.
 
-    A dry run writes nothing, the manifest neither.
+    A dry run does not write the manifest, so what it landed is no snapshot.
+
+    Args:
+        job: whose snapshot, against which limits.
+        warehouse: what it is compared with.
+        read_page: reads what does not join.
+        has_entry: asks for one absent entry; None where the resource has no `detail_path`.
 
     Raises:
         SnapshotError: not sealed, or not reconciled.
@@ -91,7 +111,7 @@ def audit(job: Audit, *, warehouse: Warehouse, read_page: ReadPage) -> AuditRepo
         else:
             files = _manifest_files(job.landed, manifest)
             snapshot = Snapshot(database, files)
-        report = _compare(job, manifest, snapshot, files, warehouse=warehouse)
+        report = _compare(job, manifest, snapshot, files, warehouse=warehouse, has_entry=has_entry)
         if job.run.mode != "dry_run":
             job.landed.write_json(MANIFEST, manifest)
         return report
@@ -136,6 +156,10 @@ def _seal(
     files = _land_own_answers(job.landed, snapshot, files)
     manifest = _manifest(job, files, counts, proof, findings)
     manifest |= {"entries": entries, "id_type": snapshot.id_type}
+    field = job.resource.sort_field
+    manifest["order_is_observed"] = proof.order_is_observed or (
+        field is not None and not proof.contradictions and snapshot.field_ascends(files, field)
+    )
     logger.info(
         "Sealed: %d entries in %d windows, %d joints, %d bridged by %d requests of the audit",
         entries,
@@ -215,6 +239,7 @@ def _compare(
     files: LandedFiles,
     *,
     warehouse: Warehouse,
+    has_entry: HasEntry | None = None,
 ) -> AuditReport:
     """Compares a sealed snapshot with the warehouse; lands the difference and the report."""
     recent = warehouse.recent_syncs(job.resource.name, at_most=RECENT_SYNCS)
@@ -239,10 +264,13 @@ def _compare(
         *_check_removals(difference, job),
     ]
     order = _order(job.resource, manifest)
+    details = {} if holds(findings) else _ask_details(difference, has_entry)
+    findings += check_details(details)
     difference.decide(
         is_proven=order != "assumed",
         is_held=holds(findings),
         releases_held=job.has_own_limits and difference.allows_held(job.limits),
+        details=details,
     )
     changed_fields = difference.describe_changes(
         appeared={name for name in shares.keys() - before.keys() if before and _whole(shares[name])},
@@ -287,6 +315,13 @@ def _compare(
     return report
 
 
+def _ask_details(difference: Difference, has_entry: HasEntry | None) -> dict[EntryId, bool]:
+    """Asks for absent entries one by one: a bounded number; of the others the order decides."""
+    if has_entry is None:
+        return {}
+    return {entry_id: has_entry(entry_id) for entry_id in difference.absent(at_most=MAX_DETAIL_REQUESTS)}
+
+
 def _check_removals(difference: Difference, job: Audit) -> Iterable[Finding]:
     population = difference.population
     if difference.exceeds(job.limits):
@@ -313,7 +348,7 @@ def _order(resource: Resource, manifest: Mapping[str, Any]) -> str:
     """How far the order of the list can be trusted; a contradiction refutes a declaration."""
     if manifest["seal"]["contradictions"]:
         return "assumed"
-    if manifest["seal"]["order_is_observed"]:
+    if manifest["order_is_observed"]:
         return "observed"
     return "declared" if resource.order_is_stable else "assumed"
 

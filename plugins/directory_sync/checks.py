@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from directory_sync.envelope import EntryId
 from directory_sync.form import Resource
 from directory_sync.report import Finding
 from directory_sync.seal import Seal
@@ -105,6 +106,24 @@ def check_changed_share(changed: int, population: int, settings: SyncSettings) -
             message=(
                 f"{changed:,} of {population:,} entries changed (limit {settings.max_changed_share:.0%}): "
                 "removals of this snapshot wait for a decision."
+            ),
+        )
+
+
+def check_details(details: Mapping[EntryId, bool]) -> Iterator[Finding]:
+    """Yields whether the API still has entries which its list lacks.
+
+    Args:
+        details: of absent entries, whether the detail path has them.
+    """
+    there = sum(details.values())
+    if there:
+        yield Finding(
+            rule="details",
+            level="warning",
+            message=(
+                f"{there:,} of {len(details):,} absent entries that were asked for are still there under "
+                "`detail_path`: the list does not show all. They count as missing and are not removed."
             ),
         )
 

@@ -20,12 +20,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from directory_sync.envelope import Entry, parse_page
+from directory_sync.envelope import Entry, EntryId, parse_page
 from directory_sync.errors import (
     ApiError,
     ApiUnavailableError,
@@ -147,10 +148,7 @@ class DirectoryClient:
         limit = limit or self._resource.pages.limit
         where = f"{self._resource.path} at offset {offset}"
         attempts = _Attempts()
-        response = self._send_with_retries(self._page_request(offset, limit), attempts, where)
-        if response.status_code == 401:
-            self._tokens.renew(attempts.token)
-            response = self._send_with_retries(self._page_request(offset, limit), attempts, where)
+        response = self._send_signed(self._page_request(offset, limit), attempts, where)
         self._raise_for_status(response.status_code, where)
         entries, total = parse_page(
             response.content,
@@ -160,6 +158,22 @@ class DirectoryClient:
             where=where,
         )
         return Page(offset, limit, entries, total, attempts.requested_at, attempts.retries, attempts.refused)
+
+    def has_entry(self, entry_id: EntryId) -> bool:
+        """Asks the resource's `detail_path` for one entry: 200 is there, 404 and 410 are gone.
+
+        Raises:
+            ApiUnavailableError, AuthError, ApiError: see the table above.
+        """
+        assert self._resource.detail_path is not None
+        path = self._resource.detail_path.replace("{id}", quote(str(entry_id), safe=""))
+        headers = {"Accept": "application/json", **self._resource.headers}
+        request = requests.Request("GET", self._api.url(path), headers=headers)
+        status = self._send_signed(request, _Attempts(), "the detail path").status_code
+        if status in (404, 410):
+            return False
+        self._raise_for_status(status, "the detail path")
+        return True
 
     def sign_in(self) -> None:
         """Fetches the token now; `page` does it where it is needed."""
@@ -178,6 +192,14 @@ class DirectoryClient:
 
     def _send_token_request(self, request: requests.Request) -> requests.Response:
         return self._send_with_retries(request, _Attempts(needs_token=False), "the token URL")
+
+    def _send_signed(self, request: requests.Request, attempts: _Attempts, where: str) -> requests.Response:
+        """Sends a request with a token, and once more with a new one where that was refused."""
+        response = self._send_with_retries(request, attempts, where)
+        if response.status_code == 401:
+            self._tokens.renew(attempts.token)
+            response = self._send_with_retries(request, attempts, where)
+        return response
 
     def _send_with_retries(
         self, request: requests.Request, attempts: _Attempts, where: str

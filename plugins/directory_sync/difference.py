@@ -20,7 +20,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from directory_sync.envelope import field_types, hash_record, parse_record
+from directory_sync.envelope import EntryId, field_types, hash_record, parse_record
 from directory_sync.errors import ConfigError
 from directory_sync.form import Resource
 from directory_sync.landing import LandedFiles
@@ -176,26 +176,55 @@ class Difference:
             population=population.known + population.held,
         )
 
-    def decide(self, *, is_proven: bool, is_held: bool, releases_held: bool = False) -> None:
+    def absent(self, *, at_most: int) -> list[EntryId]:
+        """Returns the ids that would be removed or go missing, the first so many of them."""
+        rows = self._database.execute(
+            """SELECT id FROM compared WHERE finding IN ('newly_missing', 'still_missing')
+               ORDER BY id LIMIT ?""",
+            [at_most],
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    def decide(
+        self,
+        *,
+        is_proven: bool,
+        is_held: bool,
+        releases_held: bool = False,
+        details: Mapping[EntryId, bool] | None = None,
+    ) -> None:
         """Turns findings into kinds of change.
 
         Args:
             is_proven: the order is observed or declared, so an absent entry is gone.
             is_held: newly missing entries wait for a decision.
             releases_held: entries held before are removed now.
+            details: of absent entries, whether the detail path still has them; that goes before the order.
         """
-        newly = "removed" if is_proven and not is_held else "missing"
+        self._database.execute(f"CREATE OR REPLACE TABLE details (id {self._id_type}, is_there BOOLEAN)")
+        for entry_id, is_there in (details or {}).items():
+            self._database.execute("INSERT INTO details VALUES (?, ?)", [entry_id, is_there])
         self._database.execute(
             """CREATE OR REPLACE TABLE difference AS
-               SELECT id, old_hash, row_hash, missing_since,
-                 CASE finding WHEN 'newly_missing' THEN $newly
-                              WHEN 'still_missing' THEN 'removed'
-                              WHEN 'held' THEN 'removed'
-                              WHEN 'unchanged' THEN $rewritten ELSE finding END AS kind
-               FROM compared
+               SELECT c.id, old_hash, row_hash, missing_since,
+                 CASE finding
+                   WHEN 'newly_missing' THEN
+                     CASE WHEN $held OR coalesce(d.is_there, NOT $proven) THEN 'missing' ELSE 'removed' END
+                   WHEN 'still_missing' THEN 'removed'
+                   WHEN 'held' THEN 'removed'
+                   WHEN 'unchanged' THEN $rewritten
+                   ELSE finding END AS kind
+               FROM compared AS c LEFT JOIN details AS d ON d.id = c.id
                WHERE finding <> 'gone' AND ($releases OR finding <> 'held')
-                 AND ($all OR finding <> 'unchanged')""",
-            {"newly": newly, "rewritten": REWRITTEN, "all": self._rehash, "releases": releases_held},
+                 AND ($all OR finding <> 'unchanged')
+                 AND NOT (finding = 'still_missing' AND coalesce(d.is_there, false))""",
+            {
+                "held": is_held,
+                "proven": is_proven,
+                "rewritten": REWRITTEN,
+                "releases": releases_held,
+                "all": self._rehash,
+            },
         )
         self._database.execute(
             """CREATE OR REPLACE TABLE held AS SELECT id FROM compared

@@ -18,7 +18,7 @@ _CLIENT = {"base_url", "auth", "headers", "paginator"}
 _AUTH = {"type", "client_id", "client_secret", "token_url", "access_token_url"}
 _HONOURED = {"columns", "schema_contract", "max_table_nesting"}
 _RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing_steps", *_HONOURED}
-_OURS = {"order", "total", "ignored_fields"}
+_OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path"}
 _ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator"}
 _PAGINATOR = {"type", "limit", "offset", "offset_param", "limit_param", "total_path"}
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -43,7 +43,9 @@ class Resource:
         hints: what dlt is told about the table as the form has it: `columns`, `schema_contract`,
             `max_table_nesting`.
         steps: functions applied, in order, to each entry before it is published.
+        sort_field: the field the API says the list is sorted by; None: it says nothing.
         ignored_fields: dotted paths which do not count into an entry's hash.
+        detail_path: the path of one entry, with `{id}` in it; None: there is none.
     """
 
     name: str
@@ -55,8 +57,10 @@ class Resource:
     hints: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[Callable[[Any], Any], ...] = ()
     order_is_stable: bool = False
+    sort_field: tuple[str, ...] | None = None
     total_is_approximate: bool = False
     ignored_fields: tuple[tuple[str, ...], ...] = ()
+    detail_path: str | None = None
 
     @property
     def changes_table(self) -> str:
@@ -145,11 +149,13 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
         pages=pages,
         params={k: _plain(v, where=f"parameter `{k}` of {where}") for k, v in endpoint["params"].items()},
         headers={**(client.get("headers") or {}), **endpoint["headers"]},
-        hints={key: one[key] for key in _HONOURED if one.get(key) is not None},
+        hints=_parse_hints(one, where=where),
         steps=_parse_steps(one.get("processing_steps") or (), where=where),
         order_is_stable=_choice(one, "order", "stable", where=where),
+        sort_field=_parse_sort_field(one.get("sort_field"), where=where),
         total_is_approximate=_choice(one, "total", "approximate", where=where),
         ignored_fields=_parse_ignored(one.get("ignored_fields") or (), where=where),
+        detail_path=_parse_detail_path(one.get("detail_path"), where=where),
     )
 
 
@@ -192,6 +198,31 @@ def _parse_steps(steps: Sequence[Mapping[str, Any]], *, where: str) -> tuple[Cal
         if not callable(step.get("map")):
             raise ConfigError(f"A step in `processing_steps` of {where} has no function as its `map`.")
     return tuple(step["map"] for step in steps)
+
+
+def _parse_hints(one: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """A contract that discards would make the table silently incomplete."""
+    contract = one.get("schema_contract")
+    modes = contract.values() if isinstance(contract, Mapping) else (contract,)
+    if any(str(mode).startswith("discard") for mode in modes):
+        _refuse(f"`schema_contract` {contract!r} of {where}", '"evolve" or "freeze"')
+    return {key: one[key] for key in sorted(_HONOURED) if one.get(key) is not None}
+
+
+def _parse_sort_field(path: Any, *, where: str) -> tuple[str, ...] | None:
+    if path is None:
+        return None
+    if not isinstance(path, str) or not path:
+        raise ConfigError(f"`sort_field` of {where} must be a dotted path, such as `name`.")
+    return tuple(path.split("."))
+
+
+def _parse_detail_path(path: Any, *, where: str) -> str | None:
+    if path is None:
+        return None
+    if not isinstance(path, str) or re.findall(r"\{[^}]*\}", path) != ["{id}"]:
+        raise ConfigError(f"`detail_path` of {where} must be a path with `{{id}}` in it, once.")
+    return path
 
 
 def _parse_ignored(paths: Any, *, where: str) -> tuple[tuple[str, ...], ...]:

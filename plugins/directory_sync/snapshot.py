@@ -261,6 +261,39 @@ class Snapshot:
         ).fetchone()
         return row is not None and (row[0] or row[1])
 
+    def field_ascends(self, files: LandedFiles, path: Sequence[str]) -> bool:
+        """Tells whether a field of the records strictly ascends, or descends, within every window.
+
+        Numbers are compared as numbers, all else as text by its code points.
+        """
+        if not files.entries:
+            return False
+        pointer = "$" + "".join(f'."{key}"' for key in path)
+        row = self.database.execute(
+            """WITH keyed AS (
+                 SELECT w.number, e.position, json_extract_string(e.record, $pointer) AS text,
+                        json_type(e.record, $pointer) IN ('BIGINT', 'UBIGINT', 'DOUBLE') AS is_number
+                 FROM read_parquet($files) AS e JOIN windows AS w USING (shard, "window", requested_at)),
+               typed AS (
+                 SELECT number, position, text,
+                        CASE WHEN is_number THEN CAST(text AS DOUBLE) END AS value,
+                        (SELECT coalesce(bool_and(is_number), false) FROM keyed) AS all_numbers
+                 FROM keyed),
+               pairs AS (
+                 SELECT all_numbers, text, lag(text) OVER w AS text_before, value,
+                        lag(value) OVER w AS value_before, row_number() OVER w AS place
+                 FROM typed WINDOW w AS (PARTITION BY number ORDER BY position))
+               SELECT coalesce(bool_and(coalesce(
+                        CASE WHEN all_numbers THEN value > value_before ELSE text > text_before END,
+                        false)), false),
+                      coalesce(bool_and(coalesce(
+                        CASE WHEN all_numbers THEN value < value_before ELSE text < text_before END,
+                        false)), false)
+               FROM pairs WHERE place > 1""",
+            {"pointer": pointer, "files": list(files.entries)},
+        ).fetchone()
+        return row is not None and (row[0] or row[1])
+
     def counts(self) -> Counts:
         """Returns what the snapshot took, the audit's own requests included."""
         row = self.database.execute(

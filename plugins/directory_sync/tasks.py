@@ -150,7 +150,12 @@ def audit(resource: Resource) -> "XComArg":
             client = scope.client()
             try:
                 job = scope.audit_job(folder)
-                report = stage.audit(job, warehouse=warehouse, read_page=client.page)
+                report = stage.audit(
+                    job,
+                    warehouse=warehouse,
+                    read_page=client.page,
+                    has_entry=client.has_entry if job.resource.detail_path else None,
+                )
             finally:
                 client.close()
         _log(report)

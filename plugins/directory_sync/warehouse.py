@@ -165,10 +165,13 @@ class Warehouse:
             f"{name('record')}, {name('changed_fields')}, {name('sync_id')} "
             f"FROM {self._table(resource.changes_table)} WHERE {name('kind')} <> 'missing'"
         )
-        self._client.execute_sql(
-            f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM ({body}) AS versions "
-            f"WHERE {name('kind')} <> 'removed'"
-        )
+        try:
+            self._client.execute_sql(
+                f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM ({body}) AS versions "
+                f"WHERE {name('kind')} <> 'removed'"
+            )
+        except DatabaseUndefinedRelation:
+            logger.info("No change of %s was ever published: no history yet", resource.name)
 
     def table_counts(self, resource: Resource) -> tuple[int, int]:
         """Returns how many entries the table holds as present, and as removed."""
