@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import dlt
 
 from directory_sync.client import DirectoryClient, Page
+from directory_sync.columns import ENTRIES, FIELDS, WINDOWS, PageColumns
 from directory_sync.form import Resource
-from directory_sync.landing import ENTRIES, FIELDS, WINDOWS, PageColumns
 from directory_sync.pagination import Shard, ShardReader
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from directory_sync.client import Page
+from directory_sync.columns import AUDIT_SHARD, PageColumns
 from directory_sync.envelope import EntryId
 from directory_sync.errors import EnvelopeError
-from directory_sync.landing import AUDIT_SHARD, LandedFiles, LandedSnapshot, PageColumns
+from directory_sync.landing import LandedFiles, LandedSnapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from directory_sync.client import Page
+from directory_sync.columns import PageColumns
 from directory_sync.envelope import (
     MAX_ID_CHARACTERS,
     field_types,
@@ -20,7 +21,6 @@ from directory_sync.envelope import (
     parse_record,
 )
 from directory_sync.errors import EnvelopeError
-from directory_sync.landing import PageColumns
 
 SENTINEL = "SENTINEL-IN-BODY"
 WHERE = "/v1/directory at offset 400"
