@@ -264,29 +264,34 @@ def _table_resource(resource: Resource, difference: Difference, pipeline: dlt.Pi
 
 def _table_rows(
     resource: Resource, difference: Difference, pipeline: dlt.Pipeline
-) -> Iterator[dict[str, Any]]:
-    """The rows of the table: each entry's record, through the form's steps, and our columns."""
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of the table, in batches: dlt handles a list at the price of a row."""
     name_of = pipeline.default_schema.naming.normalize_identifier
     checked: set[tuple[str, ...]] = set()
     for batch in difference.rows():
-        for change in batch.to_pylist():
-            row: Any = parse_record(change["record"])
-            for step in resource.steps:
-                row = step(row)
-            if not isinstance(row, dict) or row.get("id") != change["id"]:
-                raise ConfigError(
-                    f"A step of `processing_steps` of `{resource.name}` returned no mapping, or another "
-                    "`id`. Nothing was published. Correct plugins/directory_sync/resources.py."
-                )
+        rows = [_table_row(resource, change) for change in batch.to_pylist()]
+        for row in rows:
             _check_names(row, checked, name_of, resource)
-            yield {
-                **row,
-                "_row_hash": change["row_hash"],
-                "_first_seen_at": change["first_seen_at"],
-                "_changed_at": change["changed_at"],
-                "_missing_since": change["missing_since"],
-                "_removed_at": change["removed_at"],
-            }
+        yield rows
+
+
+def _table_row(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the table: the entry's record, through the form's steps, and our columns."""
+    row: Any = parse_record(change["record"])
+    for step in resource.steps:
+        row = step(row)
+    if not isinstance(row, dict) or row.get("id") != change["id"]:
+        raise ConfigError(
+            f"A step of `processing_steps` of `{resource.name}` returned no mapping, or another "
+            "`id`. Nothing was published. Correct plugins/directory_sync/resources.py."
+        )
+    ours = {column: change[column.removeprefix("_")] for column in OUR_COLUMNS}
+    if taken := ours.keys() & row.keys():
+        raise ConfigError(
+            f"The field `{min(taken)}` of `{resource.name}` has the name of a column we add. Nothing was "
+            "published. Rename it by a `map` in `processing_steps`."
+        )
+    return {**row, **ours}
 
 
 def _check_names(
@@ -295,11 +300,11 @@ def _check_names(
     name_of: Callable[[str], str],
     resource: Resource,
 ) -> None:
-    """Refuses fields that would share a column with another, or with one of ours."""
+    """Refuses fields that would share a column with another, with one of ours or of dlt's."""
     paths = tuple(_column_paths(row))
     if paths in checked:
         return
-    owners: dict[str, str] = dict.fromkeys((*OUR_COLUMNS, "_dlt_id", "_dlt_load_id"), "a column we add")
+    owners: dict[str, str] = dict.fromkeys(("_dlt_id", "_dlt_load_id"), "a column of dlt's")
     for path in paths:
         column = "__".join(name_of(key) for key in path.split("\x00"))
         field = path.replace("\x00", ".")

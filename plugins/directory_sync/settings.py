@@ -165,7 +165,7 @@ class SyncSettings:
     shards: int = 4
     requests_in_flight: int = 8
     retention_days: int = 30
-    memory_limit_mb: int = 192
+    memory_limit_mb: int = 128
     warehouse_wait_seconds: float = 120.0
     max_removed_share: float = 0.05
     max_removed_count: int = 500
