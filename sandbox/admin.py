@@ -74,9 +74,7 @@ def _add_directory_routes(router: APIRouter, sandbox: Sandbox) -> None:
     def edit(wanted: EditRequest) -> object:
         """Make exactly so many edits and tell the ids; 422 if there are too few entries."""
         try:
-            edits = sandbox.directory.edit(
-                wanted.add, wanted.change, remove=wanted.remove, seed=wanted.seed
-            )
+            edits = sandbox.directory.edit(wanted.add, wanted.change, remove=wanted.remove, seed=wanted.seed)
         except ValueError as error:
             return JSONResponse({"error": "too_few_entries", "detail": str(error)}, 422)
         return dataclasses.asdict(edits)

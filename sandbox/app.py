@@ -25,9 +25,7 @@ def create_app(settings: Settings | None = None, sandbox: Sandbox | None = None)
     app = FastAPI(title="Sandbox directory API")
     app.state.sandbox = sandbox
     app.router.routes.append(Route("/v1/directory", PageEndpoint(sandbox), methods=["GET"]))
-    app.router.routes.append(
-        Route("/v1/directory/{entry_id}", EntryEndpoint(sandbox), methods=["GET"])
-    )
+    app.router.routes.append(Route("/v1/directory/{entry_id}", EntryEndpoint(sandbox), methods=["GET"]))
     app.include_router(admin_router(sandbox))
     app.add_middleware(CountRequests, stats=sandbox.stats)
 

@@ -22,9 +22,7 @@ class Churn:
         """Start the draws of this seed."""
         self._draw = random.Random(seed)
 
-    def apply(
-        self, directory: Directory, settings: Settings, *, offset: int, sort: Sort
-    ) -> Churned:
+    def apply(self, directory: Directory, settings: Settings, *, offset: int, sort: Sort) -> Churned:
         """Make the edits that come before one page.
 
         Args:

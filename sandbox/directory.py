@@ -32,9 +32,7 @@ class Directory:
     An id is never given twice: not that of a removed entry, not that of a hidden one.
     """
 
-    def __init__(
-        self, entries: int | None = None, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, entries: int | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Make the entries of the start.
 
         Args:

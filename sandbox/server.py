@@ -25,9 +25,7 @@ class SandboxServer:
         url: Its address without a final slash, e.g. `http://127.0.0.1:40123`.
     """
 
-    def __init__(
-        self, settings: Settings | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: Settings | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare a sandbox that does not serve yet.
 
         Args:
@@ -52,7 +50,7 @@ class SandboxServer:
         """What was asked and answered."""
         return self._sandbox.stats
 
-    def configure(self, **changes: Any) -> Settings:  # noqa: ANN401
+    def configure(self, **changes: Any) -> Settings:
         """Change some settings and return all.
 
         Raises:

@@ -22,9 +22,7 @@ class Sandbox:
         stats: What was asked and answered.
     """
 
-    def __init__(
-        self, settings: Settings | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: Settings | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         """Start a sandbox.
 
         Args:

@@ -41,9 +41,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
 ErrorStatus = Annotated[int, Field(ge=400, le=599)]
 Key = Annotated[str, Field(min_length=1)]
-Statuses = Annotated[
-    tuple[Annotated[int, AfterValidator(_answerable)], ...], BeforeValidator(_listed)
-]
+Statuses = Annotated[tuple[Annotated[int, AfterValidator(_answerable)], ...], BeforeValidator(_listed)]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))

@@ -105,6 +105,5 @@ def _is_client(pair: tuple[str, str], settings: Settings) -> bool:
     """Whether an id and a secret are those of the client."""
     known = (settings.client_id, settings.client_secret)
     return all(
-        hmac.compare_digest(given.encode(), right.encode())
-        for given, right in zip(pair, known, strict=True)
+        hmac.compare_digest(given.encode(), right.encode()) for given, right in zip(pair, known, strict=True)
     )

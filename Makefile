@@ -1,0 +1,76 @@
+# Everything a developer runs. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+TESTS := $(wildcard tests/unit tests/integration tests/dag tests/e2e)
+PYTEST := $(BIN)/python -m pytest
+
+# A shell's own settings must not reach what is tested.
+unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# Keeps compiled modules: without them every Airflow process starts three times slower.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-unit test-integration test-dag test-e2e test-all check lint types \
+	contracts clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## the environment, in .venv, from the pinned files
+
+$(STAMP): requirements.txt requirements-dev.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'Python 3.11 or newer is needed; "$(PYTHON) --version" says' \
+			"\"$$($(PYTHON) --version 2>&1 || true)\". Nothing was installed." \
+			'Name another one: make install PYTHON=python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		echo '"$(PYTHON)" cannot make environments: its module ensurepip is missing. Nothing was' \
+			'installed. On Debian: apt-get install python3-venv' >&2; exit 1; }
+	@echo 'Making $(VENV); this takes a minute or two.'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
+		-c constraints.txt -r requirements.txt -r requirements-dev.txt
+	@# A few packages hold templates that are no Python; what fails to compile is compiled by nobody.
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+	@touch $@
+
+demo: install ## sandbox, Airflow and one run of the Dag, until Ctrl-C; ONCE=1 ends by itself
+	@$(BIN)/python -m demo $(if $(filter-out 0 no false,$(ONCE)),--once)
+
+test: check ## all checks and tests
+	@$(PYTEST) $(TESTS)
+
+test-unit: install ## what needs neither Airflow's database nor a server
+	@$(PYTEST) tests/unit
+
+test-integration: install ## the stages against the sandbox and a warehouse
+	@$(PYTEST) tests/integration
+
+test-dag: install ## the Dag as declared: no scheduler, no network
+	@$(PYTEST) tests/dag
+
+test-e2e: install ## the Dag under the real scheduler
+	@$(PYTEST) tests/e2e
+
+test-all: export HYPOTHESIS_PROFILE = thorough
+test-all: test ## the tests with many more generated examples
+
+check: lint types contracts ## what needs no run: lint, types, import contracts
+
+lint: install ## ruff and codespell
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/codespell
+
+types: install ## mypy, strict
+	@$(BIN)/mypy
+
+contracts: install ## who may import whom
+	@PYTHONPATH=plugins $(BIN)/lint-imports
+
+clean: ## removes the environment, the demo's state and all caches
+	@rm -rf $(VENV) .demo .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,231 @@
+"""Airflow's REST interface: runs, tasks and logs of a Dag."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+from urllib.parse import quote
+
+import requests
+
+ENDED = frozenset({"success", "failed"})
+_ENDED_TASK = ENDED | {"skipped", "upstream_failed", "removed"}
+_TIMEOUT_SECONDS = 30.0
+_POLL_SECONDS = 0.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class DagRun:
+    """One run of a Dag."""
+
+    run_id: str
+    run_type: str
+    state: str
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def has_ended(self) -> bool:
+        """It succeeded or failed."""
+        return self.state in ENDED
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> Self:
+        """Reads the API's form of it."""
+        return cls(
+            run_id=content["dag_run_id"],
+            run_type=content["run_type"],
+            state=content["state"],
+            started_at=_moment(content["start_date"]),
+            ended_at=_moment(content["end_date"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRun:
+    """One task of a run, its latest try.
+
+    Attributes:
+        state: Airflow's; "waiting" where it has none yet.
+        runs_code: False for tasks that only hold the graph together.
+    """
+
+    task_id: str
+    state: str
+    try_number: int
+    runs_code: bool
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing more happens to it in this run."""
+        return self.state in _ENDED_TASK
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the latest try took."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> Self:
+        """Reads the API's form of it."""
+        return cls(
+            task_id=content["task_id"],
+            state=content["state"] or "waiting",
+            try_number=content["try_number"],
+            runs_code=content["operator"] != "EmptyOperator",
+            started_at=_moment(content["start_date"]),
+            ended_at=_moment(content["end_date"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """One line of a task's log; the level in lower case, empty where there is none."""
+
+    level: str
+    text: str
+
+
+class AirflowApi:
+    """A client of one Airflow.
+
+    Args:
+        url: its address, without a final slash.
+        username: who logs in at the first request.
+        password: of this user.
+    """
+
+    def __init__(self, url: str, *, username: str, password: str) -> None:
+        """Asks nothing yet."""
+        self.url = url
+        self._login = {"username": username, "password": password}
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def is_ready(self) -> bool:
+        """Tells whether it answers."""
+        try:
+            answer = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=2.0)
+        except requests.RequestException:
+            return False
+        return answer.ok
+
+    def is_run_due(self, dag_id: str) -> bool:
+        """Tells whether the scheduler is about to start a scheduled run by itself."""
+        dag = self._get(f"dags/{quote(dag_id)}")
+        due_at = _moment(dag["next_dagrun_run_after"])
+        is_past = due_at is not None and due_at <= datetime.now(UTC)
+        return is_past and dag["is_paused"] is False
+
+    def dag_exists(self, dag_id: str) -> bool:
+        """Tells whether the Dag was parsed without an error."""
+        dags = self._get("dags", dag_id_pattern=dag_id)["dags"]
+        return any(dag["dag_id"] == dag_id and not dag["has_import_errors"] for dag in dags)
+
+    def runs(self, dag_id: str) -> list[DagRun]:
+        """Returns the runs of a Dag, the newest first."""
+        found = self._get(f"dags/{quote(dag_id)}/dagRuns", order_by="-run_after", limit=100)
+        return [DagRun.parse(run) for run in found["dag_runs"]]
+
+    def run(self, dag_id: str, run_id: str) -> DagRun:
+        """Returns one run."""
+        return DagRun.parse(self._get(_path(dag_id, run_id)))
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> DagRun:
+        """Starts a manual run, with values for its parameters."""
+        body = {"logical_date": None, "conf": dict(conf or {})}
+        return DagRun.parse(self._request("POST", f"dags/{quote(dag_id)}/dagRuns", json=body))
+
+    def end_unfinished_runs(self, dag_id: str) -> int:
+        """Marks the runs as failed which an earlier, interrupted Airflow left; returns how many."""
+        unfinished = [run for run in self.runs(dag_id) if not run.has_ended]
+        for run in unfinished:
+            self._request("PATCH", _path(dag_id, run.run_id), json={"state": "failed"})
+        return len(unfinished)
+
+    def task_runs(self, dag_id: str, run_id: str) -> list[TaskRun]:
+        """Returns the tasks of a run, in the order they began."""
+        found = self._get(f"{_path(dag_id, run_id)}/taskInstances", limit=100)
+        tasks = [TaskRun.parse(task) for task in found["task_instances"]]
+        latest = datetime.max.replace(tzinfo=UTC)
+        return sorted(tasks, key=lambda task: (task.started_at or latest, task.task_id))
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        """Returns what a task returned."""
+        path = f"{_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/return_value"
+        return self._get(path, deserialize=True)["value"]
+
+    def log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1) -> list[LogLine]:
+        """Returns the log of one try of a task, as far as it is written."""
+        path = f"{_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/logs/{try_number}"
+        lines = []
+        for entry in self._get(path, full_content=True)["content"]:
+            if isinstance(entry, dict):
+                lines.append(LogLine(level=str(entry.get("level") or ""), text=str(entry["event"])))
+                lines += [
+                    LogLine(level="error", text=f"{error['exc_type']}: {error['exc_value']}")
+                    for error in entry.get("error_detail") or ()
+                ]
+            else:
+                lines.append(LogLine(level="", text=str(entry)))
+        return lines
+
+    def wait(
+        self,
+        dag_id: str,
+        run_id: str,
+        *,
+        on_poll: Callable[[DagRun], None] | None = None,
+        seconds: float = 600.0,
+    ) -> DagRun:
+        """Returns a run when it has ended.
+
+        Args:
+            dag_id: whose run.
+            run_id: which.
+            on_poll: called with the run about once a second, at the end too.
+            seconds: how long to wait.
+
+        Raises:
+            TimeoutError: it has not ended by then.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            run = self.run(dag_id, run_id)
+            if on_poll:
+                on_poll(run)
+            if run.has_ended:
+                return run
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The run {run_id} is still {run.state} after {seconds:.0f} s.")
+            time.sleep(_POLL_SECONDS)
+
+    def _get(self, path: str, **params: Any) -> Any:
+        return self._request("GET", path, params=params)
+
+    def _request(self, method: str, path: str, **arguments: Any) -> Any:
+        if "Authorization" not in self._session.headers:
+            self._log_in()
+        answer = self._session.request(
+            method, f"{self.url}/api/v2/{path}", timeout=_TIMEOUT_SECONDS, **arguments
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+    def _log_in(self) -> None:
+        answer = self._session.post(f"{self.url}/auth/token", json=self._login, timeout=_TIMEOUT_SECONDS)
+        answer.raise_for_status()
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+
+def _path(dag_id: str, run_id: str) -> str:
+    return f"dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}"
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

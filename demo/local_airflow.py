@@ -1,0 +1,223 @@
+"""Airflow on this machine, for real: SQLite, LocalExecutor, and as few processes as serve.
+
+Two services run: the API server, which is also the interface, and the scheduler with its workers. The Dag is
+parsed once, before they start, so no Dag processor is needed; an edited Dag file counts from the next start.
+"""
+
+import json
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from demo.airflow_api import AirflowApi, DagRun
+from demo.processes import (
+    CommandFailedError,
+    ProcessRecord,
+    Service,
+    inherited_environment,
+    run_command,
+    uninterrupted,
+)
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+DAG_ID = "directory_sync"
+USERNAME = "admin"
+PARALLELISM = 4
+_START_SECONDS = 120.0
+_POLL_SECONDS = 0.2
+
+
+class LocalAirflow:
+    """An Airflow that serves inside a `with` block.
+
+    Args:
+        home: its AIRFLOW_HOME; what is there is continued.
+        environment: further variables: connections, switches, a TMPDIR.
+        port: of the interface; 0 for a free one.
+        on_step: called with a word on what happens while it starts.
+
+    Attributes:
+        api: its REST interface, logged in as the user `admin`.
+        url: the address of its interface.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        port: int = 0,
+        on_step: Callable[[str], object] = str,
+    ) -> None:
+        """Starts nothing yet."""
+        self.home = home.resolve()
+        port = port or free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._environment = self._airflow_environment(port) | dict(environment or {})
+        self._on_step = on_step
+        self._record = ProcessRecord(self.home / "processes.json")
+        self._services: list[Service] = []
+        self._is_run_due = False
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the tasks' logs."""
+        return self.home / "logs"
+
+    @property
+    def passwords_file(self) -> Path:
+        """The file that holds the password of `admin`, readable by its owner alone."""
+        return self.home / "passwords.json"
+
+    def __enter__(self) -> Self:
+        """Starts it; returns when the interface answers and the scheduler runs.
+
+        Raises:
+            CommandFailedError: a part of it does not start; the message names its log.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        self._record.end_leftovers()
+        self.api = AirflowApi(self.url, username=USERNAME, password=self._password())
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ends all its processes."""
+        self._stop()
+
+    def begin_run(self, conf: Mapping[str, object] | None = None) -> DagRun:
+        """Returns a run that has just begun: exactly one, whichever way.
+
+        A Dag that is not paused runs its last missed tick as soon as there is a scheduler. That run is
+        the one where it is due; else one is triggered.
+
+        Args:
+            conf: values for the parameters of a triggered run.
+        """
+        if not self._is_run_due or conf:
+            return self.api.trigger(DAG_ID, conf)
+        self._is_run_due = False
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            for run in self.api.runs(DAG_ID):
+                if run.run_id not in self._known_runs and run.run_type == "scheduled":
+                    return run
+            self._check_services()
+            time.sleep(_POLL_SECONDS)
+        raise TimeoutError(f"The scheduler started no run within {_START_SECONDS:.0f} s.")
+
+    def _start(self) -> None:
+        self._on_step("its database")
+        self._run("db", "migrate")
+        self._on_step("the interface, and the Dag")
+        self._serve("api-server")
+        # While the API server starts; both need seconds, mostly for imports.
+        self._run("dags", "reserialize")
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.api.is_ready():
+            self._check_services()
+            if time.monotonic() > deadline:
+                raise CommandFailedError(f"The API server does not answer; see {self._log('api-server')}.")
+            time.sleep(_POLL_SECONDS)
+        if not self.api.dag_exists(DAG_ID):
+            raise CommandFailedError(f"The Dag {DAG_ID} cannot be imported; see {self._log('dags')}.")
+        # Nobody works on them; the scheduler would wait minutes for a sign of life.
+        self.api.end_unfinished_runs(DAG_ID)
+        # Asked before there is a scheduler: no run can begin unseen.
+        self._is_run_due = self.api.is_run_due(DAG_ID)
+        self._known_runs = {run.run_id for run in self.api.runs(DAG_ID)}
+        self._on_step("the scheduler")
+        self._serve("scheduler", "--skip-serve-logs")
+
+    def _run(self, *words: str) -> None:
+        run_command([*_airflow_command(), *words], environment=self._environment, log=self._log(words[0]))
+
+    def _serve(self, *words: str) -> None:
+        command = [*_airflow_command(), *words]
+        service = Service(command, environment=self._environment, log=self._log(words[0]))
+        self._services.append(service)
+        service.start()
+        self._record.write(self._services)
+
+    def _check_services(self) -> None:
+        for service in self._services:
+            if service.has_ended:
+                raise CommandFailedError(f"`airflow {service.name}` ended; its output is in {service.log}.")
+
+    def _stop(self) -> None:
+        # The scheduler first: its tasks still report to the API server.
+        with uninterrupted():
+            for service in reversed(self._services):
+                service.stop()
+            self._services.clear()
+            self._record.clear()
+
+    def _log(self, name: str) -> Path:
+        return self.home / "output" / f"{name}.log"
+
+    def _password(self) -> str:
+        if not self.passwords_file.exists():
+            descriptor = os.open(self.passwords_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump({USERNAME: secrets.token_urlsafe(12)}, file)
+        password: str = json.loads(self.passwords_file.read_text())[USERNAME]
+        return password
+
+    def _airflow_environment(self, port: int) -> dict[str, str]:
+        options = {
+            "core.dags_folder": str(CHECKOUT / "dags"),
+            "core.plugins_folder": str(CHECKOUT / "plugins"),
+            "core.dag_ignore_file_syntax": "regexp",
+            "core.load_examples": "False",
+            "core.executor": "LocalExecutor",
+            "core.parallelism": str(PARALLELISM),
+            "scheduler.scheduler_idle_sleep_time": "0.3",
+            "core.dags_are_paused_at_creation": "False",
+            "core.test_connection": "Enabled",
+            "core.simple_auth_manager_users": f"{USERNAME}:admin",
+            "core.simple_auth_manager_passwords_file": str(self.passwords_file),
+            "core.execution_api_server_url": f"{self.url}/execution/",
+            "database.sql_alchemy_conn": f"sqlite:///{self.home / 'airflow.db'}",
+            "logging.base_log_folder": str(self.logs),
+            "api.host": "127.0.0.1",
+            "api.port": str(port),
+            "api.base_url": self.url,
+            "usage_data_collection.enabled": "False",
+        }
+        variables = {f"AIRFLOW__{key.replace('.', '__').upper()}": text for key, text in options.items()}
+        binaries = Path(sys.executable).parent
+        path = f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"
+        return inherited_environment() | variables | {"AIRFLOW_HOME": str(self.home), "PATH": path}
+
+
+def _airflow_command() -> list[str]:
+    return [sys.executable, "-m", "airflow"]
+
+
+def free_port(preferred: int = 0) -> int:
+    """Returns a port of 127.0.0.1 nobody listens on: the preferred one if it is free."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            # As the server does: a port whose last connections are fading out is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("No port of 127.0.0.1 is free.")

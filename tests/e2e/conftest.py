@@ -1,0 +1,152 @@
+"""One sandbox and one real Airflow for all end-to-end tests."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+from starlette.responses import JSONResponse
+
+from demo.airflow_api import DagRun, TaskRun
+from demo.local_airflow import DAG_ID, LocalAirflow
+from demo.warehouse import reading, warehouse_path
+from sandbox.server import SandboxServer
+
+TASK_POLICY = """\
+from datetime import timedelta
+
+
+def task_policy(task):
+    # A deployment's own hook: the tests wait 3 s for a retry instead of 30.
+    task.retry_delay = timedelta(seconds=3)
+    task.retry_exponential_backoff = 0
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """What runs: the API and Airflow, and where Airflow's tasks put temporary files."""
+
+    sandbox: SandboxServer
+    airflow: LocalAirflow
+    temporary: Path
+
+    @property
+    def warehouse(self) -> Path:
+        return warehouse_path(self.airflow.home)
+
+    def run(self, **conf: object) -> DagRun:
+        """One run of the Dag, to its end."""
+        run = self.airflow.begin_run(conf)
+        return self.airflow.api.wait(DAG_ID, run.run_id, seconds=150)
+
+    def tasks(self, run: DagRun) -> dict[str, TaskRun]:
+        return {task.task_id: task for task in self.airflow.api.task_runs(DAG_ID, run.run_id)}
+
+    def tries(self, run: DagRun) -> dict[str, int]:
+        """How often each task that runs code was tried."""
+        return {t.task_id: t.try_number for t in self.tasks(run).values() if t.runs_code}
+
+    def log(self, run: DagRun, task_id: str) -> str:
+        """The log of a task's latest try."""
+        tries = self.tasks(run)[task_id].try_number
+        lines = self.airflow.api.log(DAG_ID, run.run_id, task_id, try_number=tries)
+        return "\n".join(line.text for line in lines)
+
+    def query(self, sql: str) -> list[tuple]:
+        with reading(self.warehouse) as database:
+            return database.execute(sql).fetchall()
+
+    def value(self, sql: str) -> object:
+        return self.query(sql)[0][0]
+
+    def changes(self, run: DagRun) -> dict[str, int]:
+        """The change rows of a run by kind."""
+        return dict(
+            self.query(
+                "SELECT kind, count(*) FROM directory.directory_resource_changes "
+                "JOIN directory.directory_syncs USING (sync_id) "
+                f"WHERE run_id = '{run.run_id}' GROUP BY kind"
+            )
+        )
+
+    def present(self) -> set[int]:
+        """Ids of the entries that are in the table and not marked as removed."""
+        sql = "SELECT id FROM directory.directory_resource WHERE _removed_at IS NULL"
+        return {row[0] for row in self.query(sql)}
+
+    def copy_of_warehouse(self, folder: Path) -> Path:
+        return Path(shutil.copy(self.warehouse, folder / "before.duckdb"))
+
+    @contextmanager
+    def unavailable(self, offset: int, *, times: int) -> Iterator[None]:
+        """Answers the window at an offset with 503 so many times, then as usual."""
+        router = self.sandbox._server.config.app.router
+        route = next(r for r in router.routes if getattr(r, "path", "") == "/v1/directory")
+        usual, left = route.app, [times]
+
+        async def answer(scope, receive, send):
+            query = dict(p.split("=", 1) for p in scope["query_string"].decode().split("&"))
+            if left[0] and offset <= int(query["offset"]) < offset + 99:
+                left[0] -= 1
+                await JSONResponse({"error": "unavailable"}, 503)(scope, receive, send)
+            else:
+                await usual(scope, receive, send)
+
+        route.app = answer
+        try:
+            yield
+        finally:
+            route.app = usual
+        assert left == [0], "the window was asked for less often than it was to fail"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory) -> Iterator[Stack]:
+    home = tmp_path_factory.mktemp("airflow")
+    temporary = tmp_path_factory.mktemp("temporary")
+    (home / "config").mkdir()
+    (home / "config" / "airflow_local_settings.py").write_text(TASK_POLICY)
+    with SandboxServer() as sandbox:
+        connection = {
+            "conn_type": "directory_api",
+            "host": sandbox.url,
+            "login": sandbox.settings.client_id,
+            "password": sandbox.settings.client_secret,
+        }
+        environment = {
+            "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection),
+            "TMPDIR": str(temporary),
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": os.environ.get("E2E_LOGGING_LEVEL", "INFO"),
+        }
+        with LocalAirflow(home, environment=environment) as airflow:
+            yield Stack(sandbox=sandbox, airflow=airflow, temporary=temporary)
+
+
+def table_differences(before: Path, after: Path) -> dict[str, tuple[int, int]]:
+    """Of each table but dlt's own: how many rows vanished and how many are new, where any."""
+    database = duckdb.connect()
+    try:
+        database.execute(f"ATTACH '{before}' AS old (READ_ONLY)")
+        database.execute(f"ATTACH '{after}' AS new (READ_ONLY)")
+        names = database.execute(
+            "SELECT DISTINCT table_name FROM information_schema.tables WHERE "
+            "table_schema = 'directory' AND NOT starts_with(table_name, '_dlt')"
+        ).fetchall()
+        found = {}
+        for (name,) in names:
+            sides = [f'SELECT * FROM {side}.directory."{name}"' for side in ("old", "new")]
+            counts = [
+                database.execute(f"SELECT count(*) FROM ({a} EXCEPT ALL {b})").fetchone()[0]
+                for a, b in (sides, sides[::-1])
+            ]
+            if any(counts):
+                found[name] = tuple(counts)
+        return found
+    finally:
+        database.close()

@@ -1,0 +1,128 @@
+"""The Dag under the real scheduler. Each test is one run, and leaves the next one a healthy sandbox."""
+
+from demo.local_airflow import DAG_ID
+from demo.warehouse import differences, read_api
+from tests.e2e.conftest import Stack, table_differences
+
+TABLE = "directory.directory_resource"
+SHARD = "extract.directory_shard_{}-2"
+
+
+HELD = f"SELECT id FROM {TABLE} WHERE _missing_since IS NOT NULL AND _removed_at IS NULL ORDER BY id"
+
+
+def api_entries(stack: Stack):
+    return read_api(stack.sandbox.url, stack.sandbox.settings)
+
+
+def table_entries(stack: Stack):
+    rows = stack.query(
+        f"SELECT id, name, strftime(updated_at, '%Y-%m-%dT%H:%M:%SZ') FROM {TABLE} WHERE _removed_at IS NULL"
+    )
+    return {id_: (name, updated_at) for id_, name, updated_at in rows}
+
+
+def test_the_first_run_publishes_every_entry(stack):
+    run = stack.run()
+    assert (run.run_type, run.state) == ("scheduled", "success")
+    api = api_entries(stack)
+    codes = sum(len(stack.sandbox.directory.get(id_)["codes"]) for id_ in api)
+    assert len(api) == 28_298
+    assert stack.value(f"SELECT count(*) FROM {TABLE}") == 28_298
+    assert stack.value(f"SELECT count(*) FROM {TABLE}__codes") == codes
+    assert stack.changes(run) == {"added": 28_298}
+    assert differences(table_entries(stack), api) == []
+
+
+def test_one_start_of_the_scheduler_makes_one_run(stack):
+    assert [run.run_type for run in stack.airflow.api.runs(DAG_ID)] == ["scheduled"]
+
+
+def test_a_run_without_edits_writes_its_own_sync_row_and_nothing_else(stack, tmp_path):
+    before = stack.copy_of_warehouse(tmp_path)
+    run = stack.run()
+    assert (run.run_type, run.state) == ("manual", "success")
+    assert table_differences(before, stack.warehouse) == {"directory_syncs": (0, 1)}
+
+
+def test_a_run_after_edits_publishes_exactly_the_edits(stack, tmp_path):
+    edits = stack.sandbox.directory.edit(12, 41, remove=3, seed=1)
+    run = stack.run()
+    assert run.state == "success"
+    assert stack.changes(run) == {"added": 12, "changed": 41, "removed": 3}
+    api = api_entries(stack)
+    assert differences(table_entries(stack), api) == []
+    removed = stack.query(f"SELECT id FROM {TABLE} WHERE _removed_at IS NOT NULL ORDER BY id")
+    assert [row[0] for row in removed] == edits.removed
+
+
+def test_too_many_removals_fail_the_run_and_remove_nothing(stack):
+    before = stack.present()
+    edits = stack.sandbox.directory.edit(7, 5, remove=3_000, seed=2)
+    run = stack.run()
+    tasks = stack.tasks(run)
+    assert run.state == "failed"
+    assert {name for name, task in tasks.items() if task.state != "success"} == {"approve_removals"}
+    assert tasks["approve_removals"].try_number == 1
+    assert "RemovalsHeld: 3,000 of 28,307 entries" in stack.log(run, "approve_removals")
+    assert stack.changes(run) == {"added": 7, "changed": 5, "missing": 3_000}
+    assert stack.present() == before | set(edits.added)
+    assert [row[0] for row in stack.query(HELD)] == edits.removed
+
+
+def test_entries_that_come_back_are_returned(stack):
+    stack.sandbox.directory.restore([row[0] for row in stack.query(HELD)])
+    run = stack.run()
+    assert run.state == "success"
+    assert stack.changes(run) == {"returned": 3_000}
+    assert stack.query(HELD) == []
+    assert differences(table_entries(stack), api_entries(stack)) == []
+
+
+def test_an_unavailable_window_retries_its_shard_alone(stack, tmp_path):
+    before = stack.copy_of_warehouse(tmp_path)
+    # In the middle of the second shard's share; the client itself tries four times.
+    offset = len(stack.sandbox.directory) * 3 // 8
+    with stack.unavailable(offset, times=4):
+        run = stack.run()
+    assert run.state == "success"
+    tries = stack.tries(run)
+    assert tries.pop(SHARD.format(1)) == 2
+    assert set(tries.values()) == {1}
+    assert table_differences(before, stack.warehouse) == {"directory_syncs": (0, 1)}
+
+
+def test_a_wrong_secret_fails_each_shard_at_its_first_try(stack, tmp_path):
+    before = stack.copy_of_warehouse(tmp_path)
+    right = stack.sandbox.settings.client_secret
+    stack.sandbox.configure(client_secret="another-secret-of-the-api")
+    try:
+        run = stack.run()
+    finally:
+        stack.sandbox.configure(client_secret=right)
+    assert run.state == "failed"
+    tasks = stack.tasks(run)
+    for number in range(4):
+        shard = tasks[SHARD.format(number)]
+        assert (shard.state, shard.try_number) == ("failed", 1)
+        assert "AuthError" in stack.log(run, shard.task_id)
+    assert tasks["audit"].state == "upstream_failed"
+    assert table_differences(before, stack.warehouse) == {}
+
+
+def test_no_log_holds_the_secret_or_a_token(stack):
+    sandbox = stack.sandbox
+    secrets = {sandbox.settings.client_secret, *sandbox._sandbox.tokens._expiries}
+    texts = {
+        path: path.read_text(errors="replace")
+        for path in stack.airflow.home.rglob("*.log")
+        if path.is_file() and not path.is_symlink()
+    }
+    assert len(secrets) > 10
+    assert any("attempt=1" in path.name for path in texts)
+    assert not [path for path, text in texts.items() if any(s in text for s in secrets)]
+
+
+def test_no_task_leaves_a_temporary_folder(stack):
+    left = {path.name for path in stack.temporary.iterdir()}
+    assert not {name for name in left if name.startswith(("dlt_", "directory_sync_"))}
