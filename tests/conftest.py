@@ -19,7 +19,6 @@ os.environ |= {
     "AIRFLOW_HOME": _HOME,
     "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
     "AIRFLOW__CORE__PLUGINS_FOLDER": str(CHECKOUT / "plugins"),
-    "AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX": "regexp",
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     "PROVIDERS__ENABLE_AIRFLOW_SECRETS": "false",
