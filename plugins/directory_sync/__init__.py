@@ -3,11 +3,12 @@
 How an entry travels, and where to read about it, in this order:
 
     resources.py                what is synced, as data
-    form.py, settings.py        the data, parsed and validated once
+    form.py, settings.py        the data, parsed and validated once (paging_form.py: how the API pages)
     secrets.py                  Airflow connections answer dlt's look-ups
 
     extract.py                  stage 1: N shard tasks read the directory
       pagination.py               offset windows that overlap, several in flight
+      walks.py, links.py          pages by their numbers; pages along the API's own links
       client.py                   one request: token (oauth.py), rate (rate.py), retries
       envelope.py                 one answer: its entries, or what is wrong with it
       columns.py                  the columns it lands
@@ -15,6 +16,7 @@ How an entry travels, and where to read about it, in this order:
 
     audit.py                    stage 2: seals the snapshot, checks it, compares it
       seal.py                     the proof that nobody was missed
+      walk_seal.py                what takes its place where pages cannot overlap
       snapshot.py                 the landed entries as a DuckDB query
       checks.py                   what is an error, a hold or a warning
       difference.py               what to add, change and remove

@@ -7,7 +7,7 @@ is what makes the landed files a snapshot.
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -34,10 +34,12 @@ from directory_sync.landing import (
     LandedFiles,
     LandedSnapshot,
 )
+from directory_sync.paging_form import NumberedPages, OffsetPages
 from directory_sync.report import KINDS, AuditReport, Finding
 from directory_sync.seal import ReadPage, Seal, seal
 from directory_sync.settings import RemovalLimits, SyncSettings
 from directory_sync.snapshot import Counts, Snapshot, open_scratch, shard_of_load
+from directory_sync.walk_seal import accept_walk, verify_rereads
 from directory_sync.warehouse import SyncRow, Warehouse
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ class Audit:
 
     Attributes:
         folder: the task's own; its scratch database works there.
-        has_own_limits: a person gave the limits for this run: they decide on held entries too.
+        releases_held: a person decided that held entries are removed too, as far as the limits cover them.
     """
 
     resource: Resource
@@ -78,7 +80,7 @@ class Audit:
     settings: SyncSettings
     limits: RemovalLimits
     folder: Path
-    has_own_limits: bool = False
+    releases_held: bool = False
 
 
 def audit(
@@ -144,7 +146,7 @@ def _seal(
     job: Audit, snapshot: Snapshot, files: LandedFiles, *, read_page: ReadPage
 ) -> tuple[dict[str, Any], LandedFiles]:
     """Seals a snapshot; returns its manifest, not yet written, and its files with the audit's own."""
-    proof = seal(snapshot, read_page)
+    proof = _prove(job.resource, snapshot, read_page)
     counts, entries = snapshot.counts(), snapshot.distinct_ids()
     findings = list(check_seal(proof, counts, entries=entries, resource=job.resource))
     errors = [finding.message for finding in findings if finding.level == "error"]
@@ -161,7 +163,8 @@ def _seal(
         field is not None and not proof.contradictions and snapshot.field_ascends(files, field)
     )
     logger.info(
-        "Sealed: %d entries in %d windows, %d joints, %d bridged by %d requests of the audit",
+        "Sealed (%s): %d entries in %d windows, %d joints, %d bridged by %d requests of the audit",
+        proof.proof,
         entries,
         proof.windows,
         proof.joints,
@@ -169,6 +172,15 @@ def _seal(
         proof.requests,
     )
     return manifest, files
+
+
+def _prove(resource: Resource, snapshot: Snapshot, read_page: ReadPage) -> Seal:
+    """Seals a snapshot as far as how the API pages allows."""
+    if isinstance(resource.pages, OffsetPages):
+        return seal(snapshot, read_page)
+    if isinstance(resource.pages, NumberedPages):
+        return verify_rereads(snapshot, base_page=resource.pages.base_page)
+    return accept_walk(snapshot)
 
 
 def _land_own_answers(landed: LandedSnapshot, snapshot: Snapshot, files: LandedFiles) -> LandedFiles:
@@ -211,7 +223,7 @@ def _manifest(
     }
     digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
     at = counts.first_requested_at
-    return {"sync_id": f"{at:%Y%m%dT%H%M%S}-{digest[:8]}", **content}
+    return {"sync_id": f"{at.astimezone(UTC):%Y%m%dT%H%M%S}-{digest[:8]}", **content}
 
 
 def _manifest_files(landed: LandedSnapshot, manifest: Mapping[str, Any]) -> LandedFiles:
@@ -262,6 +274,7 @@ def _compare(
         *check_size(population.entries, [sync.entries for sync in recent], job.settings),
         *check_changed_share(population.changed, population.known, job.settings),
         *_check_removals(difference, job),
+        *_check_walk(difference, job, proof=_proof(manifest)),
     ]
     order = _order(job.resource, manifest)
     details = {} if holds(findings) else _ask_details(difference, has_entry)
@@ -269,8 +282,9 @@ def _compare(
     difference.decide(
         is_proven=order != "assumed",
         is_held=holds(findings),
-        releases_held=job.has_own_limits and difference.allows_held(job.limits),
+        releases_held=job.releases_held and not holds(findings) and difference.allows_held(job.limits),
         details=details,
+        needs_details=job.resource.detail_path is not None,
     )
     changed_fields = difference.describe_changes(
         appeared={name for name in shares.keys() - before.keys() if before and _whole(shares[name])},
@@ -298,6 +312,7 @@ def _compare(
         newly_held=population.newly_missing if holds(findings) else 0,
         held_digest=held_digest,
         order=order,
+        proof=_proof(manifest),
         windows=manifest["seal"]["windows"],
         joints=manifest["seal"]["joints"],
         bridged=manifest["seal"]["bridged"],
@@ -324,7 +339,7 @@ def _ask_details(difference: Difference, has_entry: HasEntry | None) -> dict[Ent
 
 def _check_removals(difference: Difference, job: Audit) -> Iterable[Finding]:
     population = difference.population
-    if difference.exceeds(job.limits):
+    if difference.exceeds(job.limits, is_decided=job.releases_held):
         yield Finding(
             rule="removals",
             level="hold",
@@ -332,6 +347,23 @@ def _check_removals(difference: Difference, job: Audit) -> Iterable[Finding]:
                 f"{population.newly_missing:,} of {population.known:,} entries went missing (limits "
                 f"{job.limits.max_removed_share:.1%}, {job.limits.max_removed_count:,}): they wait for a "
                 "decision. Nothing was removed."
+            ),
+        )
+
+
+def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[Finding]:
+    """A walk along the API's links proves no absence: a person decides, by limits or by the form."""
+    if proof != "walk" or job.resource.removals_are_trusted or job.releases_held:
+        return
+    if difference.absent(at_most=1):
+        yield Finding(
+            rule="unproven_walk",
+            level="hold",
+            message=(
+                f"Entries of `{job.resource.name}` are absent from a walk along the API's own links, and "
+                "nothing proves that these led to all entries: removals wait for a decision. Nothing was "
+                "removed. If the API's links can be relied on, say `removals: trusted` of the resource in "
+                "plugins/directory_sync/resources.py."
             ),
         )
 
@@ -351,6 +383,11 @@ def _order(resource: Resource, manifest: Mapping[str, Any]) -> str:
     if manifest["order_is_observed"]:
         return "observed"
     return "declared" if resource.order_is_stable else "assumed"
+
+
+def _proof(manifest: Mapping[str, Any]) -> str:
+    proof: str = manifest["seal"].get("proof", "chain")
+    return proof
 
 
 def _field_shares(snapshot: Snapshot, files: LandedFiles) -> dict[str, dict[str, float]]:

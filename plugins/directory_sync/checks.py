@@ -10,6 +10,7 @@ from directory_sync.settings import SyncSettings
 from directory_sync.snapshot import Counts
 
 NULL_JUMP = 0.1
+MAX_FIELD_FINDINGS = 20
 MIN_SYNCS_FOR_SIZE = 3
 
 FieldShares = Mapping[str, Mapping[str, float]]
@@ -49,7 +50,8 @@ def _reconcile(seal: Seal, counts: Counts, *, entries: int, resource: Resource) 
         message=(
             f"The API states {stated} entries, the sealed snapshot of `{resource.name}` holds {entries:,}"
             + (
-                " although nothing moved. If its total is an estimate, say `total: approximate`."
+                " although nothing moved. If its total is an estimate, say `total: approximate`; if not, "
+                "clear the `extract` tasks, or ask the vendor."
                 if is_still
                 else "."
             )
@@ -57,10 +59,16 @@ def _reconcile(seal: Seal, counts: Counts, *, entries: int, resource: Resource) 
     )
 
 
-def check_fields(before: FieldShares, now: FieldShares) -> Iterator[Finding]:
-    """Yields which fields appeared, vanished, changed their type or are null more often."""
-    if not before or not now:
-        return
+def check_fields(before: FieldShares, now: FieldShares) -> list[Finding]:
+    """Returns which fields appeared, vanished, changed their type or are null more often; some of them."""
+    findings = list(_compare_fields(before, now)) if before and now else []
+    if len(findings) <= MAX_FIELD_FINDINGS:
+        return findings
+    more = f"{len(findings) - MAX_FIELD_FINDINGS:,} more fields appeared, vanished or changed."
+    return [*findings[:MAX_FIELD_FINDINGS], Finding(rule="fields", level="warning", message=more)]
+
+
+def _compare_fields(before: FieldShares, now: FieldShares) -> Iterator[Finding]:
     for name in sorted(now.keys() - before.keys()):
         yield _field_finding(name, "appeared")
     for name in sorted(before.keys() - now.keys()):

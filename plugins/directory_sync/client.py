@@ -15,7 +15,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -36,6 +36,7 @@ from directory_sync.errors import (
 )
 from directory_sync.form import Resource
 from directory_sync.oauth import TokenSource
+from directory_sync.paging_form import NumberedPages, OffsetPages
 from directory_sync.rate import RequestRate
 from directory_sync.settings import ApiSettings
 
@@ -130,8 +131,10 @@ class DirectoryClient:
         adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
+        self._has_secret_header = False
         for name, value in resource.headers.items():
             if _SECRET_HEADER.search(name):
+                self._has_secret_header = True
                 mask(str(value))
         self._tokens = TokenSource(api, send=self._send_token_request, mask=mask)
         self._lock = Lock()
@@ -145,10 +148,63 @@ class DirectoryClient:
             AuthError, ApiError, EnvelopeError: see the table above.
             ConfigError: TLS is not trusted, or the URL is none.
         """
-        limit = limit or self._resource.pages.limit
-        where = f"{self._resource.path} at offset {offset}"
+        pages = self._resource.pages
+        assert isinstance(pages, OffsetPages)
+        limit = limit or pages.limit
+        request = self.list_request({pages.limit_param: limit, pages.offset_param: offset})
+        page, _ = self.read(request, f"{self._resource.path} at offset {offset}", offset=offset, limit=limit)
+        return page
+
+    def numbered_page(self, number: int) -> Page:
+        """Returns the answer to the request of a page by its number; as `total` what counts the pages.
+
+        Raises:
+            DirectorySyncError: as `page`.
+        """
+        pages = self._resource.pages
+        assert isinstance(pages, NumberedPages)
+        page, _ = self.read(
+            self.list_request({pages.page_param: number}), f"{self._resource.path}, page {number}"
+        )
+        return page
+
+    def first_page(self) -> Page:
+        """Returns the first page, however the API pages.
+
+        Raises:
+            DirectorySyncError: as `page`.
+        """
+        pages = self._resource.pages
+        if isinstance(pages, OffsetPages):
+            return self.page(0)
+        if isinstance(pages, NumberedPages):
+            return self.numbered_page(pages.base_page)._replace(total=None)
+        return self.read(self.list_request(), self._resource.path)[0]
+
+    def list_request(self, params: Mapping[str, Any] | None = None) -> requests.Request:
+        """Returns a request of the list, with these parameters besides the form's; it holds no token."""
+        url = self._api.url(self._resource.path)
+        headers = {"Accept": "application/json", **self._resource.headers}
+        return requests.Request(
+            "GET", url, params={**self._resource.params, **(params or {})}, headers=headers
+        )
+
+    def read(
+        self, request: requests.Request, where: str, *, offset: int = 0, limit: int = 0
+    ) -> tuple[Page, requests.Response]:
+        """Sends a request of the list, signed and retried; returns its page, and the answer itself.
+
+        Args:
+            request: without a token.
+            where: names it in messages.
+            offset: what the page says it was asked for.
+            limit: so.
+
+        Raises:
+            DirectorySyncError: as `page`.
+        """
         attempts = _Attempts()
-        response = self._send_signed(self._page_request(offset, limit), attempts, where)
+        response = self._send_signed(request, attempts, where)
         self._raise_for_status(response.status_code, where)
         entries, total = parse_page(
             response.content,
@@ -157,7 +213,8 @@ class DirectoryClient:
             ignored_fields=self._resource.ignored_fields,
             where=where,
         )
-        return Page(offset, limit, entries, total, attempts.requested_at, attempts.retries, attempts.refused)
+        page = Page(offset, limit, entries, total, attempts.requested_at, attempts.retries, attempts.refused)
+        return page, response
 
     def has_entry(self, entry_id: EntryId) -> bool:
         """Asks the resource's `detail_path` for one entry: 200 is there, 404 and 410 are gone.
@@ -182,13 +239,6 @@ class DirectoryClient:
     def close(self) -> None:
         """Closes the kept connections."""
         self._session.close()
-
-    def _page_request(self, offset: int, limit: int) -> requests.Request:
-        pages = self._resource.pages
-        params = {**self._resource.params, pages.limit_param: limit, pages.offset_param: offset}
-        url = self._api.url(self._resource.path)
-        headers = {"Accept": "application/json", **self._resource.headers}
-        return requests.Request("GET", url, params=params, headers=headers)
 
     def _send_token_request(self, request: requests.Request) -> requests.Response:
         return self._send_with_retries(request, _Attempts(needs_token=False), "the token URL")
@@ -248,8 +298,8 @@ class DirectoryClient:
                 timeout=self._api.timeout_seconds,
                 stream=True,
                 verify=self._api.verify,
-                # A redirected token request would hand the secret to another address.
-                allow_redirects=request.method == "GET",
+                # Elsewhere the secret of a token request, or a header of the form's, would be handed on.
+                allow_redirects=request.method == "GET" and not self._has_secret_header,
             )
             with response:
                 _read_body(response, where=where, timeout_seconds=self._api.timeout_seconds)

@@ -20,7 +20,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from directory_sync.envelope import EntryId, field_types, hash_record, parse_record
+from directory_sync.envelope import EntryId, field_name, field_types, hash_record, parse_record, without_field
 from directory_sync.errors import ConfigError
 from directory_sync.form import Resource
 from directory_sync.landing import LandedFiles
@@ -161,26 +161,36 @@ class Difference:
             unchanged=counts.get("unchanged", 0),
         )
 
-    def exceeds(self, limits: RemovalLimits) -> bool:
-        """Tells whether what went missing must wait for a decision."""
+    def exceeds(self, limits: RemovalLimits, *, is_decided: bool = False) -> bool:
+        """Tells whether what went missing must wait for a decision.
+
+        Args:
+            limits: of the deployment or of the run.
+            is_decided: a person gave this run its limits; a share of 1 then covers the loss of all.
+        """
         population = self.population
+        if is_decided and limits.max_removed_share == 1:
+            return population.newly_missing > limits.max_removed_count
         return population.is_suspiciously_empty or limits.exceeded_by(
             missing=population.newly_missing, population=population.known
         )
 
     def allows_held(self, limits: RemovalLimits) -> bool:
-        """Tells whether limits given for this run cover the entries held before as well."""
+        """Tells whether a person's limits cover the entries held before as well."""
         population = self.population
-        return not population.is_suspiciously_empty and not limits.exceeded_by(
-            missing=population.newly_missing + population.held,
-            population=population.known + population.held,
-        )
+        missing = population.newly_missing + population.held
+        if limits.max_removed_share == 1:
+            return missing <= limits.max_removed_count
+        return not limits.exceeded_by(missing=missing, population=population.known + population.held)
 
     def absent(self, *, at_most: int) -> list[EntryId]:
-        """Returns the ids that would be removed or go missing, the first so many of them."""
+        """Returns ids that would be removed or go missing: the new ones first, so many of them.
+
+        The others come in another order with each snapshot, so that each has its turn.
+        """
         rows = self._database.execute(
             """SELECT id FROM compared WHERE finding IN ('newly_missing', 'still_missing')
-               ORDER BY id LIMIT ?""",
+               ORDER BY finding, md5(concat(id, (SELECT min(requested_at) FROM windows))) LIMIT ?""",
             [at_most],
         ).fetchall()
         return [row[0] for row in rows]
@@ -192,14 +202,16 @@ class Difference:
         is_held: bool,
         releases_held: bool = False,
         details: Mapping[EntryId, bool] | None = None,
+        needs_details: bool = False,
     ) -> None:
         """Turns findings into kinds of change.
 
         Args:
             is_proven: the order is observed or declared, so an absent entry is gone.
-            is_held: newly missing entries wait for a decision.
+            is_held: newly missing entries wait for a decision; an absence in such a snapshot removes none.
             releases_held: entries held before are removed now.
             details: of absent entries, whether the detail path still has them; that goes before the order.
+            needs_details: there is a detail path: who was not asked for there stays missing.
         """
         self._database.execute(f"CREATE OR REPLACE TABLE details (id {self._id_type}, is_there BOOLEAN)")
         for entry_id, is_there in (details or {}).items():
@@ -209,7 +221,8 @@ class Difference:
                SELECT c.id, old_hash, row_hash, missing_since,
                  CASE finding
                    WHEN 'newly_missing' THEN
-                     CASE WHEN $held OR coalesce(d.is_there, NOT $proven) THEN 'missing' ELSE 'removed' END
+                     CASE WHEN $held OR coalesce(d.is_there, $ask OR NOT $proven) THEN 'missing'
+                          ELSE 'removed' END
                    WHEN 'still_missing' THEN 'removed'
                    WHEN 'held' THEN 'removed'
                    WHEN 'unchanged' THEN $rewritten
@@ -217,10 +230,11 @@ class Difference:
                FROM compared AS c LEFT JOIN details AS d ON d.id = c.id
                WHERE finding <> 'gone' AND ($releases OR finding <> 'held')
                  AND ($all OR finding <> 'unchanged')
-                 AND NOT (finding = 'still_missing' AND coalesce(d.is_there, false))""",
+                 AND NOT (finding = 'still_missing' AND ($held OR coalesce(d.is_there, $ask)))""",
             {
                 "held": is_held,
                 "proven": is_proven,
+                "ask": needs_details,
                 "rewritten": REWRITTEN,
                 "releases": releases_held,
                 "all": self._rehash,
@@ -259,9 +273,7 @@ class Difference:
         )
         changed: Counter[str] = Counter()
         for rows in self._pairs_of_records():
-            described = [
-                (entry_id, diff_fields(parse_record(old), parse_record(new))) for entry_id, old, new in rows
-            ]
+            described = [(entry_id, self._changed_fields(old, new)) for entry_id, old, new in rows]
             for _, names in described:
                 changed.update(names)
             self._insert_described(described, appeared | vanished)
@@ -270,6 +282,13 @@ class Difference:
                WHERE d.id = difference.id AND d.reshaped AND difference.kind = 'changed'"""
         )
         return changed
+
+    def _changed_fields(self, old: str, new: str) -> list[str]:
+        before: Mapping[str, Any] = parse_record(old)
+        after: Mapping[str, Any] = parse_record(new)
+        for path in self._resource.ignored_fields:
+            before, after = without_field(before, path), without_field(after, path)
+        return diff_fields(before, after)
 
     def _insert_described(self, described: Sequence[tuple[Any, Sequence[str]]], shape: set[str]) -> None:
         import pyarrow as pa
@@ -354,12 +373,12 @@ class Difference:
 
 def diff_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Returns the dotted paths of values that differ, sorted; lists count as one value."""
-    return sorted(_diff(old, new, ""))
+    return sorted(set(_diff(old, new, "")))
 
 
 def _diff(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterator[str]:
     for key in old.keys() | new.keys():
-        path = f"{prefix}{key}"
+        path = field_name(prefix, key)
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
             yield from _diff(before, after, f"{path}.")
@@ -367,5 +386,10 @@ def _diff(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterat
             whole = before if key in old else after
             inner = dict(field_types(whole, f"{path}.")) if isinstance(whole, dict) else {}
             yield from inner or [path]
-        elif type(before) is not type(after) or before != after:
+        elif type(before) is not type(after) or before != after or _as_json(before) != _as_json(after):
             yield path
+
+
+def _as_json(value: Any) -> str | None:
+    """A list's text: Python takes [1], [1.0] and [true] for equal, JSON and the hash do not."""
+    return json.dumps(value, sort_keys=True) if isinstance(value, list) else None

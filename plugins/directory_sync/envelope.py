@@ -12,6 +12,7 @@ from directory_sync.errors import EnvelopeError
 
 EntryId = int | str
 MAX_ID_CHARACTERS = 1024
+MAX_NAME_CHARACTERS = 64
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -74,7 +75,7 @@ def hash_record(record: Mapping[str, Any], ignored_fields: Iterable[Sequence[str
     those are written as Python and orjson write them).
     """
     for path in ignored_fields:
-        record = _without(record, tuple(path))
+        record = without_field(record, tuple(path))
     try:
         canonical = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
     except TypeError:
@@ -94,10 +95,21 @@ def parse_record(text: str) -> dict[str, Any]:
 def field_types(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
     """Yields (dotted path, JSON type) of all values; objects are walked, lists are not."""
     for key, value in record.items():
+        name = field_name(prefix, key)
         if isinstance(value, dict):
-            yield from field_types(value, f"{prefix}{key}.")
+            yield from field_types(value, f"{name}.")
         else:
-            yield f"{prefix}{key}", json_type(value)
+            yield name, json_type(value)
+
+
+def field_name(prefix: str, key: str) -> str:
+    """Returns a field's dotted path; `*` for a key within an object that is data rather than a name.
+
+    An object keyed by addresses or dates would carry entries' content into reports, and no two entries
+    would share a field.
+    """
+    is_name = len(key) <= MAX_NAME_CHARACTERS and (not prefix or key.replace("-", "_").isidentifier())
+    return f"{prefix}{key if is_name else '*'}"
 
 
 def json_type(value: Any) -> str:
@@ -114,7 +126,7 @@ def _entry(record: Any, text: str, ignored: Sequence[Sequence[str]], *, where: s
     if not isinstance(record, dict):
         raise EnvelopeError(f"{where} is of type {json_type(record)}; an object is needed.")
     try:
-        row_hash, fields = hash_record(record, ignored), tuple(field_types(record))
+        row_hash, fields = hash_record(record, ignored), tuple(dict.fromkeys(field_types(record)))
     except RecursionError:
         refusal = "is nested too deeply"
     except ValueError:
@@ -214,13 +226,14 @@ def _total(document: Any, total_path: Sequence[str] | None) -> int | None:
     return current if total_path and is_count else None
 
 
-def _without(record: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
+def without_field(record: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
+    """Returns a record less the value at a path; the record itself where it has none."""
     if path[0] not in record:
         return record
     rest = {key: value for key, value in record.items() if key != path[0]}
     inner = record[path[0]]
     if len(path) > 1:
-        rest[path[0]] = _without(inner, path[1:]) if isinstance(inner, dict) else inner
+        rest[path[0]] = without_field(inner, path[1:]) if isinstance(inner, dict) else inner
     return rest
 
 

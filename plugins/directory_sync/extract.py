@@ -16,7 +16,10 @@ import dlt
 from directory_sync.client import DirectoryClient, Page
 from directory_sync.columns import ENTRIES, FIELDS, WINDOWS, PageColumns
 from directory_sync.form import Resource
+from directory_sync.links import LinkedReader
 from directory_sync.pagination import Shard, ShardReader
+from directory_sync.paging_form import NumberedPages, OffsetPages
+from directory_sync.walks import NumberedReader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +67,12 @@ def read_shard(shard: Shard, requests_in_flight: int, open_client: OpenClient) -
     """
     client, resource = open_client(shard.count, requests_in_flight)
     with closing(client):
-        reader = ShardReader(client.page, shard, limit=resource.pages.limit, in_flight=requests_in_flight)
+        if not isinstance(resource.pages, OffsetPages):
+            if shard.number:
+                return
+            # Such pages follow each other: one task reads them all.
+            shard = Shard(number=0, count=1)
+        reader = _reader(client, resource, shard, requests_in_flight=requests_in_flight)
         columns = PageColumns(shard.number)
         progress = _Progress(shard, reader, resource.name)
         for page in reader.pages():
@@ -80,6 +88,20 @@ def read_shard(shard: Shard, requests_in_flight: int, open_client: OpenClient) -
         progress.finish(requests=client.requests)
 
 
+def _reader(
+    client: DirectoryClient, resource: Resource, shard: Shard, *, requests_in_flight: int
+) -> ShardReader | NumberedReader | LinkedReader:
+    """The reader for how the API pages."""
+    pages = resource.pages
+    if isinstance(pages, OffsetPages):
+        return ShardReader(client.page, shard, limit=pages.limit, in_flight=requests_in_flight)
+    if isinstance(pages, NumberedPages):
+        return NumberedReader(
+            client.numbered_page, base_page=pages.base_page, page_param=pages.page_param, name=resource.name
+        )
+    return LinkedReader(client, resource)
+
+
 def _marked(table: "pa.Table", table_name: str) -> Any:
     hints = dlt.mark.make_hints(table_name=table_name, write_disposition="append")
     return dlt.mark.with_hints(table, hints, create_table_variant=True)
@@ -88,7 +110,9 @@ def _marked(table: "pa.Table", table_name: str) -> Any:
 class _Progress:
     """Logs pages, entries, percent and rate every few seconds."""
 
-    def __init__(self, shard: Shard, reader: ShardReader, resource: str) -> None:
+    def __init__(
+        self, shard: Shard, reader: ShardReader | NumberedReader | LinkedReader, resource: str
+    ) -> None:
         self._name = f"{resource}, shard {shard.number + 1} of {shard.count}"
         self._shard, self._reader = shard, reader
         self._started = self._last = time.monotonic()

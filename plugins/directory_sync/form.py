@@ -3,35 +3,25 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from directory_sync.errors import ConfigError
+from directory_sync.paging_form import LinkedPages, OffsetPages, Pages, parse_pages
+from directory_sync.refusal import parse_selector, refuse, refuse_unknown
 
 OUR_COLUMNS = ("_row_hash", "_first_seen_at", "_changed_at", "_missing_since", "_removed_at")
 """The columns this package adds to a resource's table."""
 
 AUTH_TYPES = ("oauth2", "oauth2_client_credentials")
-DEFAULT_LIMIT = 100
 
 _FORM = {"client", "resource_defaults", "resources"}
 _CLIENT = {"base_url", "auth", "headers", "paginator"}
 _AUTH = {"type", "client_id", "client_secret", "token_url", "access_token_url"}
 _HONOURED = {"columns", "schema_contract", "max_table_nesting"}
 _RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing_steps", *_HONOURED}
-_OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path"}
+_OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals"}
 _ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator"}
-_PAGINATOR = {"type", "limit", "offset", "offset_param", "limit_param", "total_path"}
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class OffsetPages:
-    """How the API takes an offset and a limit, and where it states its total."""
-
-    limit: int = DEFAULT_LIMIT
-    offset_param: str = "offset"
-    limit_param: str = "limit"
-    total_path: tuple[str, ...] | None = ("total",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +36,13 @@ class Resource:
         sort_field: the field the API says the list is sorted by; None: it says nothing.
         ignored_fields: dotted paths which do not count into an entry's hash.
         detail_path: the path of one entry, with `{id}` in it; None: there is none.
+        removals_are_trusted: an entry that a walk along the API's links lacks is removed without a person.
     """
 
     name: str
     path: str
     selector: tuple[str, ...]
-    pages: OffsetPages
+    pages: Pages
     params: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     hints: Mapping[str, Any] = field(default_factory=dict)
@@ -61,6 +52,7 @@ class Resource:
     total_is_approximate: bool = False
     ignored_fields: tuple[tuple[str, ...], ...] = ()
     detail_path: str | None = None
+    removals_are_trusted: bool = False
 
     @property
     def changes_table(self) -> str:
@@ -79,9 +71,9 @@ def parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
     Raises:
         ConfigError: something is missing, wrong, or cannot be honoured yet; the message names it.
     """
-    _refuse_unknown(form, _FORM, where="the configuration")
+    refuse_unknown(form, _FORM, where="the configuration")
     client = form.get("client") or {}
-    _refuse_unknown(client, _CLIENT, where="`client`")
+    refuse_unknown(client, _CLIENT, where="`client`")
     _check_auth(client.get("auth") or {})
     listed = form.get("resources") or []
     if not listed:
@@ -97,7 +89,7 @@ def parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
 
 
 def _check_auth(auth: Mapping[str, Any]) -> None:
-    _refuse_unknown(auth, _AUTH, where="`client.auth`")
+    refuse_unknown(auth, _AUTH, where="`client.auth`")
     if auth and auth.get("type") not in AUTH_TYPES:
         raise ConfigError(
             f"`client.auth.type` is {auth.get('type')!r}; this package signs in by OAuth2 client "
@@ -134,18 +126,19 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
             "and single underscores within."
         )
     where, endpoint = f"resource `{name}`", one["endpoint"]
-    _refuse_unknown(one, _RESOURCE | _OURS, where=where)
-    _refuse_unknown(endpoint, _ENDPOINT, where=f"`endpoint` of {where}")
+    refuse_unknown(one, _RESOURCE | _OURS, where=where)
+    refuse_unknown(endpoint, _ENDPOINT, where=f"`endpoint` of {where}")
     _check_key_and_disposition(one, where=where)
     if str(endpoint.get("method") or "GET").upper() != "GET":
-        _refuse(f"`method` {endpoint['method']!r} of {where}", "GET")
-    pages = _parse_pages(endpoint.get("paginator") or client.get("paginator"), where=where)
-    if ours := sorted({pages.limit_param, pages.offset_param} & set(endpoint["params"])):
-        _refuse(f"`{'`, `'.join(ours)}` in `params` of {where}", "`limit` of the paginator")
+        refuse(f"`method` {endpoint['method']!r} of {where}", "GET")
+    pages = parse_pages(endpoint.get("paginator") or client.get("paginator"), where=where)
+    if ours := sorted(pages.own_params & set(endpoint["params"])):
+        refuse(f"`{'`, `'.join(ours)}` in `params` of {where}", "the keys of the paginator")
+    _check_claims(one, pages, where=where)
     return Resource(
         name=name,
         path=_plain(endpoint.get("path") or name, where=f"`path` of {where}"),
-        selector=_selector(endpoint.get("data_selector"), where=where),
+        selector=parse_selector(endpoint.get("data_selector"), where=where),
         pages=pages,
         params={k: _plain(v, where=f"parameter `{k}` of {where}") for k, v in endpoint["params"].items()},
         headers={**(client.get("headers") or {}), **endpoint["headers"]},
@@ -156,45 +149,38 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
         total_is_approximate=_choice(one, "total", "approximate", where=where),
         ignored_fields=_parse_ignored(one.get("ignored_fields") or (), where=where),
         detail_path=_parse_detail_path(one.get("detail_path"), where=where),
+        removals_are_trusted=_choice(one, "removals", "trusted", where=where),
     )
 
 
 def _check_key_and_disposition(one: Mapping[str, Any], *, where: str) -> None:
     key = one.get("primary_key", "id")
     if key not in ("id", ["id"], ("id",)):
-        _refuse(f"`primary_key` {key!r} of {where}", '"id"')
+        refuse(f"`primary_key` {key!r} of {where}", '"id"')
     disposition = one.get("write_disposition", "merge")
     if disposition not in (
         "merge",
         {"disposition": "merge"},
         {"disposition": "merge", "strategy": "delete-insert"},
     ):
-        _refuse(f"`write_disposition` {disposition!r} of {where}", '"merge"')
+        refuse(f"`write_disposition` {disposition!r} of {where}", '"merge"')
 
 
-def _parse_pages(paginator: Any, *, where: str) -> OffsetPages:
-    paginator = {"type": paginator} if isinstance(paginator, str) else paginator
-    if not isinstance(paginator, Mapping) or paginator.get("type") != "offset":
-        found = paginator.get("type") if isinstance(paginator, Mapping) else type(paginator).__name__
-        _refuse(f"Paginator {found!r} of {where}", '{"type": "offset", "limit": 100}')
-    _refuse_unknown(paginator, _PAGINATOR, where=f"the paginator of {where}")
-    limit = paginator.get("limit", DEFAULT_LIMIT)
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 2:
-        raise ConfigError(f"`limit` in the paginator of {where} is {limit!r}; it must be 2 or more.")
-    if paginator.get("offset"):
-        _refuse(f"`offset` {paginator['offset']!r} in the paginator of {where}", "0")
-    total = paginator.get("total_path", "total")
-    return OffsetPages(
-        limit=limit,
-        offset_param=paginator.get("offset_param") or "offset",
-        limit_param=paginator.get("limit_param") or "limit",
-        total_path=_selector(total, where=f"`total_path` of {where}") if total else None,
-    )
+def _check_claims(one: Mapping[str, Any], pages: Pages, *, where: str) -> None:
+    """What a resource claims of its list must bear on how it is read."""
+    if one.get("removals") is not None and not isinstance(pages, LinkedPages):
+        refuse(f"`removals` of {where}", "none: here removals are decided by what is proven")
+    if isinstance(pages, OffsetPages):
+        return
+    if one.get("sort_field") is not None:
+        refuse(f"`sort_field` of {where}", "the paginator `offset` with it: other pages do not overlap")
+    if one.get("order") is not None and not isinstance(pages, LinkedPages):
+        refuse(f"`order` of {where}", "the paginator `offset` with it: numbered pages prove no more by it")
 
 
 def _parse_steps(steps: Sequence[Mapping[str, Any]], *, where: str) -> tuple[Callable[[Any], Any], ...]:
     for step in steps:
-        _refuse_unknown(step, {"map"}, where=f"`processing_steps` of {where}")
+        refuse_unknown(step, {"map"}, where=f"`processing_steps` of {where}")
         if not callable(step.get("map")):
             raise ConfigError(f"A step in `processing_steps` of {where} has no function as its `map`.")
     return tuple(step["map"] for step in steps)
@@ -205,8 +191,12 @@ def _parse_hints(one: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     contract = one.get("schema_contract")
     modes = contract.values() if isinstance(contract, Mapping) else (contract,)
     if any(str(mode).startswith("discard") for mode in modes):
-        _refuse(f"`schema_contract` {contract!r} of {where}", '"evolve" or "freeze"')
-    return {key: one[key] for key in sorted(_HONOURED) if one.get(key) is not None}
+        refuse(f"`schema_contract` {contract!r} of {where}", '"evolve" or "freeze"')
+    hints = {key: one[key] for key in sorted(_HONOURED) if one.get(key) is not None}
+    if contract == "freeze":
+        # Of the resource as it is: its tables have to come to be at the first sync.
+        hints["schema_contract"] = {"columns": "freeze", "data_type": "freeze"}
+    return hints
 
 
 def _parse_sort_field(path: Any, *, where: str) -> tuple[str, ...] | None:
@@ -231,41 +221,15 @@ def _parse_ignored(paths: Any, *, where: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(path.split(".")) for path in paths)
 
 
-def _selector(path: Any, *, where: str) -> tuple[str, ...]:
-    """Reads `a.b` or `$.a.b`; `$` is the body itself. Wildcards and filters are refused."""
-    if not path:
-        raise ConfigError(f"{where} has no `data_selector`: name the list in the body, or `$`.")
-    keys = str(path).removeprefix("$").removeprefix(".").removesuffix("[*]")
-    selector = tuple(keys.split(".")) if keys else ()
-    if not all(re.fullmatch(r"[^\[\]*?()'\"\s]+", key) for key in selector):
-        _refuse(f"The path {path!r} of {where}", "keys joined by dots, such as `result.items`")
-    return selector
-
-
 def _plain(value: Any, *, where: str) -> Any:
     """Parameters bound to other resources or to dlt's incremental state are not plain."""
     if isinstance(value, Mapping) or (isinstance(value, str) and re.search(r"\{[^}]*\}", value)):
-        _refuse(f"The binding in {where}", "a plain value")
+        refuse(f"The binding in {where}", "a plain value")
     return value
 
 
 def _choice(one: Mapping[str, Any], key: str, valid: str, *, where: str) -> bool:
     value = one.get(key)
     if value not in (None, valid):
-        _refuse(f"`{key}` {value!r} of {where}", repr(valid))
+        refuse(f"`{key}` {value!r} of {where}", repr(valid))
     return value == valid
-
-
-def _refuse_unknown(given: Any, known: set[str], *, where: str) -> None:
-    if not isinstance(given, Mapping):
-        raise ConfigError(f"{where} is a {type(given).__name__}; a mapping is needed.")
-    unknown = sorted(key for key, value in given.items() if key not in known and value is not None)
-    if unknown:
-        _refuse(f"`{'`, `'.join(unknown)}` in {where}", ", ".join(sorted(known)))
-
-
-def _refuse(what: str, valid: str) -> NoReturn:
-    raise ConfigError(
-        f"{what} cannot be honoured, and nothing is ignored here. Valid: {valid}. Correct "
-        "plugins/directory_sync/resources.py."
-    )

@@ -46,7 +46,7 @@ class DirectoryApiHook(BaseHook):
         try:
             client.sign_in()
             started = time.monotonic()
-            page = client.page(0)
+            page = client.first_page()
             milliseconds = 1000 * (time.monotonic() - started)
         finally:
             client.close()

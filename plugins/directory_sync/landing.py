@@ -17,7 +17,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 DATASET = "landed"
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
-CONNECTION_TYPES = ("fs", "file", "generic", "directory_landing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +182,8 @@ class LandedSnapshot:
     def modified_at(self) -> datetime:
         """When a file of this snapshot was last written."""
         times = [self._fs.modified(path) for path in self._walk()]
-        return max(times, default=datetime.min.replace(tzinfo=UTC))
+        latest: datetime = max(times, default=self._fs.modified(self.path))
+        return latest
 
     def delete(self) -> None:
         """Deletes the folder, the manifest first: without it the snapshot does not exist."""
@@ -212,12 +212,20 @@ def landing_url(connection: ConnectionFields | None, settings: SyncSettings) -> 
             f"The connection `{connection.conn_id}` names no folder: put a path or a file:// URL into "
             "its host. Buckets are not supported yet. Nothing was read."
         )
+    if not url.startswith(("/", "file:///")):
+        raise ConfigError(
+            f"The connection `{connection.conn_id}` names the folder {url!r}: an absolute path is needed, "
+            "for each worker has another current folder. Nothing was read."
+        )
     return url.rstrip("/")
 
 
 def folder_name(run_id: str) -> str:
-    """Returns a run id as a folder's name: what is not safe in a path or a URL becomes `-`."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", run_id)
+    """Returns a run id as a folder's name: what is not safe in a path or a URL becomes `-`.
+
+    So do dots in front: Airflow takes `..` for a run id.
+    """
+    return re.sub(r"^\.+|[^A-Za-z0-9_.-]+", "-", run_id)
 
 
 def retention_limit(now: datetime, settings: SyncSettings) -> datetime:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OVERLAP = 1
+SHORT_WINDOWS_ALLOWED = 20
 SINGLE_ENTRIES = (
     "The API answers one entry a page although more follow: windows that overlap cannot advance. Nothing was "
     "published. Ask the vendor for larger pages."
@@ -63,6 +64,7 @@ class ShardReader:
         self._is_last = False
         self._last_ids: set[EntryId | None] = set()
         self._gaps: list[tuple[int, int]] = []
+        self._short_windows = 0
         self.total: int | None = None
         self.stop: int | None = 0
 
@@ -165,8 +167,13 @@ class ShardReader:
         self._last_ids.add(last_id)
 
     def _learn_without_total(self, page: Page, reach: int) -> None:
-        """A short window is the end, or the cap moved: the rest of it is asked for."""
-        if len(page.entries) > OVERLAP:
+        """A short window is the end, or the cap moved: the rest of it is asked for.
+
+        Not for ever: an end that moves on with every answer is left to the audit.
+        """
+        is_short = len(page.entries) <= max(3 * OVERLAP, self._size // 8)
+        self._short_windows = self._short_windows + 1 if is_short else 0
+        if len(page.entries) > OVERLAP and self._short_windows <= SHORT_WINDOWS_ALLOWED:
             self._gaps.append((page.end - OVERLAP, reach))
         else:
             self.stop = min(self._next if self.stop is None else self.stop, page.offset)

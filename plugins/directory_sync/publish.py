@@ -44,11 +44,14 @@ DEDUPLICATED: dict[str, Any] = {"x-stage-data-deduplicated": True}
 """Tells dlt that a package holds a key once: the audit saw to it, and a window over all rows is dear."""
 
 Hints = dict[str, "TColumnSchema"]
+_INSIDE, _LISTED = "\x00", "\x01"
+"""Joins the keys of a path; marks a key whose value is a list."""
+
 _TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
 _TEXTS = ("sync_id", "kind", "changed_fields", "record", "row_hash", SYNC_HEADER)
 _SYNC_TEXTS = (
     "base_sync_id", "run_id", "mode", "settings_fingerprint", "id_type", "held_digest", "sort_order",
-    "report",
+    "proof", "report",
 )  # fmt: skip
 
 
@@ -86,6 +89,8 @@ def publish(
     """
     if warehouse.sync(report.sync_id):
         logger.info("%s is published already", report.sync_id)
+        # The last thing a publication does: it may have been killed between its row and this.
+        warehouse.create_history_view(resource)
         return report
     roll_forward(resource, warehouse=warehouse, but=report.sync_id)
     last = warehouse.last_sync(resource.name)
@@ -243,7 +248,8 @@ def _parse_header(header: str) -> dict[str, Any]:
 
 
 def _table_resource(resource: Resource, difference: Difference, pipeline: dlt.Pipeline) -> "DltResource":
-    hints = dict(resource.hints)
+    # The schema in the warehouse remembers a contract: one that the form no longer names is lifted.
+    hints = {"schema_contract": "evolve", **resource.hints}
     has_integers = difference.sync_values.get("id_type") == "BIGINT"
     columns: Hints = {
         "id": {"data_type": "bigint" if has_integers else "text", "nullable": False},
@@ -278,8 +284,8 @@ def _table_rows(
 def _table_row(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the table: the entry's record, through the form's steps, and our columns."""
     row: Any = parse_record(change["record"])
-    for step in resource.steps:
-        row = step(row)
+    for number, step in enumerate(resource.steps, start=1):
+        row = _run_step(step, row, number=number, resource=resource)
     if not isinstance(row, dict) or row.get("id") != change["id"]:
         raise ConfigError(
             f"A step of `processing_steps` of `{resource.name}` returned no mapping, or another "
@@ -294,6 +300,18 @@ def _table_row(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, **ours}
 
 
+def _run_step(step: Callable[[Any], Any], row: Any, *, number: int, resource: Resource) -> Any:
+    failed_with = ""
+    try:
+        return step(row)
+    except Exception as e:  # noqa: BLE001  it is the user's function; what it quotes must not get out
+        failed_with = type(e).__name__
+    raise ConfigError(
+        f"Step {number} of `processing_steps` of `{resource.name}` failed with {failed_with}. Nothing was "
+        "published. Correct plugins/directory_sync/resources.py."
+    )
+
+
 def _check_names(
     row: Mapping[str, Any],
     checked: set[tuple[str, ...]],
@@ -301,25 +319,34 @@ def _check_names(
     resource: Resource,
 ) -> None:
     """Refuses fields that would share a column with another, with one of ours or of dlt's."""
-    paths = tuple(_column_paths(row))
+    paths = tuple(dict.fromkeys(_column_paths(row)))
     if paths in checked:
         return
     owners: dict[str, str] = dict.fromkeys(("_dlt_id", "_dlt_load_id"), "a column of dlt's")
     for path in paths:
-        column = "__".join(name_of(key) for key in path.split("\x00"))
-        field = path.replace("\x00", ".")
+        keys = path.split(_INSIDE)
+        column = "__".join(
+            name_of(key.removesuffix(_LISTED)) + _LISTED * key.endswith(_LISTED) for key in keys
+        )
+        field = ".".join(keys).replace(_LISTED, "[]")
         if column in owners:
             raise ConfigError(
                 f"The field `{field}` of `{resource.name}` and {owners[column]} would share the column "
-                f"`{column}`. Nothing was published. Rename it by a `map` in `processing_steps`."
+                f"`{column.replace(_LISTED, '')}`. Nothing was published. Rename it by a `map` in "
+                "`processing_steps`."
             )
         owners[column] = f"the field `{field}`"
     checked.add(paths)
 
 
 def _column_paths(row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Paths of the columns a row fills; entries of nested lists, marked so, fill those of a child table."""
     for key, value in row.items():
         if isinstance(value, dict):
-            yield from _column_paths(value, f"{prefix}{key}\x00")
+            yield from _column_paths(value, f"{prefix}{key}{_INSIDE}")
         else:
             yield f"{prefix}{key}"
+        if isinstance(value, list):
+            for item in value:
+                if isinstance(item, dict):
+                    yield from _column_paths(item, f"{prefix}{key}{_LISTED}{_INSIDE}")

@@ -13,6 +13,13 @@ Level = Literal["error", "hold", "warning"]
 KINDS = ("added", "changed", "reshaped", "missing", "removed", "returned")
 """The kinds of change, as they stand in the change rows."""
 
+PROOFS = {
+    "chain": "chain: windows that overlap, from the first entry to the end",
+    "reread": "reread: each page the same before and after the next; edits that cancel out go unseen",
+    "walk": "walk: none; the API's own links led here",
+}
+"""What shows that a snapshot is complete, for people."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -41,6 +48,7 @@ class AuditReport:
         held: entries that wait for a decision, over all snapshots; newly_held: of this one.
         held_digest: SHA-256 over exactly the held ids; None where nothing is held.
         order: observed, declared or assumed.
+        proof: of completeness: chain, reread or walk, as in `Seal`.
         field_shares: of each field, the share of entries with each JSON type.
         skipped: why nothing is to be published; None where it is.
     """
@@ -63,6 +71,7 @@ class AuditReport:
     newly_held: int = 0
     held_digest: str | None = None
     order: str = "assumed"
+    proof: str = "chain"
     windows: int = 0
     joints: int = 0
     bridged: int = 0
@@ -113,8 +122,14 @@ class AuditReport:
         parts += [f"{count(kind, 0):,} {kind}" for kind in ("returned", "missing", "reshaped") if count(kind)]
         if self.held:
             parts.append(f"{self.held:,} held")
-        proof = f"{self.joints:,} joints proven, {self.bridged:,} bridged"
-        return f"{self.resource}: {self.entries:,} entries: {', '.join(parts)}; {proof}"
+        return f"{self.resource}: {self.entries:,} entries: {', '.join(parts)}; {self._proven()}"
+
+    def _proven(self) -> str:
+        if self.proof == "walk":
+            return f"{self.windows:,} pages along the API's links, completeness not proven"
+        if self.proof == "reread":
+            return f"{self.joints:,} joints by pages read again"
+        return f"{self.joints:,} joints proven, {self.bridged:,} bridged"
 
     def lines(self) -> list[str]:
         """Returns the report as lines of a table for people."""
@@ -127,6 +142,7 @@ class AuditReport:
                 "joints",
                 f"{self.joints:,} between {self.windows:,} windows, {self.bridged:,} bridged",
             ),
+            ("proof", PROOFS[self.proof]),
             ("order", self.order),
             ("requests", f"{self.requests:,}, {self.retries:,} retries, {self.refused:,} refused"),
         ]
@@ -139,7 +155,7 @@ class AuditReport:
         plain = (
             "sync_id", "base_sync_id", "resource", "run_id", "mode", "snapshot_at",
             "last_requested_at", "settings_fingerprint", "id_type", "entries", "unchanged", "held",
-            "newly_held", "held_digest", "order", "windows", "joints", "bridged", "requests",
+            "newly_held", "held_digest", "order", "proof", "windows", "joints", "bridged", "requests",
             "retries", "refused",
         )  # fmt: skip
         values = {name: getattr(self, name) for name in plain}

@@ -8,10 +8,14 @@ serve only where the connection has none.
 Beyond dlt's form a resource may say:
 
     order           "stable": the API promises that entries keep their places among each other
-    sort_field      the field (a dotted path) the list is sorted by; the order is observed where it ascends
+    sort_field      the field (a dotted path) the list is sorted by and that never changes; the order is
+                    observed where it ascends
     detail_path     "/v1/directory/{id}": an absent entry is asked for there; 404 or 410 proves it gone
     total           "approximate": the API's own count is an estimate and is not reconciled
     ignored_fields  fields (dotted paths) whose changes do not count as a change of the entry
+    removals        "trusted": what a walk along cursors or links lacks is removed without a person
+
+The paginator may be any of dlt's; see `paging_form.py` for what each can prove.
 
 What cannot be honoured is refused with a ConfigError that names it; see `form.py`.
 """

@@ -142,7 +142,7 @@ class TaskScope:
             settings=self.settings,
             limits=_limits(self.settings.removal_limits, params),
             folder=folder,
-            has_own_limits=any(params[name] is not None for name in LIMIT_PARAMS),
+            releases_held=bool(params["release_held"]),
         )
 
 

@@ -7,7 +7,7 @@ x(i-1) and xi and everything between them, so R is in Wi. If there is none, R fo
 answered when nothing followed its one entry, so R is that entry. Hence every such R was read.
 
 So the snapshot is complete if one connected component of answers, linked by shared entries, holds an answer
-to offset 0 and the end. What makes a link (a joint) is told by `_joint_is_sound`; what the shards left
+to offset 0 and the end. What makes a link (a joint) is told by `_is_sound`; what the shards left
 unjoined is read again here, from left to right. Totals, short windows and empty answers prove nothing.
 """
 
@@ -19,7 +19,7 @@ from itertools import pairwise
 
 from directory_sync.client import Page
 from directory_sync.envelope import EntryId
-from directory_sync.errors import ConfigError, SnapshotError
+from directory_sync.errors import ApiError, ConfigError, SnapshotError
 from directory_sync.pagination import OVERLAP, SINGLE_ENTRIES, refuse_fixed_answer
 from directory_sync.snapshot import Snapshot, Window
 
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 MAX_PLACES = 64
 EMPTY_ANSWERS_NEEDED = 3
 LONE_ANSWERS_NEEDED = 3
+FURTHER_BACK = 4
 SPARE_REQUESTS = 100
 MAX_IMPLIED_EDITS_SHARE = 0.1
 
@@ -51,8 +52,10 @@ class Seal:
         displaced: joints whose entries had moved between the two answers.
         doubled: ids twice in one answer.
         rejected: pairs of answers that share ids and are no joint.
-        contradictions: pairs of answers that show shared entries in different orders.
+        contradictions: answers that a later one contradicts in the order of shared entries.
         order_is_observed: ids ascend, or descend, over the whole chain.
+        proof: `chain` of windows that overlap; `reread`: numbered pages, each the same before and after the
+            one behind it was read; `walk`: none, it is what the API's own links claim.
     """
 
     windows: int
@@ -65,6 +68,7 @@ class Seal:
     rejected: int
     contradictions: int
     order_is_observed: bool
+    proof: str = "chain"
 
 
 class _Components:
@@ -126,6 +130,11 @@ class Chain:
     def size(self) -> int:
         """How many answers with entries there are."""
         return len(self._windows)
+
+    @property
+    def largest(self) -> int:
+        """How many entries the largest answer has."""
+        return max((window.entries for window in self._windows.values()), default=0)
 
     @property
     def joints(self) -> int:
@@ -287,6 +296,9 @@ class _Walk:
         self._budget = chain.size + SPARE_REQUESTS
         self._head_ids: list[EntryId] = []
         self._lone_answers = 0
+        self._overlap, self._size = OVERLAP, 0
+        self._last_places: dict[EntryId, int] = {}
+        self._placed_at = 0
         self.requests = self.bridged = 0
 
     def to_the_end(self) -> int | None:
@@ -295,6 +307,7 @@ class _Walk:
         if start is None:
             return None
         at, back, shift = start.end, OVERLAP, 0
+        self._size = self._chain.largest
         jumped_to = {start.number}
         while True:
             page = self._read(max(0, at - back))
@@ -303,17 +316,41 @@ class _Walk:
                 refuse_fixed_answer(page, head=page, read=self._read)
             if link.window is None or not link.is_joined:
                 # The list has moved further than the overlap: look further back, up to its head.
-                back *= 2
+                back = max(2 * OVERLAP, 2 * abs(back))
+                if page.entries:
+                    self._overlap = max(self._overlap, min(back, self._size // 2))
                 continue
             if len(page.entries) == 1 and page.limit > 1 and self._nothing_behind(page):
                 return page.offset
             self.bridged += 1
-            at, back = page.end, OVERLAP
+            at, back = page.end, self._next_overlap(page)
             shift = shift if link.shift is None else link.shift
             furthest = self._chain.furthest()
             if furthest and furthest.number not in jumped_to:
                 jumped_to.add(furthest.number)
-                at = max(at, furthest.end + shift)
+                if furthest.end + shift > at:
+                    at, back = furthest.end + shift, self._overlap
+
+    def _next_overlap(self, page: Page) -> int:
+        """How far before the end of a joined answer the next one is to begin.
+
+        The overlap stays as large as it had to become. A short answer may be the end: the next one is
+        aimed at its last entry alone, where that will stand if the list moves on as it did.
+        """
+        moved = self._moved(page)
+        self._size = max(self._size, len(page.entries))
+        if 2 * len(page.entries) < self._size:
+            return OVERLAP - moved
+        return max(OVERLAP, min(self._overlap, len(page.entries) // 2))
+
+    def _moved(self, page: Page) -> int:
+        """How far right the last shared entry moved a request since the last joined answer, bursts aside."""
+        before, answers = self._last_places, self.requests - self._placed_at
+        places = {entry.id: page.offset + at for at, entry in enumerate(page.entries)}
+        self._last_places, self._placed_at = places, self.requests
+        shared = (places[i] - before[i] for i in reversed(places) if i in before)
+        moved = round(next(shared, 0) / max(1, answers))
+        return moved if abs(moved) <= self._size // 4 else 0
 
     def _read(self, offset: int) -> Page:
         if self.requests >= self._budget:
@@ -342,18 +379,40 @@ class _Walk:
         return None
 
     def _nothing_behind(self, page: Page) -> bool:
-        """The one entry is the last one only if nothing stands at the offset behind it."""
-        behind = self._read(page.end)
+        """The one entry is the last one, not what a page cap of one left: other answers show it.
+
+        That is an empty one to the offset behind it. Where the list moved right in between, two of
+        different lengths, from further back, that end with the same entry: a cap would have had to be
+        just so each time.
+        """
+        [last] = page.entries
+        try:
+            behind = self._read(page.end)
+        except ApiError:
+            # Some APIs answer a 4xx to an offset behind the end; the end itself has been seen.
+            return True
         self._chain.add(behind)
         if not behind.entries:
             return True
-        # One entry may have come in between; where the same offset still gives one, it is the API's cap.
-        again = self._read(page.offset)
-        self._chain.add(again)
-        self._lone_answers += len(again.entries) == len(behind.entries) == 1
+        again = self._read_back(page)
+        if self._ends_with(last.id, again):
+            further = self._read_back(page, times=2)
+            return len(further.entries) != len(again.entries) and self._ends_with(last.id, further)
+        # One entry may have come in between; where each offset gives another one, it is the API's cap.
+        is_lone = len(again.entries) == len(behind.entries) == 1 and behind.entries != page.entries
+        self._lone_answers += is_lone
         if self._lone_answers >= LONE_ANSWERS_NEEDED:
             raise ConfigError(SINGLE_ENTRIES)
         return False
+
+    def _read_back(self, page: Page, times: int = 1) -> Page:
+        answer = self._read(max(0, page.offset - times * FURTHER_BACK))
+        self._chain.add(answer)
+        return answer
+
+    @staticmethod
+    def _ends_with(last_id: EntryId, answer: Page) -> bool:
+        return 1 < len(answer.entries) < answer.limit and answer.entries[-1].id == last_id
 
     def _is_head_again(self, page: Page) -> bool:
         self._head_ids = self._head_ids or self._snapshot.head_ids()

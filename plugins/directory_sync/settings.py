@@ -146,7 +146,7 @@ class RemovalLimits:
     def exceeded_by(self, *, missing: int, population: int) -> bool:
         """Tells whether `missing` newly missing ones of `population` entries are too many.
 
-        Exactly at a limit is allowed. Below `min_population` only the loss of all is too many.
+        Exactly at a limit is allowed. The loss of all is always too many, of whatever population.
         """
         if missing and missing >= population:
             return True
@@ -178,6 +178,11 @@ class SyncSettings:
         for name in ("shards", "requests_in_flight", "retention_days", "memory_limit_mb"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 1 or more.")
+        for name in ("warehouse_wait_seconds", "max_changed_share", "max_size_deviation"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 0 or more.")
+        if not self.home.is_absolute():
+            raise ConfigError(f"{ENVIRONMENT_PREFIX}HOME must be an absolute path; got {str(self.home)!r}.")
         self.removal_limits  # noqa: B018  validates them
 
     @property
@@ -193,11 +198,11 @@ class SyncSettings:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Reads the switches; a value that does not parse is a ConfigError naming the variable."""
         environment = os.environ if environment is None else environment
-        airflow_home = environment.get("AIRFLOW_HOME") or str(Path.home() / "airflow")
-        values: dict[str, Any] = {"home": Path(airflow_home) / "directory_sync"}
+        airflow_home = Path(environment.get("AIRFLOW_HOME") or "~/airflow").expanduser()
+        values: dict[str, Any] = {"home": airflow_home / "directory_sync"}
         for item in fields(cls):
             variable = ENVIRONMENT_PREFIX + item.name.upper()
-            if variable in environment:
+            if environment.get(variable):
                 values[item.name] = _parse(environment[variable], item.type, variable=variable)
         return cls(**values)
 

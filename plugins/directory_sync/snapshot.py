@@ -44,6 +44,24 @@ class Window:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One answer of a walk, empty ones too.
+
+    Attributes:
+        number: names the window within the snapshot.
+        place: which page it is of, by its place in the list, counted from 0.
+        content: a digest of the set of its ids; 0 where it is empty.
+    """
+
+    number: int
+    place: int
+    entries: int
+    content: int = 0
+    first_id: EntryId | None = None
+    last_id: EntryId | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Counts:
     """What a snapshot took."""
 
@@ -59,7 +77,7 @@ class Counts:
 def open_scratch(folder: Path, *, memory_limit_mb: int) -> duckdb.DuckDBPyConnection:
     """Opens a DuckDB database in a folder that goes with the task."""
     spill = folder / "spill"
-    return duckdb.connect(
+    database = duckdb.connect(
         folder / "audit.duckdb",
         config={
             "memory_limit": f"{memory_limit_mb}MB",
@@ -68,6 +86,8 @@ def open_scratch(folder: Path, *, memory_limit_mb: int) -> duckdb.DuckDBPyConnec
             "threads": 2,
         },
     )
+    database.execute("SET TimeZone = 'UTC'")
+    return database
 
 
 def shard_of_load(database: duckdb.DuckDBPyConnection, snapshot: LandedSnapshot) -> dict[str, int]:
@@ -162,6 +182,27 @@ class Snapshot:
             Window(number=number, offset=offset, entries=entries, requested_at=at)
             for number, offset, entries, at in rows
         ]
+
+    def readings(self) -> list[Reading]:
+        """Returns all answers of a walk in the order of their requests."""
+        rows = self.database.execute(
+            """SELECT w.number, w."window" // w.asked, w.entries,
+                      CASE WHEN w.entries > 0 THEN hash(list(DISTINCT p.id ORDER BY p.id)) ELSE 0 END,
+                      arg_min(p.id, p.position), arg_max(p.id, p.position)
+               FROM windows AS w LEFT JOIN positions AS p USING (number)
+               GROUP BY w.number, w."window", w.asked, w.entries, w.requested_at
+               ORDER BY w.requested_at, w.number"""
+        ).fetchall()
+        names = ("number", "place", "entries", "content", "first_id", "last_id")
+        return [Reading(**dict(zip(names, row, strict=True))) for row in rows]
+
+    def overlapping_readings(self) -> set[tuple[int, int]]:
+        """Returns the pairs of answers to one page's request that share an entry, each pair both ways."""
+        rows = self.database.execute(
+            """SELECT DISTINCT a.number, b.number FROM positions AS a
+               JOIN positions AS b ON a.id = b.id AND a."window" = b."window" AND a.number <> b.number"""
+        ).fetchall()
+        return set(rows)
 
     def shared_ids(self, *, at_most: int) -> Iterator[tuple[EntryId, list[tuple[int, int]]]]:
         """Yields each id that stands in several places, with its (window, position) pairs.

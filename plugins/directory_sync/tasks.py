@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 from airflow.sdk import Asset, Param, RetryDecision, RetryPolicy, TaskGroup, task
 from airflow.sdk.exceptions import AirflowSkipException
+from dlt.common.configuration.utils import get_resolved_traces
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
 from directory_sync.errors import (
@@ -58,6 +59,12 @@ PARAMS = {
         minimum=0,
         title="Removals at most (entries)",
         description="For this run. Above it removals wait for a decision. Empty: the deployment's limit.",
+    ),
+    "release_held": Param(
+        default=False,
+        type="boolean",
+        title="Remove held entries",
+        description="Entries that wait for a decision are removed too, as far as the limits cover them.",
     ),
 }
 """The run parameters of the Dag."""
@@ -133,6 +140,8 @@ def extract(resource: Resource, settings: SyncSettings) -> PipelineTasksGroup:
         loader_file_format="parquet",
         on_before_run=begin,
     )
+    # dlt keeps a record of every look-up until a pipeline runs; a parse runs none.
+    get_resolved_traces().clear()
     return group
 
 
@@ -146,7 +155,8 @@ def audit(resource: Resource) -> "XComArg":
 
         scope = TaskScope(resource.name)
         with scope.warehouse() as (warehouse, folder):
-            roll_forward(scope.resource, warehouse=warehouse)
+            if scope.context["params"]["mode"] != "dry_run":
+                roll_forward(scope.resource, warehouse=warehouse)
             client = scope.client()
             try:
                 job = scope.audit_job(folder)
@@ -208,10 +218,10 @@ def approve_removals(resource: Resource) -> "XComArg":
         scope = TaskScope(resource.name)
         report = _landed_report(scope.landed)
         if report.newly_held:
+            reasons = " ".join(f.message for f in report.findings if f.level == "hold")
             raise RemovalsHeld(
-                f"{report.newly_held:,} of {report.population:,} entries of `{resource.name}` went missing "
-                "at once, more than the limits allow. Everything else is published; nothing was removed. "
-                "See docs/runbook.md#removalsheld."
+                f"{report.newly_held:,} removals of `{resource.name}` are held. {reasons} Everything else is "
+                "published. See docs/runbook.md#removalsheld."
             )
 
     return approve_removals()

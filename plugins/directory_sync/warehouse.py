@@ -229,6 +229,9 @@ def open_warehouse(
             dataset_name=settings.dataset,
             pipelines_dir=str(folder / "pipelines"),
         )
+        # The extract stage turns this off for its own pipelines. Here the warehouse's schema must be known:
+        # without it every table would be new to dlt, and no schema contract would hold.
+        pipeline.config.restore_from_destination = True
         pipeline.sync_destination()
         with pipeline.sql_client() as client:
             yield Warehouse(pipeline, client)
@@ -254,6 +257,11 @@ def duckdb_path(connection: ConnectionFields | None, settings: SyncSettings) -> 
         raise ConfigError(
             f"The connection `{connection.conn_id}` names no file: put the path of the DuckDB file into "
             "its host. Nothing was published."
+        )
+    if not Path(str(path)).is_absolute():
+        raise ConfigError(
+            f"The connection `{connection.conn_id}` names the file {str(path)!r}: an absolute path is "
+            "needed, for each worker has another current folder. Nothing was published."
         )
     return Path(str(path))
 

@@ -8,7 +8,8 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from directory_sync.errors import ConfigError
-from directory_sync.form import DEFAULT_LIMIT, OffsetPages, parse_form
+from directory_sync.form import parse_form
+from directory_sync.paging_form import DEFAULT_LIMIT, LinkedPages, NumberedPages, OffsetPages
 from directory_sync.resources import directory
 from directory_sync.secrets import register_placeholders
 
@@ -139,9 +140,69 @@ NOT_HONOURED = {
     "bearer": ({"client": {"auth": {"type": "bearer", "client_id": "x"}}}, "`client.auth.type`"),
     "auth by name": ({"client": {"auth": "oauth2"}}, "`client.auth`"),
     "other auth object": ({"client": {"auth": object()}}, "`client.auth`"),
-    "cursor": ({"endpoint": {"paginator": {"type": "cursor"}}}, "Paginator 'cursor'"),
-    "page number": ({"endpoint": {"paginator": "page_number"}}, "Paginator 'page_number'"),
-    "single page": ({"endpoint": {"paginator": "single_page"}}, "Paginator 'single_page'"),
+    "unknown paginator": ({"endpoint": {"paginator": "pages"}}, "Paginator 'pages'"),
+    "auto": ({"endpoint": {"paginator": "auto"}}, "Paginator 'auto'"),
+    "deprecated name": ({"endpoint": {"paginator": "json_response"}}, "Paginator 'json_response'"),
+    "type that is a list": ({"endpoint": {"paginator": {"type": ["offset"]}}}, "Paginator ['offset']"),
+    **{
+        f"{key} of {kind}": ({"endpoint": {"paginator": {"type": kind, key: value}}}, f"`{key}`")
+        for kind, key, value in [
+            ("page_number", "maximum_page", 5),
+            ("page_number", "has_more_path", "more"),
+            ("page_number", "page_body_path", "page"),
+            ("page_number", "stop_after_empty_page", False),
+            ("page_number", "page", 3),
+            ("page_number", "base_page", -1),
+            ("page_number", "base_page", True),
+            ("page_number", "base_page", "1"),
+            ("page_number", "page_param", ""),
+            ("page_number", "page_param", 1),
+            ("page_number", "total_path", "a.*"),
+            ("page_number", "limit", 100),
+            ("cursor", "cursor_body_path", "cursor"),
+            ("cursor", "has_more_path", "more"),
+            ("cursor", "stop_after_empty_page", True),
+            ("cursor", "cursor_param", 1),
+            ("cursor", "cursor_path", "a[?"),
+            ("cursor", "links_next_key", "next"),
+            ("json_link", "next_url_path", "'a"),
+            ("json_link", "maximum_page", 5),
+            ("header_link", "next_url_path", "next"),
+            ("header_link", "links_next_key", ""),
+            ("header_cursor", "cursor_path", "next"),
+            ("single_page", "page", 1),
+        ]
+    },
+    "page among the parameters": (
+        {"endpoint": {"paginator": "page_number", "params": {"page": 2}}},
+        "`page` in `params`",
+    ),
+    "cursor among the parameters": (
+        {"endpoint": {"paginator": {"type": "cursor", "cursor_param": "c"}, "params": {"c": 2}}},
+        "`c` in `params`",
+    ),
+    "default cursor among the parameters": (
+        {"endpoint": {"paginator": "header_cursor", "params": {"cursor": 2}}},
+        "`cursor` in `params`",
+    ),
+    "trusted removals of offset pages": ({"removals": "trusted"}, "`removals`"),
+    "trusted removals of numbered pages": (
+        {"removals": "trusted", "endpoint": {"paginator": "page_number"}},
+        "`removals`",
+    ),
+    "removals": ({"removals": "all", "endpoint": {"paginator": "cursor"}}, "`removals` 'all'"),
+    "order of numbered pages": (
+        {"order": "stable", "endpoint": {"paginator": "page_number"}},
+        "`order`",
+    ),
+    "sort field of numbered pages": (
+        {"sort_field": "name", "endpoint": {"paginator": "page_number"}},
+        "`sort_field`",
+    ),
+    "sort field of linked pages": (
+        {"sort_field": "name", "endpoint": {"paginator": "cursor"}},
+        "`sort_field`",
+    ),
     "paginator object": ({"endpoint": {"paginator": object()}}, "Paginator 'object'"),
     "no paginator": ({"drop": ["paginator"]}, "Paginator 'NoneType'"),
     "offset that starts elsewhere": (
@@ -269,6 +330,63 @@ HONOURED = {
         "pages",
         OffsetPages(limit=9, total_path=None),
     ),
+    "page number": ({"endpoint": {"paginator": "page_number"}}, "pages", NumberedPages()),
+    "page number from 1": (
+        {
+            "endpoint": {
+                "paginator": {
+                    "type": "page_number",
+                    "base_page": 1,
+                    "page": 1,
+                    "page_param": "p",
+                    "total_path": "meta.pages",
+                    "stop_after_empty_page": True,
+                },
+                "params": {"per_page": 100},
+            }
+        },
+        "pages",
+        NumberedPages(base_page=1, page_param="p", total_path=("meta", "pages")),
+    ),
+    "page number without a total": (
+        {"endpoint": {"paginator": {"type": "page_number", "total_path": None}}},
+        "pages",
+        NumberedPages(),
+    ),
+    **{
+        f"bare {kind}": ({"endpoint": {"paginator": kind}}, "pages", LinkedPages(type=kind))
+        for kind in ("cursor", "json_link", "header_link", "header_cursor", "single_page")
+    },
+    **{
+        f"{kind} with its keys": (
+            {"endpoint": {"paginator": {"type": kind, **options, "total_path": "meta.count"}}},
+            "pages",
+            LinkedPages(type=kind, options=options, total_path=("meta", "count")),
+        )
+        for kind, options in [
+            ("cursor", {"cursor_path": "meta.next", "cursor_param": "c"}),
+            ("json_link", {"next_url_path": "'@odata.nextLink'"}),
+            ("header_link", {"links_next_key": "after"}),
+            ("header_cursor", {"cursor_key": "X-Next", "cursor_param": "c"}),
+            ("single_page", {}),
+        ]
+    },
+    "cursor that goes on after an empty page": (
+        {"endpoint": {"paginator": {"type": "cursor", "stop_after_empty_page": False}}},
+        "pages",
+        LinkedPages(type="cursor"),
+    ),
+    "linked pages of the client": (
+        {"client": {"paginator": "header_link"}, "drop": ["paginator"]},
+        "pages",
+        LinkedPages(type="header_link"),
+    ),
+    "trusted removals": (
+        {"removals": "trusted", "endpoint": {"paginator": "cursor"}},
+        "removals_are_trusted",
+        True,
+    ),
+    "removals that ask": ({"endpoint": {"paginator": "cursor"}}, "removals_are_trusted", False),
     "path by default the name": ({"drop": ["path"]}, "path", "people"),
     "GET": ({"endpoint": {"method": "get"}}, "path", "/v1/people"),
     "list of one key": ({"primary_key": ["id"]}, "name", "people"),

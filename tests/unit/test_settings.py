@@ -287,7 +287,6 @@ def test_a_switch_is_read_from_the_environment(variable, text, value):
     ("variable", "text"),
     [
         ("SHARDS", "many"),
-        ("SHARDS", ""),
         ("SHARDS", "0"),
         ("SHARDS", "2.5"),
         ("REQUESTS_IN_FLIGHT", "-1"),
@@ -304,3 +303,14 @@ def test_a_switch_that_does_not_parse_is_named(variable, text):
 def test_the_removal_limits_of_the_environment_hold():
     settings = SyncSettings.from_environment({"DIRECTORY_SYNC_MAX_REMOVED_COUNT": "7"})
     assert settings.removal_limits == RemovalLimits(max_removed_count=7)
+
+
+def test_an_empty_switch_is_as_good_as_none():
+    assert (
+        SyncSettings.from_environment({"AIRFLOW_HOME": "/airflow", "DIRECTORY_SYNC_SHARDS": ""}).shards == 4
+    )
+
+
+def test_a_home_that_depends_on_the_current_folder_is_refused():
+    with pytest.raises(ConfigError, match="DIRECTORY_SYNC_HOME"):
+        SyncSettings.from_environment({"DIRECTORY_SYNC_HOME": "here"})
