@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-TESTS := $(wildcard tests/unit tests/integration tests/dag tests/e2e)
+TESTS := tests/unit tests/integration tests/dag tests/chaos/test_pulls.py tests/chaos/test_moving_end.py tests/e2e
 PYTEST := $(BIN)/python -m pytest
 
 # A shell's own settings must not reach what is tested.
@@ -13,7 +13,7 @@ unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONPATH PYTHONHOME VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-unit test-integration test-dag test-e2e test-all check lint types \
+.PHONY: help install demo test test-unit test-integration test-dag test-e2e test-all chaos check lint types \
 	contracts clean
 
 help: ## this list
@@ -54,6 +54,11 @@ test-dag: install ## the Dag as declared: no scheduler, no network
 
 test-e2e: install ## the Dag under the real scheduler
 	@$(PYTEST) tests/e2e
+
+PULLS ?= 5000
+chaos: install ## thousands of seeded pulls of a moving directory, beside dlt's paginator; kills, full disks
+	@PYTHONPATH=plugins $(BIN)/python -m tests.chaos --pulls $(PULLS)
+	@CHAOS_PUBLICATIONS=60 $(PYTEST) tests/chaos
 
 test-all: export HYPOTHESIS_PROFILE = thorough
 test-all: test ## the tests with many more generated examples

@@ -29,9 +29,7 @@ from directory_sync.settings import RemovalLimits
         ({"a": 2**70}, {"a": 2**70 + 1}, ["a"]),
     ],
 )
-def test_the_fields_that_differ_are_named(
-    old: dict[str, Any], new: dict[str, Any], paths: list[str]
-) -> None:
+def test_the_fields_that_differ_are_named(old: dict[str, Any], new: dict[str, Any], paths: list[str]) -> None:
     assert diff_fields(old, new) == paths
 
 
@@ -45,9 +43,7 @@ def population(*, known: int, entries: int, missing: int = 0) -> Population:
     return Population(known=known, entries=entries, changed=0, newly_missing=missing, unchanged=0, held=0)
 
 
-@pytest.mark.parametrize(
-    ("known", "entries", "is_suspicious"), [(5, 0, True), (0, 0, False), (5, 1, False)]
-)
+@pytest.mark.parametrize(("known", "entries", "is_suspicious"), [(5, 0, True), (0, 0, False), (5, 1, False)])
 def test_an_empty_snapshot_is_suspicious_where_entries_are_known(
     known: int, entries: int, is_suspicious: bool
 ) -> None:
@@ -90,7 +86,12 @@ def test_a_share_of_all_still_holds_the_loss_of_all() -> None:
 
 @pytest.mark.parametrize(
     "limits",
-    [{"max_removed_share": 1.01}, {"max_removed_share": -0.01}, {"max_removed_count": -1}, {"min_population": -1}],
+    [
+        {"max_removed_share": 1.01},
+        {"max_removed_share": -0.01},
+        {"max_removed_count": -1},
+        {"min_population": -1},
+    ],
     ids=str,
 )
 def test_limits_outside_their_range_are_refused(limits: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Stage 1 declares one dlt resource a shard, asks for nothing before it is iterated, and closes what it opened."""
+"""Stage 1 declares a dlt resource a shard, asks for nothing before it is iterated, closes what it opened."""
 
 import logging
 from collections.abc import Callable
@@ -33,9 +33,7 @@ class StillClient:
 
 
 def opener(client: StillClient, *, limit: int = LIMIT) -> Callable[[int, int], Any]:
-    resource = Resource(
-        name="people", path="/people", selector=("data",), pages=OffsetPages(limit=limit)
-    )
+    resource = Resource(name="people", path="/people", selector=("data",), pages=OffsetPages(limit=limit))
     return lambda shards, in_flight: (client, resource)
 
 

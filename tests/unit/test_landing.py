@@ -101,9 +101,7 @@ def test_a_folder_that_does_not_exist_has_no_files(landing: Landing) -> None:
     assert landing.snapshots("r") == []
 
 
-def test_json_is_written_whole_or_not_at_all(
-    landing: Landing, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_json_is_written_whole_or_not_at_all(landing: Landing, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = landing.snapshot("r", "run")
     snapshot.write_json(MANIFEST, {"a": 1})
 

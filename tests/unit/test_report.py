@@ -72,9 +72,7 @@ def test_the_summary_leaves_the_shares_of_fields_out() -> None:
     ("changes", "rewritten", "is_nothing"),
     [({}, 0, True), ({"added": 0}, 0, True), ({"missing": 1}, 0, False), ({}, 3, False)],
 )
-def test_a_report_without_changes_says_so(
-    changes: dict[str, int], rewritten: int, is_nothing: bool
-) -> None:
+def test_a_report_without_changes_says_so(changes: dict[str, int], rewritten: int, is_nothing: bool) -> None:
     assert replace(REPORT, changes=changes, rewritten=rewritten).changes_nothing is is_nothing
 
 

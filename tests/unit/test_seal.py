@@ -70,9 +70,7 @@ WEATHERS = st.builds(
 
 
 @given(WEATHERS, st.integers(0, 2**32), st.sampled_from([1, 2, 4]))
-@settings(
-    max_examples=90, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(max_examples=90, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_no_entry_that_lasted_is_missing_from_a_sealed_snapshot(
     weather: Weather, seed: int, shards: int
 ) -> None:
@@ -200,6 +198,18 @@ def test_windows_that_contradict_each_other_are_read_again(tmp_path: Path) -> No
     assert ids_in(snapshot) == set(SIXTY)
 
 
+def test_a_contradicted_answer_joins_its_neighbours_no_more(tmp_path: Path) -> None:
+    """The second answer, which joins the first and the third, shows 31 before 30; a later one does not."""
+    middle = page(15, [*range(16, 30), 31, 30, *range(32, 36)], at=1)
+    pages = [page(o, SIXTY[o : o + n], at=2 + o) for o, n in [(0, 20), (29, 2), (31, 20), (50, 10)]]
+    still = StillList(SIXTY)
+    snapshot = snapshot_of(tmp_path, middle, *pages)
+    proof = seal(snapshot, still)
+    assert proof.contradictions == 1
+    assert still.asked[0] == 19
+    assert ids_in(snapshot) == set(SIXTY)
+
+
 def test_a_contradiction_takes_the_order_as_unobserved(tmp_path: Path) -> None:
     older = page(0, [*range(1, 19), 20, 19], at=0)
     later = [page(o, SIXTY[o : o + count], at=1 + o) for o, count in [(18, 20), (37, 20), (56, 4)]]
@@ -210,9 +220,7 @@ class ShuffledList(StillList):
     """A list in another order at every request."""
 
     def __call__(self, offset: int, limit: int | None = None) -> Page:
-        self.ids = random.Random(f"{len(self.ids)}:{len(self.asked)}").sample(
-            list(self.ids), len(self.ids)
-        )
+        self.ids = random.Random(f"{len(self.ids)}:{len(self.asked)}").sample(list(self.ids), len(self.ids))
         return super().__call__(offset, limit)
 
 

@@ -420,5 +420,3 @@ def test_the_paginators_of_dlt_take_what_the_form_allows(style):
     pages = parse_pages(PAGINATORS[style], where="resource `people`")
     assert isinstance(pages, LinkedPages)
     assert create_paginator({"type": pages.type, **pages.options}) is not None
-
-

@@ -1,0 +1,89 @@
+"""What is published from a directory that changes all the time is what lasted, and nothing that had left."""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from directory_sync.errors import SnapshotError
+from directory_sync.secrets import quiet_dlt
+
+quiet_dlt()
+
+from sandbox.server import SandboxServer  # noqa: E402  dlt must be quiet before its first use
+from sandbox.settings import Settings  # noqa: E402
+from tests.integration.cycle import RESOURCE, Cycle  # noqa: E402
+
+PULLS = int(os.environ.get("CHAOS_PUBLICATIONS", "12"))
+"""How many pulls are published, over all histories."""
+HISTORIES = 2
+PRESENT = "_removed_at IS NULL AND _missing_since IS NULL"
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[SandboxServer]:
+    with SandboxServer(Settings(entries=600)) as server:
+        yield server
+
+
+def churn(api: SandboxServer, draw: random.Random) -> None:
+    """Lets the directory change while it is read, and its answers fall short."""
+    api.configure(
+        churn_per_request=draw.choice([0.2, 0.5, 1.0]),
+        churn_kind=draw.choice(["insert", "delete", "both", "burst"]),
+        churn_where=draw.choice(["random", "head", "boundary"]),
+        churn_burst_size=draw.randint(101, 120),
+        churn_seed=draw.randrange(1 << 30),
+        page_cap=draw.choice([100, 100, 60]),
+        total=draw.choice(["present", "absent", "stale"]),
+        total_lag_seconds=draw.choice([0.1, 5.0]),
+        empty_page_rate=draw.choice([0.0, 0.0, 0.02]),
+    )
+
+
+def calm(api: SandboxServer) -> None:
+    api.configure(churn_per_request=0.0, page_cap=100, total="present", empty_page_rate=0.0)
+
+
+def audit_until_sealed(cycle: Cycle, run_id: str) -> None:
+    """Audits as Airflow does, which tries three times."""
+    for _ in range(2):
+        try:
+            cycle.audit(run_id)
+        except SnapshotError:
+            continue
+        return
+    cycle.audit(run_id)
+
+
+@pytest.mark.parametrize("history", range(HISTORIES))
+def test_every_pull_publishes_what_lasted_and_nothing_that_had_left(
+    api: SandboxServer, tmp_path: Path, history: int
+) -> None:
+    api.reset()
+    draw = random.Random(f"history {history}")
+    # Bursts are no reason to wait for a person here.
+    limits = {"max_removed_share": 1.0, "max_removed_count": 1_000_000, "max_changed_share": 1.0}
+    cycle = Cycle(url=api.url, home=tmp_path, settings=limits)
+    ever = set(api.directory.ids())
+    for pull in range(PULLS // HISTORIES):
+        before = set(api.directory.ids())
+        ever |= before
+        left_before = ever - before
+        churn(api, draw)
+        cycle = cycle.with_(shards=draw.randint(1, 4))
+        cycle.extract(f"pull {pull}", in_flight=draw.randint(1, 8))
+        audit_until_sealed(cycle, f"pull {pull}")
+        calm(api)
+        after = set(api.directory.ids())
+        cycle.publish(f"pull {pull}")
+        published = cycle.ids(PRESENT)
+        assert before & after <= published, f"pull {pull}"
+        assert not published & left_before, f"pull {pull}"
+        ever |= published | after
+    last = "the last, quiet pull"
+    cycle.run(last)
+    assert cycle.ids(PRESENT) == cycle.ids() == set(api.directory.ids())
+    assert [*cycle.query(f"SELECT count(*) FROM {RESOURCE}")] == [(len(cycle.ids("true")),)]

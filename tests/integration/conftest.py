@@ -1,0 +1,50 @@
+"""A small directory over real HTTP, and a deployment that has published nothing yet."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from directory_sync.secrets import quiet_dlt
+
+quiet_dlt()
+
+from sandbox.server import SandboxServer  # noqa: E402  dlt must be quiet before its first use
+from sandbox.settings import Settings  # noqa: E402
+from tests.integration.cycle import Cycle  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def running_api() -> Iterator[SandboxServer]:
+    with SandboxServer(Settings(entries=300)) as server:
+        yield server
+
+
+@pytest.fixture
+def api(running_api: SandboxServer) -> SandboxServer:
+    """An API of 300 entries as they are at the start."""
+    running_api.reset()
+    return running_api
+
+
+@pytest.fixture
+def cycle(api: SandboxServer, tmp_path: Path) -> Cycle:
+    return Cycle(url=api.url, home=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def first_night(running_api: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a deployment after its first run, `one`."""
+    running_api.reset()
+    home = tmp_path_factory.mktemp("first_night")
+    Cycle(url=running_api.url, home=home).run("one")
+    return home
+
+
+@pytest.fixture
+def published(api: SandboxServer, first_night: Path, tmp_path: Path) -> Cycle:
+    """A deployment which has published all 300 entries by its first run, `one`."""
+    home = tmp_path / "published"
+    shutil.copytree(first_night, home)
+    return Cycle(url=api.url, home=home)

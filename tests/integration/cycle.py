@@ -1,0 +1,235 @@
+"""The three stages against a real API, a real DuckDB file and dlt, without Airflow."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+
+from directory_sync import audit as audit_stage
+from directory_sync import publish as publish_stage
+from directory_sync.client import DirectoryClient, Page
+from directory_sync.extract import directory_source
+from directory_sync.form import Resource, parse_form
+from directory_sync.landing import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
+from directory_sync.report import AuditReport
+from directory_sync.secrets import register
+from directory_sync.settings import ApiSettings, ConnectionFields, SyncSettings
+from directory_sync.warehouse import Warehouse, open_warehouse
+
+SECRET = "sandbox-secret-not-a-real-one"
+RESOURCE = "directory_resource"
+HAS_DATASET = "SELECT 1 FROM information_schema.schemata WHERE schema_name = 'directory'"
+
+
+@dataclass
+class Cycle:
+    """A deployment: an API, a folder, a form.
+
+    Attributes:
+        url: where the API is.
+        home: holds the landing zone and the warehouse.
+        resource: what the form says of the resource, beyond the seed's.
+        endpoint: what it says of the endpoint.
+        settings: switches.
+    """
+
+    url: str
+    home: Path
+    resource: Mapping[str, Any] = field(default_factory=dict)
+    endpoint: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    client_id: str = "sandbox-client"
+    secret: str = SECRET
+    shards: int = 1
+    tokens: list[str] = field(default_factory=list)
+
+    @property
+    def switches(self) -> SyncSettings:
+        return SyncSettings(home=self.home, shards=self.shards, **self.settings)
+
+    @property
+    def parsed(self) -> Resource:
+        return parse_form(
+            {
+                "client": {
+                    "base_url": "https://api.example.com",
+                    "auth": {"type": "oauth2", "client_id": self.client_id, "client_secret": self.secret},
+                },
+                "resources": [
+                    {
+                        "name": RESOURCE,
+                        "primary_key": "id",
+                        "write_disposition": "merge",
+                        "endpoint": {
+                            "path": "/v1/directory",
+                            "data_selector": "data",
+                            "paginator": {"type": "offset", "limit": 100},
+                            **self.endpoint,
+                        },
+                        **self.resource,
+                    }
+                ],
+            }
+        )[0]
+
+    def client(self) -> DirectoryClient:
+        connection = ConnectionFields(
+            conn_id="directory_api",
+            conn_type="directory_api",
+            host=self.url,
+            login=self.client_id,
+            password=self.secret,
+            extra=self.extra,
+        )
+        api = ApiSettings.from_connection(connection)
+        return DirectoryClient(api, self.parsed, mask=self.tokens.append, sleep=lambda _: None)
+
+    def landed(self, run_id: str) -> LandedSnapshot:
+        return Landing.open(None, self.switches).snapshot(RESOURCE, run_id)
+
+    def extract(self, run_id: str, *, in_flight: int = 4) -> None:
+        """Each shard with a pipeline of its own, as dlt's helper runs them."""
+        landed = self.landed(run_id)
+        register({"filesystem.bucket_url": lambda: landed.path, "restore_from_destination": lambda: False})
+        source = directory_source(
+            shards=self.shards,
+            requests_in_flight=in_flight,
+            open_client=lambda shards, connections: (self.client(), self.parsed),
+        )
+        for one in source.decompose("scc"):
+            with tempfile.TemporaryDirectory() as folder:
+                dlt.pipeline(
+                    f"landing_{next(iter(one.resources))}",
+                    destination=dlt.destinations.filesystem(layout=LAYOUT),
+                    dataset_name=DATASET,
+                    pipelines_dir=folder,
+                ).run(one, loader_file_format="parquet")
+
+    @contextmanager
+    def warehouse(self):
+        with (
+            tempfile.TemporaryDirectory() as name,
+            open_warehouse(None, self.switches, folder=Path(name)) as warehouse,
+        ):
+            yield warehouse, Path(name)
+
+    def job(self, run_id: str, folder: Path, mode: str = "sync") -> audit_stage.Audit:
+        return audit_stage.Audit(
+            resource=self.parsed,
+            landed=self.landed(run_id),
+            run=audit_stage.Run(run_id=run_id, mode=mode),
+            settings=self.switches,
+            limits=self.switches.removal_limits,
+            folder=folder,
+        )
+
+    def audit(
+        self, run_id: str, *, read_page: Callable[[int], Page] | None = None, mode: str = "sync"
+    ) -> AuditReport:
+        with self.warehouse() as (warehouse, folder):
+            publish_stage.roll_forward(self.parsed, warehouse=warehouse)
+            client = self.client()
+            try:
+                return audit_stage.audit(
+                    self.job(run_id, folder, mode),
+                    warehouse=warehouse,
+                    read_page=read_page or client.page,
+                )
+            finally:
+                client.close()
+
+    def publish(self, run_id: str) -> AuditReport:
+        with self.warehouse() as (warehouse, folder):
+            return self.publish_into(warehouse, folder, run_id)
+
+    def publish_into(self, warehouse: Warehouse, folder: Path, run_id: str) -> AuditReport:
+        content = self.landed(run_id).read_json(REPORT)
+        assert content is not None
+        return publish_stage.publish(
+            self.parsed,
+            self.landed(run_id),
+            AuditReport.from_json(content),
+            warehouse=warehouse,
+            compare_again=lambda: audit_stage.compare_again(self.job(run_id, folder), warehouse=warehouse),
+        )
+
+    def roll_forward(self) -> int:
+        with self.warehouse() as (warehouse, _):
+            return publish_stage.roll_forward(self.parsed, warehouse=warehouse)
+
+    def run(self, run_id: str) -> AuditReport:
+        """A whole run; returns what was published."""
+        self.extract(run_id)
+        self.audit(run_id)
+        return self.publish(run_id)
+
+    def with_(self, **changes: Any) -> "Cycle":
+        return replace(self, **changes)
+
+    # ---- what the warehouse holds
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query; tables without a schema are the dataset's."""
+        with duckdb.connect(self.home / "warehouse.duckdb", read_only=True) as database:
+            database.execute("SET TimeZone = 'UTC'")
+            if database.execute(HAS_DATASET).fetchall():
+                database.execute("USE directory")
+            return database.execute(sql, list(values)).fetchall()
+
+    def tables(self) -> dict[str, tuple[list[str], list[str]]]:
+        """Every table of the dataset: its columns and its rows, but for dlt's own, sorted."""
+        found = {}
+        names = self.query(
+            "SELECT table_name FROM information_schema.tables "
+            "WHERE table_schema = 'directory' AND NOT starts_with(table_name, '_dlt') ORDER BY ALL"
+        )
+        for (name,) in names:
+            columns = [
+                column
+                for (column,) in self.query(
+                    "SELECT column_name FROM information_schema.columns "
+                    "WHERE table_schema = 'directory' AND table_name = ? ORDER BY ALL",
+                    name,
+                )
+                if not column.startswith("_dlt")
+            ]
+            listed = ", ".join(f'"{column}"' for column in columns)
+            rows = self.query(f'SELECT {listed} FROM "{name}"')
+            found[name] = (columns, sorted(map(repr, rows)))
+        return found
+
+    def ids(self, condition: str = "_removed_at IS NULL") -> set[Any]:
+        return {row[0] for row in self.query(f"SELECT id FROM {RESOURCE} WHERE {condition}")}
+
+    def changes(self, run_id: str) -> list[tuple[Any, str]]:
+        """(id, kind) of the change rows of a run, by id."""
+        return self.query(
+            f"SELECT id, kind FROM {RESOURCE}_changes WHERE sync_id = "
+            "(SELECT sync_id FROM directory_syncs WHERE run_id = ?) ORDER BY id",
+            run_id,
+        )
+
+
+def child_process(body: str, *arguments: Any) -> "subprocess.Popen[str]":
+    """Starts Python with the project's paths; `body` finds its arguments as `args`."""
+    root = Path(__file__).parents[2]
+    code = f"import json, sys; args = json.loads(sys.argv[1])\n{body}"
+    environment = {**os.environ, "PYTHONPATH": f"{root / 'plugins'}{os.pathsep}{root}"}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps(arguments, default=str)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    )

@@ -1,0 +1,182 @@
+"""A publication that was killed anywhere and taken up again leaves the same tables."""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from subprocess import TimeoutExpired
+from typing import Any
+
+import pytest
+
+from sandbox.server import SandboxServer
+from tests.integration.cycle import Cycle, child_process
+
+DIES_BEFORE_PACKAGE = """
+import os
+from pathlib import Path
+import dlt
+from directory_sync.secrets import quiet_dlt
+quiet_dlt()
+from dlt.load.load import Load
+from tests.integration.cycle import Cycle
+url, home, run_id, package, resource = args
+begin, seen = Load.load_single_package, []
+def die(self, load_id, schema):
+    seen.append(load_id)
+    if len(seen) == package:
+        os._exit(9)
+    return begin(self, load_id, schema)
+Load.load_single_package = die
+Cycle(url=url, home=Path(home), resource=resource).publish(run_id)
+"""
+PUBLISHES = """
+from pathlib import Path
+from directory_sync.secrets import quiet_dlt
+quiet_dlt()
+from tests.integration.cycle import Cycle
+url, home, run_id = args
+cycle = Cycle(url=url, home=Path(home))
+with cycle.warehouse() as (warehouse, folder):
+    print("ready", flush=True)
+    cycle.publish_into(warehouse, folder, run_id)
+"""
+
+
+def audited(api: SandboxServer, cycle: Cycle, run_id: str = "two") -> Cycle:
+    """A second night with changes of every kind, audited and not yet published."""
+    api.directory.edit(5, 7, remove=4, seed=2)
+    cycle.extract(run_id)
+    cycle.audit(run_id)
+    return cycle
+
+
+def copy_of(cycle: Cycle, name: str) -> Cycle:
+    home = cycle.home.parent / name
+    shutil.copytree(cycle.home, home)
+    return cycle.with_(home=home)
+
+
+def die_before_package(cycle: Cycle, package: int, run_id: str = "two") -> None:
+    child = child_process(DIES_BEFORE_PACKAGE, cycle.url, cycle.home, run_id, package, dict(cycle.resource))
+    child.communicate()
+    assert child.returncode == 9
+
+
+@pytest.fixture(scope="module")
+def audited_once(
+    running_api: SandboxServer, first_night: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Cycle, dict[str, Any]]:
+    """An audited deployment, and the tables that publishing it undisturbed leaves."""
+    running_api.reset()
+    home = tmp_path_factory.mktemp("audited") / "home"
+    shutil.copytree(first_night, home)
+    cycle = audited(running_api, Cycle(url=running_api.url, home=home))
+    copy = copy_of(cycle, "undisturbed")
+    copy.publish("two")
+    return cycle, copy.tables()
+
+
+@pytest.fixture
+def undisturbed(audited_once: tuple[Cycle, dict[str, Any]], tmp_path: Path) -> tuple[Cycle, dict[str, Any]]:
+    cycle, tables = audited_once
+    shutil.copytree(cycle.home, tmp_path / "home")
+    return cycle.with_(home=tmp_path / "home"), tables
+
+
+def test_publishing_twice_changes_nothing(api: SandboxServer, published: Cycle) -> None:
+    audited(api, published).publish("two")
+    before = published.tables()
+    published.publish("two")
+    assert published.tables() == before
+
+
+@pytest.mark.parametrize("package", [2, 3])
+def test_a_publication_killed_between_packages_is_rolled_forward(
+    undisturbed: tuple[Cycle, dict[str, Any]], package: int
+) -> None:
+    cycle, tables = undisturbed
+    die_before_package(cycle, package)
+    assert cycle.tables() != tables
+    assert cycle.roll_forward() == 1
+    assert cycle.tables() == tables
+    assert cycle.roll_forward() == 0
+
+
+def test_a_publication_killed_between_packages_is_published_again(
+    undisturbed: tuple[Cycle, dict[str, Any]],
+) -> None:
+    cycle, tables = undisturbed
+    die_before_package(cycle, 3)
+    cycle.publish("two")
+    assert cycle.tables() == tables
+
+
+def test_a_first_publication_killed_after_the_change_rows_is_rolled_forward(
+    api: SandboxServer, published: Cycle, tmp_path: Path
+) -> None:
+    """No table, no row of `directory_syncs` and no schema of them exist yet."""
+    cycle = published.with_(home=tmp_path / "fresh")
+    cycle.extract("one")
+    cycle.audit("one")
+    copy = copy_of(cycle, "fresh, undisturbed")
+    copy.publish("one")
+    die_before_package(cycle, 2, "one")
+    assert cycle.roll_forward() == 1
+    assert cycle.tables() == copy.tables()
+
+
+def test_publishing_rolls_an_older_interrupted_sync_forward_first(
+    api: SandboxServer, published: Cycle
+) -> None:
+    """Run `two` dies after `three` was audited: `three` must not be overwritten by it later."""
+    audited(api, published)
+    api.directory.edit(0, 3, remove=1, seed=5)
+    published.extract("three")
+    published.audit("three")
+    die_before_package(published, 2)
+    published.publish("three")
+    assert published.roll_forward() == 0
+    assert published.ids() == set(api.directory.ids())
+    assert published.run("four").changes_nothing
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_publication_killed_at_any_moment_leaves_the_same_tables(
+    undisturbed: tuple[Cycle, dict[str, Any]], seed: int
+) -> None:
+    cycle, tables = undisturbed
+    child = child_process(PUBLISHES, cycle.url, cycle.home, "two")
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    with suppress(TimeoutExpired):
+        child.wait(timeout=0.15 + 0.2 * seed)
+    child.kill()
+    child.communicate()
+    cycle.publish("two")
+    assert cycle.tables() == tables
+
+
+def test_a_change_of_ignored_fields_rewrites_the_hashes_and_shows_no_change(
+    api: SandboxServer, published: Cycle
+) -> None:
+    before = published.query("SELECT id, _row_hash FROM directory_resource")
+    ignoring = published.with_(resource={"ignored_fields": ["updated_at"]})
+    report = ignoring.run("two")
+    assert not any(report.changes.values())
+    assert report.rewritten == 300
+    after = published.query("SELECT id, _row_hash FROM directory_resource")
+    assert {i for i, _ in before} == {i for i, _ in after}
+    assert not set(before) & set(after)
+    assert ignoring.run("three").changes_nothing
+
+
+def test_a_change_of_ignored_fields_killed_half_way_shows_no_changes_later(
+    api: SandboxServer, published: Cycle
+) -> None:
+    """The hashes to rewrite are not in the change log: what is rolled forward does not claim them."""
+    ignoring = published.with_(resource={"ignored_fields": ["updated_at"]})
+    audited(api, ignoring)
+    die_before_package(ignoring, 2)
+    report = ignoring.run("three")
+    assert not any(report.changes.values())
+    assert ignoring.run("four").changes_nothing

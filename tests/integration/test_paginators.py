@@ -1,0 +1,241 @@
+"""Every way to page against a real API, from the first request to the warehouse."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from directory_sync import audit as audit_stage
+from directory_sync.client import Page
+from directory_sync.errors import DirectorySyncError, EnvelopeError, SnapshotError, find_error
+from directory_sync.landing import MANIFEST, REPORT
+from tests.integration.cycle import Cycle
+from tests.paged_api import LINKED, PAGINATORS, SENTINEL, PagedApi
+
+TRUSTED = {"removals": "trusted"}
+
+
+@pytest.fixture
+def api() -> Iterator[PagedApi]:
+    with PagedApi(list(range(100, 135))) as api:
+        yield api
+
+
+@pytest.fixture
+def deploy(api: PagedApi, tmp_path: Path) -> Callable[..., Cycle]:
+    """A deployment that reads the API in one of its ways."""
+
+    def deploy_one(style: str, *, shards: int = 1, resource: Any = None, **paginator: Any) -> Cycle:
+        api.style = style
+        return Cycle(
+            url=api.url,
+            home=tmp_path,
+            endpoint={"paginator": {**PAGINATORS[style], **paginator}},
+            resource=resource or {},
+            shards=shards,
+        )
+
+    return deploy_one
+
+
+def refuse_to_read(offset: int) -> Page:
+    raise AssertionError("the audit cannot read such pages")
+
+
+def failure(cycle: Cycle, run_id: str = "one") -> DirectorySyncError:
+    with pytest.raises(PipelineStepFailed) as caught:
+        cycle.extract(run_id)
+    error = find_error(caught.value)
+    assert error is not None
+    assert SENTINEL not in str(caught.value)
+    return error
+
+
+@pytest.mark.parametrize("style", PAGINATORS)
+def test_a_directory_is_published_whole_however_it_is_paged(
+    api: PagedApi, deploy: Callable[..., Cycle], style: str
+) -> None:
+    cycle = deploy(style)
+    report = cycle.run("one")
+    proof = "reread" if style == "page_number" else "walk"
+    assert (report.entries, report.changes["added"], report.proof) == (35, 35, proof)
+    assert cycle.ids() == set(api.ids)
+    assert cycle.query("SELECT proof, entries FROM directory_syncs") == [(proof, 35)]
+    manifest = cycle.landed("one").read_json(MANIFEST)
+    landed = cycle.landed("one").read_json(REPORT)
+    assert manifest is not None
+    assert landed is not None
+    assert (manifest["seal"]["proof"], landed["proof"]) == (proof, proof)
+    assert any(line.startswith("proof") and proof in line for line in report.lines())
+    assert ("not proven" in report.headline()) == (proof == "walk")
+
+
+@pytest.mark.parametrize("style", ["page_number", "cursor"])
+def test_one_shard_reads_and_the_others_ask_nothing(
+    api: PagedApi, deploy: Callable[..., Cycle], style: str
+) -> None:
+    deploy(style).extract("one")
+    alone = list(api.asked)
+    api.asked.clear()
+    cycle = deploy(style, shards=3)
+    cycle.extract("two")
+    assert api.asked == alone
+    assert api.tokens == 2
+    assert cycle.audit("two").entries == 35
+
+
+@pytest.mark.parametrize("style", ["page_number", "cursor"])
+def test_an_unchanged_directory_changes_nothing(deploy: Callable[..., Cycle], style: str) -> None:
+    cycle = deploy(style)
+    cycle.run("one")
+    assert cycle.run("two").changes_nothing
+
+
+def test_numbered_pages_with_ids_that_ascend_remove_at_the_first_absence(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    cycle = deploy("page_number")
+    cycle.run("one")
+    api.ids.remove(112)
+    report = cycle.run("two")
+    assert (report.order, report.changes["removed"], report.held) == ("observed", 1, 0)
+
+
+def test_numbered_pages_in_another_order_need_two_absences(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    api.ids.sort(key=lambda i: i % 7)
+    cycle = deploy("page_number")
+    cycle.run("one")
+    api.ids.remove(112)
+    first, second = cycle.run("two"), cycle.run("three")
+    assert (first.order, first.held) == ("assumed", 0)
+    assert [(r.changes["missing"], r.changes["removed"]) for r in (first, second)] == [(1, 0), (0, 1)]
+    assert cycle.ids("_removed_at IS NOT NULL") == {112}
+
+
+@pytest.mark.parametrize("style", ["cursor", "single_page"])
+def test_what_a_walk_lacks_is_held_for_a_person(
+    api: PagedApi, deploy: Callable[..., Cycle], style: str
+) -> None:
+    cycle = deploy(style)
+    cycle.run("one")
+    api.ids.remove(112)
+    api.ids.append(200)
+    first, second = cycle.run("two"), cycle.run("three")
+    assert [f.level for f in first.findings if f.rule == "unproven_walk"] == ["hold"]
+    message = next(f.message for f in first.findings if f.rule == "unproven_walk")
+    assert "nothing proves" in message
+    assert "`removals: trusted`" in message
+    assert (first.changes["added"], first.newly_held, first.held) == (1, 1, 1)
+    assert (second.newly_held, second.held, second.changes_nothing) == (0, 1, True)
+    assert cycle.ids("_removed_at IS NOT NULL") == set()
+    assert cycle.ids("_missing_since IS NOT NULL") == {112}
+
+
+def test_a_walk_that_lacks_nobody_holds_nothing(deploy: Callable[..., Cycle]) -> None:
+    cycle = deploy("cursor")
+    cycle.run("one")
+    assert not cycle.run("two").findings
+
+
+@pytest.mark.parametrize("style", ["cursor", "header_link"])
+def test_trusted_removals_of_a_walk_are_done(api: PagedApi, deploy: Callable[..., Cycle], style: str) -> None:
+    cycle = deploy(style, resource=TRUSTED)
+    cycle.run("one")
+    api.ids.remove(112)
+    report = cycle.run("two")
+    assert (report.proof, report.changes["removed"], report.held) == ("walk", 1, 0)
+    assert cycle.ids("_removed_at IS NOT NULL") == {112}
+
+
+def test_trusted_removals_of_a_walk_without_an_order_take_two_absences(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    api.ids.sort(key=lambda i: i % 7)
+    cycle = deploy("cursor", resource=TRUSTED)
+    cycle.run("one")
+    api.ids.remove(112)
+    assert [cycle.run(run).changes["removed"] for run in ("two", "three")] == [0, 1]
+
+
+def test_limits_given_by_a_person_decide_on_what_a_walk_lacks(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    cycle = deploy("cursor")
+    cycle.run("one")
+    api.ids.remove(112)
+    cycle.run("two")
+    cycle.extract("three")
+    with cycle.warehouse() as (warehouse, folder):
+        job = replace(cycle.job("three", folder), releases_held=True)
+        report = audit_stage.audit(job, warehouse=warehouse, read_page=refuse_to_read)
+    assert (report.held, report.changes["removed"]) == (0, 1)
+
+
+def test_trusted_removals_obey_the_limits(api: PagedApi, deploy: Callable[..., Cycle]) -> None:
+    api.ids[:] = range(200)
+    cycle = deploy("cursor", resource=TRUSTED)
+    cycle.run("one")
+    del api.ids[50:150]
+    report = cycle.run("two")
+    assert (report.newly_held, report.changes["removed"]) == (100, 0)
+
+
+@pytest.mark.parametrize("style", ["page_number", "json_link"])
+def test_an_empty_directory_is_held(api: PagedApi, deploy: Callable[..., Cycle], style: str) -> None:
+    cycle = deploy(style, resource=TRUSTED if style in LINKED else None)
+    cycle.run("one")
+    api.ids.clear()
+    report = cycle.run("two")
+    assert (report.entries, report.newly_held, report.changes["removed"]) == (0, 35, 0)
+
+
+def test_a_walk_that_disagrees_with_the_total_of_the_api_is_not_published(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    api.total = 36
+    cycle = deploy("cursor", total_path="total")
+    cycle.extract("one")
+    with pytest.raises(SnapshotError, match=r"states 36 entries, the sealed snapshot .* holds 35"):
+        cycle.audit("one")
+    api.total = 35
+    assert cycle.run("two").entries == 35
+
+
+def test_a_link_to_another_host_lands_nothing(api: PagedApi, deploy: Callable[..., Cycle]) -> None:
+    api.reference = lambda offset: f"http://elsewhere.example.org/?after={offset}"
+    cycle = deploy("json_link")
+    error = failure(cycle)
+    assert isinstance(error, EnvelopeError)
+    assert "elsewhere" not in str(error)
+    with pytest.raises(SnapshotError, match="clear the run's `extract` tasks"):
+        cycle.audit("one")
+
+
+def test_numbered_pages_are_read_over_while_the_directory_is_edited(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    def edit(api: PagedApi, query: dict[str, str]) -> None:
+        if len(api.asked) in (2, 6, 9):
+            api.ids.remove(api.ids[0])
+
+    api.before = edit
+    cycle = deploy("page_number")
+    report = cycle.run("one")
+    assert set(api.ids) <= cycle.ids()
+    assert report.proof == "reread"
+
+
+def test_the_test_button_reads_the_first_page_however_it_is_paged(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    for style in PAGINATORS:
+        client = deploy(style).client()
+        try:
+            assert client.first_page().entries[0].id == 100
+        finally:
+            client.close()

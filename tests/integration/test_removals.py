@@ -1,0 +1,117 @@
+"""Nothing is removed that was not proven absent, and no more at once than the limits allow."""
+
+import pytest
+
+from sandbox.server import SandboxServer
+from tests.integration.cycle import Cycle
+
+BY_NAME = {"params": {"sort": "name"}}
+
+
+def test_removals_over_the_limit_are_held_and_all_else_is_published(
+    api: SandboxServer, published: Cycle
+) -> None:
+    edits = api.directory.edit(3, 2, remove=16, seed=1)
+    report = published.run("two")
+    assert (report.newly_held, report.held) == (16, 16)
+    assert [report.changes[k] for k in ("added", "changed", "missing", "removed")] == [3, 2, 16, 0]
+    assert published.ids("_removed_at IS NOT NULL") == set()
+    assert published.ids("_missing_since IS NOT NULL") == set(edits.removed)
+    assert set(edits.added) <= published.ids()
+
+
+def test_removals_at_the_limit_are_published(api: SandboxServer, published: Cycle) -> None:
+    api.directory.edit(remove=15, seed=1)
+    report = published.run("two")
+    assert (report.held, report.changes["removed"]) == (0, 15)
+
+
+def test_what_is_held_stays_held_and_is_not_newly_held(api: SandboxServer, published: Cycle) -> None:
+    edits = api.directory.edit(remove=16, seed=1)
+    first = published.run("two")
+    second = published.run("three")
+    assert (second.newly_held, second.held) == (0, 16)
+    assert second.held_digest == first.held_digest
+    assert second.changes_nothing
+    assert published.ids("_removed_at IS NULL AND _missing_since IS NOT NULL") == set(edits.removed)
+
+
+def test_a_few_removals_beside_a_held_set_are_published(api: SandboxServer, published: Cycle) -> None:
+    api.directory.edit(remove=16, seed=1)
+    published.run("two")
+    more = api.directory.edit(remove=2, seed=2).removed
+    report = published.run("three")
+    assert (report.held, report.changes["removed"]) == (16, 2)
+    assert published.ids("_removed_at IS NOT NULL") == set(more)
+
+
+def test_a_held_entry_that_returns_is_no_longer_held(api: SandboxServer, published: Cycle) -> None:
+    gone = api.directory.edit(remove=16, seed=1).removed
+    published.run("two")
+    api.directory.restore(gone[:3])
+    report = published.run("three")
+    assert (report.held, report.changes["returned"]) == (13, 3)
+    assert published.ids("_missing_since IS NOT NULL") == set(gone[3:])
+
+
+def test_an_assumed_order_needs_two_absences_for_a_removal(api: SandboxServer, published: Cycle) -> None:
+    by_name = published.with_(endpoint=BY_NAME)
+    gone = api.directory.edit(remove=2, seed=1).removed
+    first = by_name.run("two")
+    assert first.order == "assumed"
+    assert (first.changes["missing"], first.changes["removed"]) == (2, 0)
+    second = by_name.run("three")
+    assert (second.changes["missing"], second.changes["removed"]) == (0, 2)
+    marks = by_name.query(
+        "SELECT id, _missing_since, _removed_at FROM directory_resource "
+        "WHERE _removed_at IS NOT NULL ORDER BY id"
+    )
+    assert marks == [(i, first.snapshot_at, second.snapshot_at) for i in gone]
+
+
+def test_a_declared_order_removes_at_the_first_absence(api: SandboxServer, published: Cycle) -> None:
+    declared = published.with_(endpoint=BY_NAME, resource={"order": "stable"})
+    api.directory.edit(remove=2, seed=1)
+    report = declared.run("two")
+    assert (report.order, report.changes["removed"]) == ("declared", 2)
+
+
+def test_an_empty_directory_is_held(api: SandboxServer, published: Cycle) -> None:
+    api.configure(entries=0)
+    report = published.run("two")
+    assert (report.entries, report.newly_held, report.changes["removed"]) == (0, 300, 0)
+    assert len(published.ids()) == 300
+
+
+def test_an_empty_directory_removes_nothing_that_was_missing_before(
+    api: SandboxServer, published: Cycle
+) -> None:
+    """The second absence of an entry counts only in a snapshot whose removals are trusted."""
+    by_name = published.with_(endpoint=BY_NAME)
+    api.directory.edit(remove=2, seed=1)
+    by_name.run("two")
+    api.configure(entries=0)
+    report = by_name.run("three")
+    assert report.changes["removed"] == 0
+    assert by_name.ids("_removed_at IS NOT NULL") == set()
+
+
+def test_a_small_directory_that_loses_most_entries_is_believed(api: SandboxServer, cycle: Cycle) -> None:
+    api.configure(entries=20)
+    cycle.run("one")
+    api.directory.edit(remove=18, seed=1)
+    assert cycle.run("two").changes["removed"] == 18
+
+
+def test_many_changes_at_once_hold_the_removals(api: SandboxServer, published: Cycle) -> None:
+    api.directory.edit(0, 160, remove=2, seed=1)
+    report = published.run("two")
+    assert report.changes["changed"] == 160
+    assert (report.held, report.changes["removed"]) == (2, 0)
+
+
+@pytest.mark.parametrize("mode", ["share", "count"])
+def test_each_limit_holds_by_itself(api: SandboxServer, published: Cycle, mode: str) -> None:
+    limits = {"share": {"max_removed_share": 0.01}, "count": {"max_removed_count": 3}}[mode]
+    api.directory.edit(remove=4, seed=1)
+    assert published.with_(settings=limits).run("two").held == 4
