@@ -64,7 +64,8 @@ def test_too_many_removals_fail_the_run_and_remove_nothing(stack):
     assert run.state == "failed"
     assert {name for name, task in tasks.items() if task.state != "success"} == {"approve_removals"}
     assert tasks["approve_removals"].try_number == 1
-    assert "RemovalsHeld: 3,000 removals of `directory_resource` are held. 3,000 of 28,307 entries" in stack.log(run, "approve_removals")
+    log = stack.log(run, "approve_removals")
+    assert "RemovalsHeld: 3,000 removals of `directory_resource` are held. 3,000 of 28,307 entries" in log
     assert stack.changes(run) == {"added": 7, "changed": 5, "missing": 3_000}
     assert stack.present() == before | set(edits.added)
     assert [row[0] for row in stack.query(HELD)] == edits.removed
