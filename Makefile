@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-TESTS := tests/unit tests/integration tests/dag tests/chaos/test_pulls.py tests/chaos/test_moving_end.py tests/e2e
+TESTS := tests/unit tests/integration tests/dag tests/chaos/test_pulls.py tests/chaos/test_moving_end.py tests/e2e/test_scheduled_runs.py
 PYTEST := $(BIN)/python -m pytest
 
 # A shell's own settings must not reach what is tested.
@@ -53,15 +53,16 @@ test-dag: install ## the Dag as declared: no scheduler, no network
 	@$(PYTEST) tests/dag
 
 test-e2e: install ## the Dag under the real scheduler
-	@$(PYTEST) tests/e2e
+	@$(PYTEST) tests/e2e/test_scheduled_runs.py
 
 PULLS ?= 5000
-chaos: install ## thousands of seeded pulls of a moving directory, beside dlt's paginator; kills, full disks
+chaos: install ## thousands of seeded pulls of a moving directory, beside dlt's paginator
 	@PYTHONPATH=plugins $(BIN)/python -m tests.chaos --pulls $(PULLS)
-	@CHAOS_PUBLICATIONS=60 $(PYTEST) tests/chaos
+	@CHAOS_PUBLICATIONS=60 $(PYTEST) tests/chaos/test_publication.py
 
 test-all: export HYPOTHESIS_PROFILE = thorough
-test-all: test ## the tests with many more generated examples
+test-all: test ## what is longer: more generated examples, kills, full disks, secrets through the real Dag
+	@$(PYTEST) tests/chaos tests/e2e/test_secrets.py
 
 check: lint types contracts ## what needs no run: lint, types, import contracts
 
