@@ -15,6 +15,7 @@ How an entry travels, and where to read about it, in this order:
     landing.py                  the landed snapshot: files, manifest, retention
 
     audit.py                    stage 2: seals the snapshot, checks it, compares it
+      chain.py                    what links its windows
       seal.py                     the proof that nobody was missed
       walk_seal.py                what takes its place where pages cannot overlap
       snapshot.py                 the landed entries as a DuckDB query

@@ -7,36 +7,27 @@ x(i-1) and xi and everything between them, so R is in Wi. If there is none, R fo
 answered when nothing followed its one entry, so R is that entry. Hence every such R was read.
 
 So the snapshot is complete if one connected component of answers, linked by shared entries, holds an answer
-to offset 0 and the end. What makes a link (a joint) is told by `_is_sound`; what the shards left
+to offset 0 and the end. What makes a link (a joint) stands in `chain.py`; what the shards left
 unjoined is read again here, from left to right. Totals, short windows and empty answers prove nothing.
 """
 
-import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
+from directory_sync.chain import Chain
 from directory_sync.client import Page
 from directory_sync.envelope import EntryId
 from directory_sync.errors import ApiError, ConfigError, SnapshotError
 from directory_sync.pagination import OVERLAP, SINGLE_ENTRIES, refuse_fixed_answer
 from directory_sync.snapshot import Snapshot, Window
 
-logger = logging.getLogger(__name__)
-
-MAX_PLACES = 64
 EMPTY_ANSWERS_NEEDED = 3
 LONE_ANSWERS_NEEDED = 3
 FURTHER_BACK = 4
 SPARE_REQUESTS = 100
-MAX_IMPLIED_EDITS_SHARE = 0.1
 
 ReadPage = Callable[[int], Page]
 """Answers an offset with a page of the resource's limit."""
-
-Places = list[tuple[int, int]]
-"""Positions of the shared entries in two windows, in the order of the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,195 +60,6 @@ class Seal:
     contradictions: int
     order_is_observed: bool
     proof: str = "chain"
-
-
-class _Components:
-    """Disjoint sets of windows."""
-
-    def __init__(self) -> None:
-        self._parent: dict[int, int] = {}
-
-    def find(self, window: int) -> int:
-        root = window
-        while (parent := self._parent.setdefault(root, root)) != root:
-            root = parent
-        while self._parent[window] != root:
-            self._parent[window], window = root, self._parent[window]
-        return root
-
-    def join(self, one: int, other: int) -> None:
-        self._parent[self.find(one)] = self.find(other)
-
-
-@dataclass(frozen=True)
-class Link:
-    """What an answer of the audit turned out to be.
-
-    Attributes:
-        window: the answer; None where it was empty.
-        is_joined: it stands in the component that holds an answer to offset 0.
-        shift: how far right its entries stand of where they were landed; None: it shares none.
-    """
-
-    window: Window | None
-    is_joined: bool = False
-    shift: int | None = None
-
-
-class Chain:
-    """The windows of a snapshot and what links them.
-
-    Two answers that show shared entries in different orders contradict each other: the older one serves
-    in no joint, so what it showed is read again.
-
-    Args:
-        snapshot: the landed windows.
-    """
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        """Joins what was landed."""
-        self._snapshot = snapshot
-        self._windows = {window.number: window for window in snapshot.windows()}
-        self._landed = frozenset(self._windows)
-        self._contradicted: set[int] = set()
-        self._sound: list[tuple[int, int]] = []
-        self._components = _Components()
-        self._drift = _spread(snapshot.counts().totals)
-        self.displaced = self.rejected = 0
-        self._judge(_pairs(snapshot.shared_ids(at_most=MAX_PLACES)))
-
-    @property
-    def size(self) -> int:
-        """How many answers with entries there are."""
-        return len(self._windows)
-
-    @property
-    def largest(self) -> int:
-        """How many entries the largest answer has."""
-        return max((window.entries for window in self._windows.values()), default=0)
-
-    @property
-    def joints(self) -> int:
-        """How many pairs of answers are linked."""
-        return sum(not {*pair} & self._contradicted for pair in self._sound)
-
-    @property
-    def contradictions(self) -> int:
-        """How many answers were contradicted by a later one."""
-        return len(self._contradicted)
-
-    def add(self, page: Page) -> Link:
-        """Adds an answer which the audit read."""
-        window = self._snapshot.add(page)
-        if window is None:
-            return Link(None)
-        self._windows[window.number] = window
-        self._drift = max(self._drift, _spread(self._snapshot.counts().totals))
-        found: dict[EntryId, list[tuple[int, int]]] = defaultdict(list)
-        for entry_id, number, position in self._snapshot.places([e.id for e in page.entries]):
-            found[entry_id].append((number, position))
-        shared = ((i, at) for i, at in found.items() if 1 < len(at) <= MAX_PLACES)
-        pairs = {pair: at for pair, at in _pairs(shared).items() if window.number in pair}
-        self._judge(pairs)
-        shifts = [
-            _displacement(self._windows[one], window, places)
-            for (one, other), places in pairs.items()
-            if other == window.number and one in self._landed
-        ]
-        return Link(window, self._is_in_head(window), shifts[-1] if shifts else None)
-
-    def furthest(self) -> Window | None:
-        """Returns the landed window of the head's component that reaches furthest right."""
-        roots = self._head_roots()
-        linked = (
-            window
-            for window in self._windows.values()
-            if window.number in self._landed
-            and window.number not in self._contradicted
-            and self._components.find(window.number) in roots
-        )
-        return max(linked, key=lambda window: (window.end, window.requested_at), default=None)
-
-    def _is_in_head(self, window: Window) -> bool:
-        if window.number in self._contradicted:
-            return False
-        return self._components.find(window.number) in self._head_roots()
-
-    def _head_roots(self) -> set[int]:
-        return {
-            self._components.find(window.number)
-            for window in self._windows.values()
-            if window.offset == 0 and window.number not in self._contradicted
-        }
-
-    def _judge(self, pairs: dict[tuple[int, int], Places]) -> None:
-        """Judges pairs of windows, those that share most first: they show how far the list moved."""
-        contradicted = len(self._contradicted)
-        for (one, other), places in sorted(pairs.items(), key=lambda item: -len(item[1])):
-            a, b = self._windows[one], self._windows[other]
-            if any(y >= later for (_, y), (_, later) in pairwise(places)):
-                if not {one, other} & self._contradicted:
-                    self._contradicted.add(min(a, b, key=lambda w: w.requested_at).number)
-                continue
-            moved = abs(_displacement(a, b, places))
-            if not _is_sound(a, b, places, drift=self._drift):
-                self.rejected += 1
-                continue
-            self._sound.append((one, other))
-            self.displaced += moved > 0
-            if len(places) > 2:
-                self._drift = max(self._drift, moved)
-            self._link(one, other)
-        if len(self._contradicted) > contradicted:
-            self._components = _Components()
-            for one, other in self._sound:
-                self._link(one, other)
-
-    def _link(self, one: int, other: int) -> None:
-        if not {one, other} & self._contradicted:
-            self._components.join(one, other)
-
-
-def _displacement(a: Window, b: Window, places: Places) -> int:
-    x, y = places[0]
-    return (b.offset + y) - (a.offset + x)
-
-
-def _is_sound(a: Window, b: Window, places: Places, *, drift: int) -> bool:
-    """Tells whether what two answers share shows that they overlap in the list.
-
-    Two contiguous pieces of one list overlap in a contiguous piece, which begins where one of them begins
-    and ends where one of them ends. Entries that do not fit are edits between the two requests; an id
-    that stands twice in the list implies so many that it gives itself away. One or two shared entries
-    must besides stand where they stood, but for the overlap and the drift that was seen.
-    """
-    (first_a, first_b), (last_a, last_b) = places[0], places[-1]
-    before = min(first_a, first_b)
-    behind = min(a.entries - 1 - last_a, b.entries - 1 - last_b)
-    between = (last_a - first_a + 1) + (last_b - first_b + 1) - 2 * len(places)
-    allowed = max(2, int(MAX_IMPLIED_EDITS_SHARE * min(a.entries, b.entries)))
-    if before + behind + between > allowed:
-        return False
-    return len(places) > 2 or abs(_displacement(a, b, places)) <= OVERLAP + drift
-
-
-def _pairs(
-    shared: Iterable[tuple[EntryId, list[tuple[int, int]]]],
-) -> dict[tuple[int, int], Places]:
-    """Groups shared ids by the two windows they stand in; ids twice in one window join nothing."""
-    pairs: dict[tuple[int, int], Places] = defaultdict(list)
-    for _, found in shared:
-        places = sorted(found)
-        if len({number for number, _ in places}) < len(places):
-            continue
-        for at, (one, x) in enumerate(places):
-            for other, y in places[at + 1 :]:
-                pairs[one, other].append((x, y))
-    return {pair: sorted(places) for pair, places in pairs.items()}
-
-
-def _spread(totals: tuple[int, ...]) -> int:
-    return totals[-1] - totals[0] if totals else 0
 
 
 def seal(snapshot: Snapshot, read_page: ReadPage) -> Seal:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation
 
 from directory_sync.envelope import EntryId
 from directory_sync.errors import ConfigError, WarehouseError
@@ -189,17 +189,34 @@ class Warehouse:
 
     def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Returns all rows; none where the table is not there yet."""
-        try:
-            return [tuple(row) for row in self._client.execute_sql(sql, *values) or ()]
-        except DatabaseUndefinedRelation:
-            return []
+        with _without_values():
+            try:
+                return [tuple(row) for row in self._client.execute_sql(sql, *values) or ()]
+            except DatabaseUndefinedRelation:
+                return []
 
     def _arrow(self, sql: str, *values: Any) -> "Iterator[pa.Table]":
-        try:
-            with self._client.execute_query(sql, *values) as cursor:
-                yield from cursor.iter_arrow(ROWS_PER_BATCH)
-        except DatabaseUndefinedRelation:
-            return
+        with _without_values():
+            try:
+                with self._client.execute_query(sql, *values) as cursor:
+                    yield from cursor.iter_arrow(ROWS_PER_BATCH)
+            except DatabaseUndefinedRelation:
+                return
+
+
+@contextmanager
+def _without_values() -> Iterator[None]:
+    """Names a database's error by its class: its message may quote values of entries."""
+    failed_with = ""
+    try:
+        yield
+    except DatabaseException as e:
+        failed_with = type(e.__cause__ or e).__name__
+    if failed_with:
+        raise WarehouseError(
+            f"The warehouse refused a statement ({failed_with}). Nothing was published. Airflow tries again; "
+            "see docs/runbook.md#warehouseerror."
+        )
 
 
 def _sync_row(row: Sequence[Any]) -> SyncRow:

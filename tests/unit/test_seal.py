@@ -160,6 +160,15 @@ def test_an_id_that_stands_twice_far_apart_joins_nothing(tmp_path: Path, doubled
     assert proof.rejected
 
 
+def test_a_block_that_stands_twice_at_the_edges_of_far_windows_joins_nothing(tmp_path: Path) -> None:
+    """Three ids end the first window and begin a far one, as those of two neighbours would."""
+    ids = list(range(1, 201))
+    ids[95:98] = ids[17:20]
+    found, proof, _ = sealed(tmp_path, ids, [(0, 20), *chain(95, 200)])
+    assert found == set(ids)
+    assert proof.rejected
+
+
 def test_doubled_ids_within_windows_join_nothing(tmp_path: Path) -> None:
     """Three ids of the first window stand in a far one, away from its edges."""
     ids = list(range(1, 201))
