@@ -1,6 +1,6 @@
 """The Dag file parsed over and over, as a Dag processor does for weeks: no file and no memory is kept.
 
-As many parses as `DAG_PARSES` says; 150 by default, 500 with `HYPOTHESIS_PROFILE=thorough`.
+As many parses as `DAG_PARSES` says; 80 by default, 500 with `HYPOTHESIS_PROFILE=thorough`.
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 IS_THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-PARSES = int(os.environ.get("DAG_PARSES", "500" if IS_THOROUGH else "150"))
+PARSES = int(os.environ.get("DAG_PARSES", "500" if IS_THOROUGH else "80"))
 ROUNDS = 20 if IS_THOROUGH else 3
 WARM = 60
 """Parses after which the allocator has what it needs."""
