@@ -206,7 +206,7 @@ def landing_url(connection: ConnectionFields | None, settings: SyncSettings) -> 
     """
     if connection is None:
         return str(settings.home / "landing")
-    url = str(connection.extra.get("bucket_url") or connection.extra.get("path") or connection.host)
+    url = str(connection.extra.get("bucket_url") or connection.path)
     if not url or ("://" in url and not url.startswith("file://")):
         raise ConfigError(
             f"The connection `{connection.conn_id}` names no folder: put a path or a file:// URL into "

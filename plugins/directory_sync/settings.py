@@ -5,7 +5,7 @@ Connections hold secrets and addresses, the environment holds switches (`DIRECTO
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
@@ -35,9 +35,13 @@ class ConnectionFields:
     password: str = field(default="", repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def path(self) -> str:
+        """The path of a connection to a file or folder: its extra's, its host, or a URI's own.
 
-ConnectionLookup = Callable[[str], ConnectionFields | None]
-"""Answers a connection by its id, None where there is none; at most one fetch a task."""
+        Airflow takes the path of a URI, such as `duckdb:///data/warehouse.duckdb`, for a schema.
+        """
+        return str(self.extra.get("path") or self.host or (self.schema and f"/{self.schema.lstrip('/')}"))
 
 
 @dataclass(frozen=True, kw_only=True)

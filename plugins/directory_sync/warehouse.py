@@ -269,7 +269,7 @@ def duckdb_path(connection: ConnectionFields | None, settings: SyncSettings) -> 
             f"The connection `{connection.conn_id}` is of the type {connection.conn_type!r}; supported: "
             "duckdb. Nothing was published."
         )
-    path = connection.extra.get("path") or connection.host or connection.schema
+    path = connection.path
     if not path:
         raise ConfigError(
             f"The connection `{connection.conn_id}` names no file: put the path of the DuckDB file into "

@@ -314,3 +314,15 @@ def test_an_empty_switch_is_as_good_as_none():
 def test_a_home_that_depends_on_the_current_folder_is_refused():
     with pytest.raises(ConfigError, match="DIRECTORY_SYNC_HOME"):
         SyncSettings.from_environment({"DIRECTORY_SYNC_HOME": "here"})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"host": "/data/x"},
+        {"schema": "data/x"},
+        {"extra": {"path": "/data/x"}, "host": "ignored"},
+    ],
+)
+def test_a_file_is_named_by_extra_host_or_a_uri_whose_path_airflow_calls_schema(given):
+    assert ConnectionFields(conn_id="directory_warehouse", conn_type="duckdb", **given).path == "/data/x"
