@@ -277,12 +277,13 @@ def _compare(
         *_check_walk(difference, job, proof=_proof(manifest)),
     ]
     order = _order(job.resource, manifest)
-    details = {} if holds(findings) else _ask_details(difference, has_entry)
+    is_held = holds(findings)
+    details = {} if is_held else _ask_details(difference, has_entry)
     findings += check_details(details)
     difference.decide(
         is_proven=order != "assumed",
-        is_held=holds(findings),
-        releases_held=job.releases_held and not holds(findings) and difference.allows_held(job.limits),
+        is_held=is_held,
+        releases_held=job.releases_held and not is_held and difference.allows_held(job.limits),
         details=details,
         needs_details=job.resource.detail_path is not None,
     )
@@ -309,7 +310,7 @@ def _compare(
         population=population.known,
         newly_missing=population.newly_missing,
         held=held,
-        newly_held=population.newly_missing if holds(findings) else 0,
+        newly_held=population.newly_missing if is_held else 0,
         held_digest=held_digest,
         order=order,
         proof=_proof(manifest),

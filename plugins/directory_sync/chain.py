@@ -69,7 +69,8 @@ class Chain:
         self._contradicted: set[int] = set()
         self._sound: list[tuple[int, int]] = []
         self._components = _Components()
-        self._drift = _spread(snapshot.counts().totals)
+        self._totals = set(snapshot.counts().totals)
+        self._drift = _spread(self._totals)
         self.displaced = self.rejected = 0
         self._judge(_pairs(snapshot.shared_ids(at_most=MAX_PLACES)))
 
@@ -96,10 +97,12 @@ class Chain:
     def add(self, page: Page) -> Link:
         """Adds an answer which the audit read."""
         window = self._snapshot.add(page)
+        if page.total is not None:
+            self._totals.add(page.total)
         if window is None:
             return Link(None)
         self._windows[window.number] = window
-        self._drift = max(self._drift, _spread(self._snapshot.counts().totals))
+        self._drift = max(self._drift, _spread(self._totals))
         found: dict[EntryId, list[tuple[int, int]]] = defaultdict(list)
         for entry_id, number, position in self._snapshot.places([e.id for e in page.entries]):
             found[entry_id].append((number, position))
@@ -206,5 +209,5 @@ def _pairs(
     return {pair: sorted(places) for pair, places in pairs.items()}
 
 
-def _spread(totals: tuple[int, ...]) -> int:
-    return totals[-1] - totals[0] if totals else 0
+def _spread(totals: set[int]) -> int:
+    return max(totals) - min(totals) if totals else 0

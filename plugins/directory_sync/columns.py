@@ -70,10 +70,7 @@ class PageColumns:
         types = {type(entry.id) for entry in page.entries}
         self._id_type = self._id_type or next(iter(types), None)
         if types - {self._id_type}:
-            raise EnvelopeError(
-                f"The `id` of entries at offset {page.offset} is of another type than before: "
-                "integers and strings are mixed. Nothing was published. Ask the API's vendor."
-            )
+            raise mixed_ids(page)
 
     def take_entries(self) -> "pa.Table":
         """Returns the collected entries as `id`, `shard`, `window`, ... and forgets them."""
@@ -129,3 +126,11 @@ class PageColumns:
             ]  # type: ignore[arg-type]  # the stubs take no mix of types
         )
         return pa.Table.from_pylist(rows, schema=schema)
+
+
+def mixed_ids(page: Page) -> EnvelopeError:
+    """The error for a page whose ids are of another type than those before it."""
+    return EnvelopeError(
+        f"The `id` of entries at offset {page.offset} is of another type than before: integers and strings "
+        "are mixed. Nothing was published. Ask the API's vendor."
+    )

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,7 @@ class Difference:
                FROM present AS p FULL OUTER JOIN states AS s ON p.id = s.id"""
         )
 
-    @property
+    @cached_property
     def population(self) -> Population:
         """Counts what was compared."""
         rows = self._database.execute("SELECT finding, count(*) FROM compared GROUP BY ALL").fetchall()

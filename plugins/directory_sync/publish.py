@@ -48,7 +48,7 @@ _INSIDE, _LISTED = "\x00", "\x01"
 """Joins the keys of a path; marks a key whose value is a list."""
 
 _TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
-_TEXTS = ("sync_id", "kind", "changed_fields", "record", "row_hash", SYNC_HEADER)
+_TEXTS = ("changed_fields", "record", "row_hash", SYNC_HEADER)
 _SYNC_TEXTS = (
     "base_sync_id", "run_id", "mode", "settings_fingerprint", "id_type", "held_digest", "sort_order",
     "proof", "report",
@@ -206,7 +206,7 @@ def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
 
 
 def _changes_resource(resource: Resource, difference: Difference) -> "DltResource":
-    hints: Hints = {name: {"data_type": "text", "nullable": True} for name in _TEXTS[2:]}
+    hints: Hints = {name: {"data_type": "text", "nullable": True} for name in _TEXTS}
     hints |= {name: {"data_type": "timestamp", "nullable": True} for name in _TIMES}
     log: DltResource = dlt.resource(
         _with_header(difference),

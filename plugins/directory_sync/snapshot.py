@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from directory_sync.client import Page
-from directory_sync.columns import AUDIT_SHARD, PageColumns
+from directory_sync.columns import AUDIT_SHARD, PageColumns, mixed_ids
 from directory_sync.envelope import EntryId
 from directory_sync.errors import EnvelopeError
 from directory_sync.landing import LandedFiles, LandedSnapshot
@@ -277,10 +277,7 @@ class Snapshot:
             self._id_type = found
             self._make_positions(found)
         elif found != self._id_type:
-            raise EnvelopeError(
-                f"The `id` of entries at offset {page.offset} is of another type than before: integers "
-                "and strings are mixed. Nothing was published. Ask the API's vendor."
-            )
+            raise mixed_ids(page)
 
     def distinct_ids(self) -> int:
         """Returns how many entries the snapshot holds."""

@@ -173,14 +173,6 @@ class Warehouse:
         except DatabaseUndefinedRelation:
             logger.info("No change of %s was ever published: no history yet", resource.name)
 
-    def table_counts(self, resource: Resource) -> tuple[int, int]:
-        """Returns how many entries the table holds as present, and as removed."""
-        removed = self._name("_removed_at")
-        rows = self._query(
-            f"SELECT count(*) - count({removed}), count({removed}) FROM {self._table(resource.name)}"
-        )
-        return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
-
     def _table(self, name: str) -> str:
         return str(self._client.make_qualified_table_name(name))
 
