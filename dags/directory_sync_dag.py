@@ -8,7 +8,8 @@ complete and with a record of every change.
 | `extract` | reads the directory in parallel shards into the landing zone |
 | `audit` | proves that nobody was missed, checks the snapshot, compares it with the warehouse |
 | `publish` | merges the difference, and only it, into the warehouse |
-| `approve_removals` | fails the run where more entries vanished than the limits allow; nothing is removed |
+| `approve_removals` | asks a person where more entries vanished than the limits allow; else it is skipped |
+| `remove` | marks exactly the entries as removed that were approved |
 
 **It failed.** Open the log of the red task: its last line says what happened, what was not done and what to
 do next. Transient errors (the API is down, the warehouse is locked) are retried before the task turns red;
@@ -29,7 +30,7 @@ from directory_sync import secrets
 # Before dlt reads its configuration for the first time.
 secrets.quiet_dlt()
 
-from directory_sync import scope, tasks
+from directory_sync import params, retry, scope, tasks
 from directory_sync.settings import SyncSettings
 
 settings = SyncSettings.from_environment()
@@ -39,8 +40,8 @@ with DAG(
     schedule=CronDataIntervalTimetable(settings.schedule, timezone="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args=tasks.DEFAULT_ARGS,
-    params=tasks.PARAMS,
+    default_args=retry.DEFAULT_ARGS,
+    params=params.PARAMS,
     tags=["directory", "dlt"],
     doc_md=__doc__,
 ) as dag:
@@ -50,5 +51,6 @@ with DAG(
                 tasks.extract(resource, settings)
                 >> tasks.audit(resource)
                 >> tasks.publish(resource)
-                >> tasks.approve_removals(resource)
+                >> tasks.approve_removals(resource, settings)
+                >> tasks.remove(resource)
             )

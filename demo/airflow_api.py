@@ -24,6 +24,7 @@ class DagRun:
     state: str
     started_at: datetime | None
     ended_at: datetime | None
+    note: str = ""
 
     @property
     def has_ended(self) -> bool:
@@ -39,6 +40,7 @@ class DagRun:
             state=content["state"],
             started_at=_moment(content["start_date"]),
             ended_at=_moment(content["end_date"]),
+            note=content.get("note") or "",
         )
 
 
@@ -154,6 +156,34 @@ class AirflowApi:
         tasks = [TaskRun.parse(task) for task in found["task_instances"]]
         latest = datetime.max.replace(tzinfo=UTC)
         return sorted(tasks, key=lambda task: (task.started_at or latest, task.task_id))
+
+    def questions(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Returns what the tasks of a run ask a person and nobody answered yet."""
+        found = self._get(f"{_path(dag_id, run_id)}/hitlDetails", response_received=False)
+        details: list[dict[str, Any]] = found["hitl_details"]
+        return details
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str, **fields: Any) -> None:
+        """Answers what a task asks; the fields stand beside the options in its form."""
+        path = f"{_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/-1/hitlDetails"
+        self._request("PATCH", path, json={"chosen_options": [option], "params_input": fields})
+
+    def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
+        """Clears tasks of a run and what comes after them, so that they run again."""
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": list(task_ids),
+            "include_downstream": True,
+            "only_failed": False,
+            "reset_dag_runs": True,
+        }
+        self._request("POST", f"dags/{quote(dag_id)}/clearTaskInstances", json=body)
+
+    def asset_events(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Returns what the extra of each asset event of a run holds, in their order."""
+        found = self._get("assets/events", source_dag_id=dag_id, source_run_id=run_id, order_by="timestamp")
+        return [event["extra"] for event in found["asset_events"]]
 
     def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """Returns what a task returned."""

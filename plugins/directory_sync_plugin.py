@@ -1,4 +1,4 @@
-"""The Airflow plugin: makes the connection type `directory_api` known where the package is only a folder.
+"""The Airflow plugin: the note on each run, and the connection type where the package is only a folder.
 
 Airflow scans for providers before the plugins folder is on its path, so a plugin has to add this one.
 """
@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from directory_sync import run_note
 from directory_sync.provider import PACKAGE_NAME, VERSION, get_provider_info
 
 
@@ -14,6 +15,7 @@ class DirectorySyncPlugin(AirflowPlugin):
     """Registers the connection type, for the UI's form and for tasks."""
 
     name = "directory_sync"
+    listeners = [run_note]  # noqa: RUF012  Airflow's own form
 
     @classmethod
     def on_load(cls, *_: Any, **__: Any) -> None:

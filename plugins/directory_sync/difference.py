@@ -18,12 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from directory_sync.envelope import EntryId, field_name, field_types, hash_record, parse_record, without_field
 from directory_sync.errors import ConfigError
 from directory_sync.form import Resource
+from directory_sync.held import HeldSet
 from directory_sync.landing import LandedFiles
 from directory_sync.settings import RemovalLimits
 from directory_sync.snapshot import Snapshot
@@ -75,6 +75,7 @@ class Difference:
         warehouse: what it is compared with.
         resource: whose table.
         rehash: the hash settings changed: the table's hashes are computed anew from the log.
+        rewrites: unchanged entries are written to the table again; a rehash does so too.
     """
 
     def __init__(
@@ -85,13 +86,14 @@ class Difference:
         *,
         resource: Resource,
         rehash: bool,
+        rewrites: bool = False,
     ) -> None:
         """Reads ids and hashes, and joins them."""
         self._snapshot, self._files = snapshot, files
         self._warehouse, self._resource = warehouse, resource
         self._database = snapshot.database
         self._id_type = snapshot.id_type or self._table_id_type()
-        self._rehash = rehash
+        self._rehash, self._rewrites = rehash, rehash or rewrites
         self._load_states()
         snapshot.create_present()
         self._classify()
@@ -162,27 +164,12 @@ class Difference:
             unchanged=counts.get("unchanged", 0),
         )
 
-    def exceeds(self, limits: RemovalLimits, *, is_decided: bool = False) -> bool:
-        """Tells whether what went missing must wait for a decision.
-
-        Args:
-            limits: of the deployment or of the run.
-            is_decided: a person gave this run its limits; a share of 1 then covers the loss of all.
-        """
+    def exceeds(self, limits: RemovalLimits) -> bool:
+        """Tells whether what went missing must wait for a decision."""
         population = self.population
-        if is_decided and limits.max_removed_share == 1:
-            return population.newly_missing > limits.max_removed_count
         return population.is_suspiciously_empty or limits.exceeded_by(
             missing=population.newly_missing, population=population.known
         )
-
-    def allows_held(self, limits: RemovalLimits) -> bool:
-        """Tells whether a person's limits cover the entries held before as well."""
-        population = self.population
-        missing = population.newly_missing + population.held
-        if limits.max_removed_share == 1:
-            return missing <= limits.max_removed_count
-        return not limits.exceeded_by(missing=missing, population=population.known + population.held)
 
     def absent(self, *, at_most: int) -> list[EntryId]:
         """Returns ids that would be removed or go missing: the new ones first, so many of them.
@@ -201,7 +188,7 @@ class Difference:
         *,
         is_proven: bool,
         is_held: bool,
-        releases_held: bool = False,
+        at: datetime,
         details: Mapping[EntryId, bool] | None = None,
         needs_details: bool = False,
     ) -> None:
@@ -210,7 +197,7 @@ class Difference:
         Args:
             is_proven: the order is observed or declared, so an absent entry is gone.
             is_held: newly missing entries wait for a decision; an absence in such a snapshot removes none.
-            releases_held: entries held before are removed now.
+            at: of the snapshot: since then its newly missing entries are.
             details: of absent entries, whether the detail path still has them; that goes before the order.
             needs_details: there is a detail path: who was not asked for there stays missing.
         """
@@ -225,37 +212,35 @@ class Difference:
                      CASE WHEN $held OR coalesce(d.is_there, $ask OR NOT $proven) THEN 'missing'
                           ELSE 'removed' END
                    WHEN 'still_missing' THEN 'removed'
-                   WHEN 'held' THEN 'removed'
                    WHEN 'unchanged' THEN $rewritten
                    ELSE finding END AS kind
                FROM compared AS c LEFT JOIN details AS d ON d.id = c.id
-               WHERE finding <> 'gone' AND ($releases OR finding <> 'held')
-                 AND ($all OR finding <> 'unchanged')
+               WHERE finding NOT IN ('gone', 'held') AND ($all OR finding <> 'unchanged')
                  AND NOT (finding = 'still_missing' AND ($held OR coalesce(d.is_there, $ask)))""",
             {
                 "held": is_held,
                 "proven": is_proven,
                 "ask": needs_details,
                 "rewritten": REWRITTEN,
-                "releases": releases_held,
-                "all": self._rehash,
+                "all": self._rewrites,
             },
         )
         self._database.execute(
-            """CREATE OR REPLACE TABLE held AS SELECT id FROM compared
-               WHERE (finding = 'held' AND NOT $releases) OR (finding = 'newly_missing' AND $held)""",
-            {"held": is_held, "releases": releases_held},
+            """CREATE OR REPLACE TABLE held AS
+               SELECT id, coalesce(missing_since, $at) AS missing_since FROM compared
+               WHERE finding = 'held' OR (finding = 'newly_missing' AND $held)""",
+            {"held": is_held, "at": at},
         )
 
-    def held(self) -> tuple[int, str | None]:
-        """Returns how many entries wait for a decision, and the SHA-256 over their sorted ids."""
-        digest, count = sha256(), 0
-        cursor = self._database.execute("SELECT id FROM held ORDER BY id")
-        while rows := cursor.fetchmany(ROWS_PER_BATCH):
-            count += len(rows)
-            for (entry_id,) in rows:
-                digest.update(json.dumps(entry_id).encode() + b"\n")
-        return count, digest.hexdigest() if count else None
+    def held(self) -> HeldSet:
+        """Returns the entries that wait for a decision once this snapshot is published."""
+        cursor = self._database.execute("SELECT id, missing_since FROM held ORDER BY id")
+        return HeldSet.of(row for rows in iter(lambda: cursor.fetchmany(ROWS_PER_BATCH), []) for row in rows)
+
+    def held_since(self, moment: datetime) -> int:
+        """Returns how many of the held entries went missing after a moment."""
+        row = self._database.execute("SELECT count(*) FROM held WHERE missing_since > ?", [moment]).fetchone()
+        return int(row[0]) if row else 0
 
     def describe_changes(self, *, appeared: set[str], vanished: set[str]) -> Counter[str]:
         """Finds the changed fields, against the last logged records; names reshaped entries.
@@ -313,7 +298,7 @@ class Difference:
             "SELECT id FROM difference WHERE kind <> 'added' ORDER BY id"
         ).fetchall()
         ids = [row[0] for row in rows]
-        for batch in self._warehouse.last_changes(self._resource, None if self._rehash else ids):
+        for batch in self._warehouse.last_changes(self._resource, None if self._rewrites else ids):
             self._snapshot.insert_arrow("logged", batch)
         lost = self._database.execute(
             """SELECT count(*) FROM difference WHERE kind <> 'added'

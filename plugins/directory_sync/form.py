@@ -19,7 +19,7 @@ _CLIENT = {"base_url", "auth", "headers", "paginator"}
 _AUTH = {"type", "client_id", "client_secret", "token_url", "access_token_url"}
 _HONOURED = {"columns", "schema_contract", "max_table_nesting"}
 _RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing_steps", *_HONOURED}
-_OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals"}
+_OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals", "label_field"}
 _ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator"}
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
@@ -36,6 +36,7 @@ class Resource:
         sort_field: the field the API says the list is sorted by; None: it says nothing.
         ignored_fields: dotted paths which do not count into an entry's hash.
         detail_path: the path of one entry, with `{id}` in it; None: there is none.
+        label_field: the field that names an entry where a person decides on its removal; None: ids alone.
         removals_are_trusted: an entry that a walk along the API's links lacks is removed without a person.
     """
 
@@ -52,6 +53,7 @@ class Resource:
     total_is_approximate: bool = False
     ignored_fields: tuple[tuple[str, ...], ...] = ()
     detail_path: str | None = None
+    label_field: tuple[str, ...] | None = None
     removals_are_trusted: bool = False
 
     @property
@@ -145,7 +147,8 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
         hints=_parse_hints(one, where=where),
         steps=_parse_steps(one.get("processing_steps") or (), where=where),
         order_is_stable=_choice(one, "order", "stable", where=where),
-        sort_field=_parse_sort_field(one.get("sort_field"), where=where),
+        sort_field=_parse_field(one, "sort_field", where=where),
+        label_field=_parse_field(one, "label_field", where=where),
         total_is_approximate=_choice(one, "total", "approximate", where=where),
         ignored_fields=_parse_ignored(one.get("ignored_fields") or (), where=where),
         detail_path=_parse_detail_path(one.get("detail_path"), where=where),
@@ -199,11 +202,12 @@ def _parse_hints(one: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     return hints
 
 
-def _parse_sort_field(path: Any, *, where: str) -> tuple[str, ...] | None:
+def _parse_field(one: Mapping[str, Any], key: str, *, where: str) -> tuple[str, ...] | None:
+    path = one.get(key)
     if path is None:
         return None
     if not isinstance(path, str) or not path:
-        raise ConfigError(f"`sort_field` of {where} must be a dotted path, such as `name`.")
+        raise ConfigError(f"`{key}` of {where} must be a dotted path, such as `name`.")
     return tuple(path.split("."))
 
 

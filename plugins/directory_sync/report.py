@@ -46,7 +46,8 @@ class AuditReport:
         entries: distinct entries of the snapshot.
         changes: how many entries of each kind of change.
         held: entries that wait for a decision, over all snapshots; newly_held: of this one.
-        held_digest: SHA-256 over exactly the held ids; None where nothing is held.
+        held_digest: SHA-256 over exactly the held absences; None where nothing is held.
+        asks: a person is asked about them now.
         order: observed, declared or assumed.
         proof: of completeness: chain, reread or walk, as in `Seal`.
         field_shares: of each field, the share of entries with each JSON type.
@@ -70,6 +71,7 @@ class AuditReport:
     held: int = 0
     newly_held: int = 0
     held_digest: str | None = None
+    asks: bool = False
     order: str = "assumed"
     proof: str = "chain"
     windows: int = 0
@@ -155,7 +157,7 @@ class AuditReport:
         plain = (
             "sync_id", "base_sync_id", "resource", "run_id", "mode", "snapshot_at",
             "last_requested_at", "settings_fingerprint", "id_type", "entries", "unchanged", "held",
-            "newly_held", "held_digest", "order", "proof", "windows", "joints", "bridged", "requests",
+            "newly_held", "held_digest", "asks", "order", "proof", "windows", "joints", "bridged", "requests",
             "retries", "refused",
         )  # fmt: skip
         values = {name: getattr(self, name) for name in plain}

@@ -30,8 +30,8 @@ from directory_sync.settings import (
 )
 
 if TYPE_CHECKING:
-    from directory_sync.audit import Audit
     from directory_sync.client import DirectoryClient
+    from directory_sync.job import Audit
     from directory_sync.warehouse import Warehouse
 
 
@@ -67,6 +67,18 @@ class TaskScope:
     def settings(self) -> SyncSettings:
         """The deployment's switches."""
         return SyncSettings.from_environment()
+
+    @property
+    def mode(self) -> str:
+        """What the run does, see `params.MODES`."""
+        return str(self.context["params"]["mode"])
+
+    @property
+    def limits(self) -> RemovalLimits:
+        """The removal limits that hold in this run."""
+        params = self.context["params"]
+        given = {name: params[name] for name in LIMIT_PARAMS if params[name] is not None}
+        return replace(self.settings.removal_limits, **given)
 
     @cached_property
     def form(self) -> Mapping[str, Any]:
@@ -127,28 +139,22 @@ class TaskScope:
 
     def audit_job(self, folder: Path) -> "Audit":
         """Returns what the audit of this run needs."""
-        from directory_sync.audit import Audit, Run
+        from directory_sync.job import Audit, Run
 
-        context, params = self.context, self.context["params"]
+        context = self.context
         start, end = context.get("data_interval_start"), context.get("data_interval_end")
         return Audit(
             resource=self.resource,
             landed=self.landed,
             run=Run(
                 run_id=context["run_id"],
-                mode=params["mode"],
+                mode=self.mode,
                 interval=(start.isoformat(), end.isoformat()) if start and end else None,
             ),
             settings=self.settings,
-            limits=_limits(self.settings.removal_limits, params),
+            limits=self.limits,
             folder=folder,
-            releases_held=bool(params["release_held"]),
         )
-
-
-def _limits(limits: RemovalLimits, params: Mapping[str, Any]) -> RemovalLimits:
-    given = {name: params[name] for name in LIMIT_PARAMS if params[name] is not None}
-    return replace(limits, **given)
 
 
 def connection_fields(conn_id: str) -> ConnectionFields | None:

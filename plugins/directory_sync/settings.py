@@ -7,10 +7,13 @@ Connections hold secrets and addresses, the environment holds switches (`DIRECTO
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
+from croniter import croniter
 from dlt.common.configuration.utils import auto_cast
 
 from directory_sync.errors import ConfigError
@@ -19,6 +22,7 @@ API_CONNECTION = "directory_api"
 WAREHOUSE_CONNECTION = "directory_warehouse"
 LANDING_CONNECTION = "directory_landing"
 AUTH_METHODS = ("client_secret_post", "client_secret_basic")
+TICKS_LOOKED_AT = 50
 ENVIRONMENT_PREFIX = "DIRECTORY_SYNC_"
 
 
@@ -174,17 +178,25 @@ class SyncSettings:
     max_removed_share: float = 0.05
     max_removed_count: int = 500
     min_population: int = 100
+    ask_again_days: int = 7
+    response_timeout_hours: float = 20.0
     max_changed_share: float = 0.5
     max_size_deviation: float = 0.2
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value outside its range."""
-        for name in ("shards", "requests_in_flight", "retention_days", "memory_limit_mb"):
+        for name in ("shards", "requests_in_flight", "retention_days", "memory_limit_mb", "ask_again_days"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 1 or more.")
         for name in ("warehouse_wait_seconds", "max_changed_share", "max_size_deviation"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 0 or more.")
+        if not croniter.is_valid(self.schedule):
+            raise ConfigError(
+                f"{ENVIRONMENT_PREFIX}SCHEDULE must be a cron expression; got {self.schedule!r}."
+            )
+        if not self.response_timeout_hours > 0:
+            raise ConfigError(f"{ENVIRONMENT_PREFIX}RESPONSE_TIMEOUT_HOURS must be above 0.")
         if not self.home.is_absolute():
             raise ConfigError(f"{ENVIRONMENT_PREFIX}HOME must be an absolute path; got {str(self.home)!r}.")
         self.removal_limits  # noqa: B018  validates them
@@ -197,6 +209,17 @@ class SyncSettings:
             max_removed_count=self.max_removed_count,
             min_population=self.min_population,
         )
+
+    @property
+    def response_timeout(self) -> timedelta:
+        """How long removals wait for an answer: less than from one scheduled run to the next.
+
+        A run that waits counts for the Dag's `max_active_runs`: it must not hold up the next night.
+        """
+        ticks = croniter(self.schedule, datetime(2026, 1, 1, tzinfo=UTC), ret_type=datetime)
+        times: list[datetime] = [ticks.get_next() for _ in range(TICKS_LOOKED_AT)]
+        shortest = min(later - earlier for earlier, later in pairwise(times))
+        return min(timedelta(hours=self.response_timeout_hours), shortest * 5 / 6)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

@@ -8,26 +8,22 @@ import logging
 import os
 import shutil
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dlt
-from airflow.sdk import Asset, Param, RetryDecision, RetryPolicy, TaskGroup, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import Asset, TaskGroup, task
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from dlt.common.configuration.utils import get_resolved_traces
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
-from directory_sync.errors import (
-    ApiUnavailableError,
-    ConfigError,
-    PermanentError,
-    RemovalsHeld,
-    find_error,
-)
+from directory_sync.approval import ANSWER_FIELDS, RemovalApproval
+from directory_sync.errors import ConfigError
 from directory_sync.extract import directory_source
 from directory_sync.form import Resource
 from directory_sync.landing import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
+from directory_sync.question import landed_decision, landed_question
 from directory_sync.report import AuditReport
+from directory_sync.retry import NOTE
 from directory_sync.scope import TaskScope
 from directory_sync.settings import LANDING_CONNECTION, SyncSettings
 
@@ -37,72 +33,6 @@ if TYPE_CHECKING:
     from directory_sync.client import DirectoryClient
 
 logger = logging.getLogger(__name__)
-
-PARAMS = {
-    "mode": Param(
-        "sync",
-        enum=["sync", "dry_run"],
-        title="Mode",
-        description="sync: read, check and publish. dry_run: the report, nothing published.",
-    ),
-    "max_removed_share": Param(
-        None,
-        type=["null", "number"],
-        minimum=0,
-        maximum=1,
-        title="Removals at most (share)",
-        description="For this run. Above it removals wait for a decision. Empty: the deployment's limit.",
-    ),
-    "max_removed_count": Param(
-        None,
-        type=["null", "integer"],
-        minimum=0,
-        title="Removals at most (entries)",
-        description="For this run. Above it removals wait for a decision. Empty: the deployment's limit.",
-    ),
-    "release_held": Param(
-        default=False,
-        type="boolean",
-        title="Remove held entries",
-        description="Entries that wait for a decision are removed too, as far as the limits cover them.",
-    ),
-}
-"""The run parameters of the Dag."""
-
-
-class DirectoryRetryPolicy(RetryPolicy):
-    """Retries what a retry can cure, at the time the API asks for; fails the rest at once.
-
-    dlt wraps what a resource raises, so the whole chain of the exception is looked at.
-    """
-
-    def evaluate(
-        self,
-        exception: BaseException,
-        try_number: int,  # noqa: ARG002  Airflow's signature
-        max_tries: int,  # noqa: ARG002
-        context: Any = None,  # noqa: ARG002
-    ) -> RetryDecision:
-        """Decides by the class of the first error of ours."""
-        error = find_error(exception)
-        if isinstance(error, PermanentError):
-            return RetryDecision.fail(reason=f"{type(error).__name__}: a retry would fail as well")
-        if isinstance(error, ApiUnavailableError) and error.retry_after_seconds:
-            delay = timedelta(seconds=error.retry_after_seconds)
-            return RetryDecision.retry(delay=delay, reason="the API's Retry-After")
-        return RetryDecision.default()
-
-
-DEFAULT_ARGS: dict[str, Any] = {
-    "owner": "directory-sync",
-    "retries": 3,
-    "retry_delay": timedelta(seconds=30),
-    "retry_exponential_backoff": True,
-    "max_retry_delay": timedelta(minutes=10),
-    "retry_policy": DirectoryRetryPolicy(),
-    "execution_timeout": timedelta(hours=2),
-}
-"""What holds for every task: transient errors are retried, permanent ones fail at once."""
 
 
 def group_of(resource: Resource, *, is_first: bool) -> AbstractContextManager[Any]:
@@ -119,6 +49,8 @@ def extract(resource: Resource, settings: SyncSettings) -> PipelineTasksGroup:
 
     def begin() -> None:
         scope["now"] = TaskScope(resource.name)
+        if scope["now"].mode == "decide":
+            raise AirflowSkipException("The mode `decide` does not read the directory.")
 
     def open_client(shards: int, in_flight: int) -> "tuple[DirectoryClient, Resource]":
         now = scope["now"]
@@ -148,15 +80,28 @@ def extract(resource: Resource, settings: SyncSettings) -> PipelineTasksGroup:
 def audit(resource: Resource) -> "XComArg":
     """Declares the task that seals, checks and compares the snapshot."""
 
-    @task(task_id="audit")
+    @task(task_id="audit", trigger_rule="none_failed")
     def audit() -> dict[str, Any]:
         from directory_sync import audit as stage
         from directory_sync.publish import roll_forward
+        from directory_sync.removals import ask
 
         scope = TaskScope(resource.name)
         with scope.warehouse() as (warehouse, folder):
-            if scope.context["params"]["mode"] != "dry_run":
+            if scope.mode != "dry_run":
                 roll_forward(scope.resource, warehouse=warehouse)
+            if scope.mode == "decide":
+                question = ask(
+                    scope.resource,
+                    scope.landed,
+                    warehouse=warehouse,
+                    limits=scope.limits,
+                    dataset=scope.settings.dataset,
+                )
+                if question is None:
+                    _note(scope, f"{resource.name}: no removal waits for a decision")
+                    raise AirflowSkipException("No removal waits for a decision.")
+                return {"held": question.held, "held_digest": question.digest}
             client = scope.client()
             try:
                 job = scope.audit_job(folder)
@@ -169,24 +114,31 @@ def audit(resource: Resource) -> "XComArg":
             finally:
                 client.close()
         _log(report)
+        if scope.mode == "dry_run":
+            _note(scope, f"Dry run, nothing was published. {report.headline()}")
         return report.summary()
 
     return audit()
 
 
 def publish(resource: Resource) -> "XComArg":
-    """Declares the task that writes the difference into the warehouse."""
+    """Declares the task that writes the difference into the warehouse.
+
+    Where nobody is to be asked, it has the scheduler skip the tasks after it, which then start no process.
+    """
     asset = Asset(resource.name)
 
-    @task(task_id="publish", outlets=[asset], max_active_tis_per_dag=1)
+    @task(task_id="publish", outlets=[asset], max_active_tis_per_dag=1, trigger_rule="none_failed")
     def publish(*, outlet_events: Any = None) -> dict[str, Any]:
         from directory_sync import publish as stage
         from directory_sync.audit import compare_again
         from directory_sync.landing import retention_limit
+        from directory_sync.removals import ask
 
         scope = TaskScope(resource.name)
-        if scope.context["params"]["mode"] == "dry_run":
-            raise AirflowSkipException("A dry run publishes nothing.")
+        if scope.mode in ("dry_run", "decide"):
+            raise AirflowSkipException(f"The mode `{scope.mode}` publishes nothing.")
+        question = None
         with scope.warehouse() as (warehouse, folder):
             report = stage.publish(
                 scope.resource,
@@ -195,36 +147,73 @@ def publish(resource: Resource) -> "XComArg":
                 warehouse=warehouse,
                 compare_again=lambda: compare_again(scope.audit_job(folder), warehouse=warehouse),
             )
+            if report.asks and not report.skipped:
+                question = ask(
+                    scope.resource,
+                    scope.landed,
+                    warehouse=warehouse,
+                    limits=scope.limits,
+                    reasons=[finding.message for finding in report.findings if finding.level == "hold"],
+                    dataset=scope.settings.dataset,
+                )
         _log(report)
+        _note(scope, report.headline())
         if report.skipped:
             raise AirflowSkipException(report.headline())
         landing = Landing.open(scope.connection(LANDING_CONNECTION), scope.settings)
         before = retention_limit(report.snapshot_at, scope.settings)
         landing.retire(resource.name, before=before, keep=report.run_id)
         outlet_events[asset].extra = report.summary()
+        if question is None:
+            scope.context["ti"].xcom_push(key="return_value", value=report.summary())
+            below = list(scope.context["task"].downstream_task_ids)
+            raise DownstreamTasksSkipped(tasks=below)  # type: ignore[no-untyped-call]
         return report.summary()
 
     return publish()
 
 
-def approve_removals(resource: Resource) -> "XComArg":
-    """Declares the task that asks a person for removals over a limit.
+def approve_removals(resource: Resource, settings: SyncSettings) -> RemovalApproval:
+    """Declares the task that asks a person about removals over a limit."""
+    return RemovalApproval(
+        task_id="approve_removals",
+        resource_name=resource.name,
+        params=ANSWER_FIELDS,
+        response_timeout=settings.response_timeout,
+        # A retry would ask the person again.
+        retries=0,
+        # In mode `decide` nothing is published before.
+        trigger_rule="none_failed",
+    )
 
-    Until the approval is a form in the UI, it fails the run with the error that says what to do.
-    """
 
-    @task(task_id="approve_removals", retries=0)
-    def approve_removals() -> None:
+def remove(resource: Resource) -> "XComArg":
+    """Declares the task that carries out an approved removal."""
+    asset = Asset(resource.name)
+
+    @task(task_id="remove", outlets=[asset], max_active_tis_per_dag=1)
+    def remove(*, outlet_events: Any = None) -> dict[str, Any]:
+        from directory_sync import removals as stage
+
         scope = TaskScope(resource.name)
-        report = _landed_report(scope.landed)
-        if report.newly_held:
-            reasons = " ".join(f.message for f in report.findings if f.level == "hold")
-            raise RemovalsHeld(
-                f"{report.newly_held:,} removals of `{resource.name}` are held. {reasons} Everything else is "
-                "published. See docs/runbook.md#removalsheld."
+        question = landed_question(scope.landed)
+        decision = landed_decision(scope.landed, question) if question else None
+        if question is None or decision is None or decision.choice != "approved":
+            raise AirflowSkipException("No removal was approved in this run.")
+        with scope.warehouse() as (warehouse, _):
+            report = stage.remove(
+                scope.resource,
+                scope.landed,
+                question,
+                run_id=scope.context["run_id"],
+                warehouse=warehouse,
             )
+        _log(report)
+        _note(scope, report.headline())
+        outlet_events[asset].extra = report.summary()
+        return report.summary()
 
-    return approve_removals()
+    return remove()
 
 
 def _landed_report(landed: LandedSnapshot) -> AuditReport:
@@ -239,3 +228,8 @@ def _landed_report(landed: LandedSnapshot) -> AuditReport:
 
 def _log(report: AuditReport) -> None:
     logger.info("\n".join(report.lines()))
+
+
+def _note(scope: TaskScope, text: str) -> None:
+    """Leaves a line for the run's note, which the plugin puts together."""
+    scope.context["ti"].xcom_push(key=NOTE, value=text)

@@ -76,7 +76,7 @@ class Warehouse:
         columns = ", ".join(self._name(column) for column in _SYNC_COLUMNS)
         rows = self._query(
             f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
-            f"ORDER BY {self._name('snapshot_at')} DESC LIMIT {int(at_most)}",
+            f"ORDER BY {self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC LIMIT {int(at_most)}",
             resource,
         )
         return [_sync_row(row) for row in rows]
@@ -106,6 +106,39 @@ class Warehouse:
             resource.name,
         )
         return [row[0] for row in rows]
+
+    def last_asked_at(self, resource: Resource) -> datetime | None:
+        """Returns when a person was asked about held entries last; None where none were held since."""
+        snapshot_at, of_resource = self._name("snapshot_at"), f"{self._name('resource')} = %s"
+        newest = f"SELECT max({snapshot_at}) FROM {self._table(SYNCS)} WHERE {of_resource}"
+        asked = self._query(f"{newest} AND {self._name('asks')}", resource.name)
+        settled = self._query(f"{newest} AND {self._name('held')} = 0", resource.name)
+        if not asked or asked[0][0] is None:
+            return None
+        is_settled = settled[0][0] is not None and settled[0][0] >= asked[0][0]
+        return None if is_settled else asked[0][0]
+
+    def held(self, resource: Resource) -> Iterator[tuple[EntryId, datetime]]:
+        """Yields the entries that wait for a decision, each with its absence's begin, ordered by id."""
+        moments = self.held_moments(resource)
+        if not moments:
+            return
+        missing, marks = self._name("_missing_since"), ", ".join(["%s"] * len(moments))
+        batches = self._arrow(
+            f"SELECT {self._name('id')} AS id, {missing} AS missing_since FROM {self._table(resource.name)} "
+            f"WHERE {self._name('_removed_at')} IS NULL AND {missing} IN ({marks}) "
+            f"ORDER BY {self._name('id')}",
+            *moments,
+        )
+        for batch in batches:
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    def present(self, resource: Resource) -> int:
+        """Returns how many entries are not marked as removed."""
+        rows = self._query(
+            f"SELECT count(*) FROM {self._table(resource.name)} WHERE {self._name('_removed_at')} IS NULL"
+        )
+        return int(rows[0][0]) if rows else 0
 
     def last_changes(self, resource: Resource, ids: Sequence[EntryId] | None = None) -> "Iterator[pa.Table]":
         """Yields the last change row of entries: id, record, row_hash, first_seen_at, changed_at.

@@ -13,7 +13,7 @@ from directory_sync.settings import SyncSettings
 SHARDS = SyncSettings.__dataclass_fields__["shards"].default
 FAN_OUT = "extract.directory_" + "-".join(f"shard_{n}" for n in range(SHARDS))
 SHARD_TASKS = {f"extract.directory_shard_{n}-2" for n in range(SHARDS)}
-STAGES = {"audit", "publish", "approve_removals"}
+STAGES = {"audit", "publish", "approve_removals", "remove"}
 RUNS_CODE = sorted(SHARD_TASKS | STAGES)
 DAG_FILES = {"directory_sync_dag.py": {"directory_sync"}}
 
@@ -30,9 +30,14 @@ def test_the_dag_has_exactly_these_tasks(dag):
     assert set(dag.task_ids) == {f"{FAN_OUT}_start", f"{FAN_OUT}_end"} | SHARD_TASKS | STAGES
 
 
-def test_the_graph_is_extract_audit_publish_approve(dag):
+def test_the_graph_is_a_row_of_stages(dag):
     edges = {(task.task_id, below) for task in dag.tasks for below in task.downstream_task_ids}
-    expected = {("audit", "publish"), ("publish", "approve_removals"), (f"{FAN_OUT}_end", "audit")}
+    expected = {
+        ("audit", "publish"),
+        ("publish", "approve_removals"),
+        ("approve_removals", "remove"),
+        (f"{FAN_OUT}_end", "audit"),
+    }
     for shard in SHARD_TASKS:
         expected |= {(f"{FAN_OUT}_start", shard), (shard, f"{FAN_OUT}_end")}
     assert edges == expected
@@ -58,7 +63,7 @@ def test_a_task_says_who_owns_it_and_when_it_gives_up(dag, task_id):
     assert task.retry_delay == timedelta(seconds=30)
     assert task.retry_exponential_backoff
     assert task.max_retry_delay == timedelta(minutes=10)
-    assert type(task.retry_policy).__module__ == "directory_sync.tasks"
+    assert type(task.retry_policy).__module__ == "directory_sync.retry"
 
 
 @pytest.mark.parametrize("task_id", RUNS_CODE)
@@ -67,19 +72,21 @@ def test_a_task_is_retried_unless_it_asks_a_person(dag, task_id):
 
 
 @pytest.mark.parametrize("task_id", RUNS_CODE)
-def test_a_task_waits_for_all_before_it(dag, task_id):
-    assert dag.get_task(task_id).trigger_rule == "all_success"
+def test_no_task_runs_after_a_failure(dag, task_id):
+    """Modes that do not read the directory skip the tasks before."""
+    passes_skips = task_id in {"audit", "publish", "approve_removals"}
+    assert dag.get_task(task_id).trigger_rule == ("none_failed" if passes_skips else "all_success")
 
 
-def test_only_publish_is_limited_to_one_at_a_time(dag):
+def test_only_what_writes_the_warehouse_is_limited_to_one_at_a_time(dag):
     limits = {task.task_id: task.max_active_tis_per_dag for task in dag.tasks}
-    assert limits.pop("publish") == 1
+    assert (limits.pop("publish"), limits.pop("remove")) == (1, 1)
     assert set(limits.values()) == {None}
 
 
-def test_publish_alone_updates_the_asset(dag):
+def test_what_writes_the_warehouse_updates_the_asset(dag):
     outlets = {task.task_id: task.outlets for task in dag.tasks if task.outlets}
-    assert outlets == {"publish": [Asset("directory_resource")]}
+    assert outlets == {name: [Asset("directory_resource")] for name in ("publish", "remove")}
 
 
 def test_the_parameters_as_they_stand_are_valid(dag):

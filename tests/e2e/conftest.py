@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,12 +46,26 @@ class Stack:
         run = self.airflow.begin_run(conf)
         return self.airflow.api.wait(DAG_ID, run.run_id, seconds=150)
 
+    def run_until_asked(self, **conf: object) -> DagRun:
+        """One run of the Dag, until it asks a person."""
+        run, deadline = self.airflow.begin_run(conf), time.monotonic() + 150
+        while not self.airflow.api.questions(DAG_ID, run.run_id):
+            assert not self.airflow.api.run(DAG_ID, run.run_id).has_ended, "nobody was asked"
+            assert time.monotonic() < deadline, "nobody was asked in time"
+            time.sleep(0.2)
+        return run
+
+    def answer(self, run: DagRun, option: str, **fields: object) -> DagRun:
+        """Answers what a run asks; returns it when it has ended."""
+        self.airflow.api.answer(DAG_ID, run.run_id, "approve_removals", option, **{"reason": None, **fields})
+        return self.airflow.api.wait(DAG_ID, run.run_id, seconds=150)
+
     def tasks(self, run: DagRun) -> dict[str, TaskRun]:
         return {task.task_id: task for task in self.airflow.api.task_runs(DAG_ID, run.run_id)}
 
     def tries(self, run: DagRun) -> dict[str, int]:
-        """How often each task that runs code was tried."""
-        return {t.task_id: t.try_number for t in self.tasks(run).values() if t.runs_code}
+        """How often each task was tried that runs code and was not skipped by the scheduler."""
+        return {t.task_id: t.try_number for t in self.tasks(run).values() if t.runs_code and t.try_number}
 
     def log(self, run: DagRun, task_id: str) -> str:
         """The log of a task's latest try."""

@@ -1,5 +1,7 @@
 """The Dag under the real scheduler. Each test is one run, and leaves the next one a healthy sandbox."""
 
+import re
+
 from demo.local_airflow import DAG_ID
 from demo.warehouse import differences, read_api
 from tests.e2e.conftest import Stack, table_differences
@@ -56,27 +58,79 @@ def test_a_run_after_edits_publishes_exactly_the_edits(stack, tmp_path):
     assert [row[0] for row in removed] == edits.removed
 
 
-def test_too_many_removals_fail_the_run_and_remove_nothing(stack):
+def test_a_run_says_its_outcome_in_its_note(stack):
+    run = stack.run(reason="because a test wants it")
+    first, reason = stack.airflow.api.run(DAG_ID, run.run_id).note.split("\n\n")
+    assert re.fullmatch(
+        r"✔ directory_resource: 28,307 entries: \+0 ~0 −0; .* joints proven, .*; \d+ s", first
+    )
+    assert reason == "✎ because a test wants it"
+
+
+def test_where_nothing_is_held_nobody_is_asked_and_no_process_starts(stack):
+    tasks = stack.tasks(stack.airflow.api.runs(DAG_ID)[0])
+    assert {tasks[name].state for name in ("approve_removals", "remove")} == {"skipped"}
+    assert {tasks[name].try_number for name in ("approve_removals", "remove")} == {0}
+
+
+def test_too_many_removals_wait_for_a_person_and_a_rejection_removes_nothing(stack):
     before = stack.present()
     edits = stack.sandbox.directory.edit(7, 5, remove=3_000, seed=2)
-    run = stack.run()
-    tasks = stack.tasks(run)
-    assert run.state == "failed"
-    assert {name for name, task in tasks.items() if task.state != "success"} == {"approve_removals"}
-    assert tasks["approve_removals"].try_number == 1
-    log = stack.log(run, "approve_removals")
-    assert "RemovalsHeld: 3,000 removals of `directory_resource` are held. 3,000 of 28,307 entries" in log
+    run = stack.run_until_asked()
+    [question] = stack.airflow.api.questions(DAG_ID, run.run_id)
+    assert question["subject"] == "Remove 3,000 of 28,314 entries from directory_resource?"
+    assert "**3,000 entries (10.6%) are absent**" in question["body"]
     assert stack.changes(run) == {"added": 7, "changed": 5, "missing": 3_000}
+    run = stack.answer(run, "Reject", reason="a permission was lost")
+    tasks = stack.tasks(run)
+    assert (run.state, tasks["approve_removals"].state, tasks["remove"].state) == (
+        "success",
+        "success",
+        "skipped",
+    )
+    assert (
+        "the removal of 3,000 entries was rejected; nothing was removed (a permission was lost)" in run.note
+    )
     assert stack.present() == before | set(edits.added)
     assert [row[0] for row in stack.query(HELD)] == edits.removed
 
 
-def test_entries_that_come_back_are_returned(stack):
-    stack.sandbox.directory.restore([row[0] for row in stack.query(HELD)])
+def test_the_next_run_does_not_ask_for_the_same_set(stack):
     run = stack.run()
     assert run.state == "success"
-    assert stack.changes(run) == {"returned": 3_000}
+    assert stack.tasks(run)["approve_removals"].state == "skipped"
+    assert "3,000 held" in run.note
+
+
+def test_mode_decide_asks_again_without_reading_the_directory_and_an_approval_removes(stack):
+    held = [row[0] for row in stack.query(HELD)]
+    pages = stack.sandbox.stats.pages
+    run = stack.answer(stack.run_until_asked(mode="decide"), "Approve")
+    assert run.state == "success"
+    assert stack.sandbox.stats.pages == pages
+    removed = stack.query(f"SELECT id FROM {TABLE} WHERE _removed_at IS NOT NULL ORDER BY id")
+    assert set(held) <= {row[0] for row in removed}
     assert stack.query(HELD) == []
+    [event] = stack.airflow.api.asset_events(DAG_ID, run.run_id)
+    assert (event["mode"], event["changes"]["removed"]) == ("decide", 3_000)
+    assert differences(table_entries(stack), api_entries(stack)) == []
+
+
+def test_clearing_an_approved_decision_asks_nobody_again(stack, tmp_path):
+    before = stack.copy_of_warehouse(tmp_path)
+    run = stack.airflow.api.runs(DAG_ID)[0]
+    stack.airflow.api.clear(DAG_ID, run.run_id, "approve_removals")
+    run = stack.airflow.api.wait(DAG_ID, run.run_id, seconds=150)
+    assert run.state == "success"
+    assert table_differences(before, stack.warehouse) == {}
+
+
+def test_entries_that_come_back_are_returned(stack):
+    gone = stack.query(f"SELECT id FROM {TABLE} WHERE _removed_at IS NOT NULL ORDER BY id")
+    back = stack.sandbox.directory.restore([row[0] for row in gone])
+    run = stack.run()
+    assert run.state == "success"
+    assert stack.changes(run) == {"returned": len(back)}
     assert differences(table_entries(stack), api_entries(stack)) == []
 
 

@@ -16,10 +16,13 @@ import duckdb
 
 from directory_sync import audit as audit_stage
 from directory_sync import publish as publish_stage
+from directory_sync import removals as removals_stage
 from directory_sync.client import DirectoryClient, Page
 from directory_sync.extract import directory_source
 from directory_sync.form import Resource, parse_form
+from directory_sync.job import Audit, Run
 from directory_sync.landing import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
+from directory_sync.question import Question
 from directory_sync.report import AuditReport
 from directory_sync.secrets import register
 from directory_sync.settings import ApiSettings, ConnectionFields, SyncSettings
@@ -123,11 +126,11 @@ class Cycle:
         ):
             yield warehouse, Path(name)
 
-    def job(self, run_id: str, folder: Path, mode: str = "sync") -> audit_stage.Audit:
-        return audit_stage.Audit(
+    def job(self, run_id: str, folder: Path, mode: str = "sync") -> Audit:
+        return Audit(
             resource=self.parsed,
             landed=self.landed(run_id),
-            run=audit_stage.Run(run_id=run_id, mode=mode),
+            run=Run(run_id=run_id, mode=mode),
             settings=self.switches,
             limits=self.switches.removal_limits,
             folder=folder,
@@ -162,6 +165,24 @@ class Cycle:
             warehouse=warehouse,
             compare_again=lambda: audit_stage.compare_again(self.job(run_id, folder), warehouse=warehouse),
         )
+
+    def ask(self, run_id: str) -> Question | None:
+        """The question about what is held now, landed with a run."""
+        with self.warehouse() as (warehouse, _):
+            return removals_stage.ask(
+                self.parsed,
+                self.landed(run_id),
+                warehouse=warehouse,
+                limits=self.switches.removal_limits,
+                dataset=self.switches.dataset,
+            )
+
+    def remove(self, run_id: str, question: Question) -> AuditReport:
+        """Carries out an approval."""
+        with self.warehouse() as (warehouse, _):
+            return removals_stage.remove(
+                self.parsed, self.landed(run_id), question, run_id=run_id, warehouse=warehouse
+            )
 
     def roll_forward(self) -> int:
         with self.warehouse() as (warehouse, _):

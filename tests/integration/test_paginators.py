@@ -1,14 +1,12 @@
 """Every way to page against a real API, from the first request to the warehouse."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from directory_sync import audit as audit_stage
 from directory_sync.client import Page
 from directory_sync.errors import DirectorySyncError, EnvelopeError, SnapshotError, find_error
 from directory_sync.landing import MANIFEST, REPORT
@@ -162,18 +160,27 @@ def test_trusted_removals_of_a_walk_without_an_order_take_two_absences(
     assert [cycle.run(run).changes["removed"] for run in ("two", "three")] == [0, 1]
 
 
-def test_limits_given_by_a_person_decide_on_what_a_walk_lacks(
-    api: PagedApi, deploy: Callable[..., Cycle]
-) -> None:
+def test_a_person_decides_on_what_a_walk_lacks(api: PagedApi, deploy: Callable[..., Cycle]) -> None:
     cycle = deploy("cursor")
     cycle.run("one")
     api.ids.remove(112)
-    cycle.run("two")
-    cycle.extract("three")
-    with cycle.warehouse() as (warehouse, folder):
-        job = replace(cycle.job("three", folder), releases_held=True)
-        report = audit_stage.audit(job, warehouse=warehouse, read_page=refuse_to_read)
-    assert (report.held, report.changes["removed"]) == (0, 1)
+    assert cycle.run("two").asks
+    question = cycle.ask("two")
+    assert question is not None
+    assert cycle.remove("two", question).changes["removed"] == 1
+    assert cycle.ids("_removed_at IS NOT NULL") == {112}
+    third = cycle.run("three")
+    assert (third.held, third.changes_nothing, third.findings) == (0, True, ())
+
+
+def test_a_walk_that_lacks_one_more_each_night_asks_once(api: PagedApi, deploy: Callable[..., Cycle]) -> None:
+    cycle = deploy("cursor")
+    cycle.run("one")
+    asked = []
+    for night in range(4):
+        del api.ids[3 * night]
+        asked.append((cycle.run(f"night {night}").asks, len(cycle.ids("_missing_since IS NOT NULL"))))
+    assert asked == [(True, 1), (False, 2), (False, 3), (False, 4)]
 
 
 def test_trusted_removals_obey_the_limits(api: PagedApi, deploy: Callable[..., Cycle]) -> None:

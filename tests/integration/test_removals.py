@@ -1,5 +1,7 @@
 """Nothing is removed that was not proven absent, and no more at once than the limits allow."""
 
+from itertools import pairwise
+
 import pytest
 
 from sandbox.server import SandboxServer
@@ -74,6 +76,39 @@ def test_a_declared_order_removes_at_the_first_absence(api: SandboxServer, publi
     api.directory.edit(remove=2, seed=1)
     report = declared.run("two")
     assert (report.order, report.changes["removed"]) == ("declared", 2)
+
+
+def test_an_entry_that_leaves_and_returns_twice_has_each_spell_in_the_history(
+    api: SandboxServer, published: Cycle
+) -> None:
+    [gone] = api.directory.edit(remove=1, seed=1).removed
+    kinds = [published.run("two").changes["removed"]]
+    api.directory.restore([gone])
+    kinds.append(published.run("three").changes["returned"])
+    api.directory.edit(remove=1, seed=1)
+    kinds.append(published.run("four").changes["removed"])
+    api.directory.restore([gone])
+    kinds.append(published.run("five").changes["returned"])
+    assert kinds == [1, 1, 1, 1]
+    spells = published.query(
+        "SELECT valid_from, valid_to FROM directory_resource_history WHERE id = ? ORDER BY 1", gone
+    )
+    assert [end is None for _, end in spells] == [False, False, True]
+    assert all(end < start for (_, end), (start, _) in pairwise(spells))
+    assert published.query("SELECT * FROM directory_resource WHERE _missing_since IS NOT NULL") == []
+
+
+def test_a_lost_permission_for_a_tenth_is_held_and_undone_when_it_is_back(
+    api: SandboxServer, published: Cycle
+) -> None:
+    api.configure(hidden_share=0.1)
+    report = published.run("two")
+    assert report.held > 20
+    assert (report.newly_held, report.changes["removed"], report.asks) == (report.held, 0, True)
+    assert len(published.ids()) == 300
+    api.configure(hidden_share=0.0)
+    assert published.run("three").changes["returned"] == report.held
+    assert published.ids("_missing_since IS NOT NULL") == set()
 
 
 def test_an_empty_directory_is_held(api: SandboxServer, published: Cycle) -> None:

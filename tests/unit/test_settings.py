@@ -1,6 +1,7 @@
 """Every setting holds as given or is refused with a message that names it."""
 
 import traceback
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -326,3 +327,20 @@ def test_a_home_that_depends_on_the_current_folder_is_refused():
 )
 def test_a_file_is_named_by_extra_host_or_a_uri_whose_path_airflow_calls_schema(given):
     assert ConnectionFields(conn_id="directory_warehouse", conn_type="duckdb", **given).path == "/data/x"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "hours", "waits"),
+    [
+        ("0 3 * * *", 20, timedelta(hours=20)),
+        ("0 3 * * *", 30, timedelta(hours=20)),
+        ("0 * * * *", 20, timedelta(minutes=50)),
+        ("0 3 * * 1", 20, timedelta(hours=20)),
+        ("0 3,5 * * *", 20, timedelta(minutes=100)),
+    ],
+)
+def test_an_answer_is_waited_for_no_longer_than_until_the_next_run(
+    schedule: str, hours: float, waits: timedelta
+) -> None:
+    settings = SyncSettings(home=Path("/home"), schedule=schedule, response_timeout_hours=hours)
+    assert settings.response_timeout == waits

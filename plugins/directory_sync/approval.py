@@ -1,0 +1,86 @@
+"""The task that asks a person about held removals, under "Required Actions" in the UI."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
+
+from directory_sync.question import (
+    Choice,
+    Decision,
+    Question,
+    land_decision,
+    landed_decision,
+    landed_question,
+)
+from directory_sync.retry import NOTE
+from directory_sync.scope import TaskScope
+
+ANSWER_FIELDS = {
+    "reason": Param(
+        None, type=["null", "string"], title="Reason", description="For the run's note.", maxLength=500
+    )
+}
+"""What a person may fill in beside the answer."""
+
+
+class RemovalApproval(ApprovalOperator):
+    """Asks whether the held entries are to be removed; waits without holding a worker.
+
+    Approved, the task after it runs. Rejected or unanswered, that one is skipped. A question that was
+    answered already is not asked again when the task is cleared.
+
+    Args:
+        resource_name: whose removals.
+        response_timeout: how long to wait; silence is a Reject.
+    """
+
+    # The page shows text of the API's: none of it is a template.
+    template_fields = ()
+
+    def __init__(self, *, resource_name: str, response_timeout: timedelta, **kwargs: Any) -> None:
+        """Asks nothing yet."""
+        super().__init__(
+            subject=f"Remove entries from {resource_name}?",
+            defaults=self.REJECT,
+            response_timeout=response_timeout,
+            **kwargs,
+        )
+        self.resource_name = resource_name
+
+    def execute(self, context: Any) -> None:
+        """Asks the question that was landed with the run."""
+        scope = TaskScope(self.resource_name)
+        question = landed_question(scope.landed)
+        if question is None:
+            raise AirflowSkipException("No removal waits for a decision.")
+        decision = landed_decision(scope.landed, question)
+        if decision is None:
+            self.subject, self.body = question.subject(), question.body()
+            super().execute(context)
+            return
+        self.log.info("Decided already: %s. Mode `decide` asks again.", decision.note(question.held))
+        self._tell(context, question, decision)
+        if decision.choice != "approved":
+            raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))  # type: ignore[no-untyped-call]
+
+    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
+        """Lands the answer; where it is no approval, the removal is skipped."""
+        scope = TaskScope(self.resource_name)
+        question = landed_question(scope.landed)
+        if question is not None and "error" not in event:
+            given = (event["params_input"] or {}).get("reason") or ""
+            is_approved = event["chosen_options"] == [self.APPROVE]
+            choice: Choice = (
+                "approved" if is_approved else "unanswered" if event.get("timedout") else "rejected"
+            )
+            decision = Decision(digest=question.digest, choice=choice, reason=str(given))
+            land_decision(scope.landed, decision)
+            self._tell(context, question, decision)
+        return super().execute_complete(context, dict(event))
+
+    def _tell(self, context: Any, question: Question, decision: Decision) -> None:
+        context["ti"].xcom_push(key=NOTE, value=f"{question.resource}: {decision.note(question.held)}")

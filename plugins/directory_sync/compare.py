@@ -1,0 +1,256 @@
+"""Compares a sealed snapshot with the warehouse: what is suspicious, what waits, what is published."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from directory_sync.checks import (
+    FieldShares,
+    check_changed_share,
+    check_details,
+    check_fields,
+    check_size,
+    holds,
+)
+from directory_sync.difference import REWRITTEN, Difference
+from directory_sync.envelope import EntryId
+from directory_sync.errors import ConfigError
+from directory_sync.form import Resource
+from directory_sync.held import asks_now
+from directory_sync.job import Audit
+from directory_sync.landing import DIFFERENCE, REPORT, LandedFiles
+from directory_sync.manifest import settings_fingerprint
+from directory_sync.report import KINDS, AuditReport, Finding
+from directory_sync.snapshot import Snapshot
+from directory_sync.warehouse import SyncRow, Warehouse
+
+RECENT_SYNCS = 14
+MAX_DETAIL_REQUESTS = 100
+
+HasEntry = Callable[[EntryId], bool]
+"""Tells whether the API still has one entry."""
+
+
+def compare(
+    job: Audit,
+    manifest: Mapping[str, Any],
+    snapshot: Snapshot,
+    files: LandedFiles,
+    *,
+    warehouse: Warehouse,
+    has_entry: HasEntry | None = None,
+) -> AuditReport:
+    """Compares a sealed snapshot with the warehouse; lands the difference and the report.
+
+    Raises:
+        ConfigError: the ids are of another type than the table's.
+    """
+    sealed = _Sealed(job, manifest, snapshot, files)
+    recent = warehouse.recent_syncs(job.resource.name, at_most=RECENT_SYNCS)
+    last = recent[0] if recent else None
+    _check_id_type(job.resource, snapshot, last)
+    difference = Difference(
+        snapshot,
+        files,
+        warehouse,
+        resource=job.resource,
+        rehash=last is not None and last.settings_fingerprint != sealed.fingerprint,
+        rewrites=job.run.mode == "rewrite",
+    )
+    before = orjson.loads(last.report)["field_shares"] if last else {}
+    findings = list(_findings(sealed, difference, before, recent))
+    is_held = holds(findings)
+    details = {} if is_held else _ask_details(difference, has_entry)
+    findings += check_details(details)
+    difference.decide(
+        is_proven=sealed.order != "assumed",
+        is_held=is_held,
+        at=sealed.at,
+        details=details,
+        needs_details=job.resource.detail_path is not None,
+    )
+    changed_fields = difference.describe_changes(
+        appeared={name for name in sealed.shares.keys() - before.keys() if before and sealed.fills(name)},
+        vanished={
+            name for name in before.keys() - sealed.shares.keys() if sealed.shares and _whole(before[name])
+        },
+    )
+    report = _report(
+        sealed,
+        difference,
+        last=last,
+        findings=findings,
+        changed_fields=dict(changed_fields.most_common(50)),
+        last_asked_at=warehouse.last_asked_at(job.resource),
+    )
+    rows = difference.rows(sync_id=report.sync_id, snapshot_at=sealed.at)
+    job.landed.write_tables(DIFFERENCE, rows)
+    job.landed.write_json(REPORT, report.as_json())
+    return report
+
+
+@dataclass(frozen=True)
+class _Sealed:
+    """A sealed snapshot, and what its manifest and its entries say of it."""
+
+    job: Audit
+    manifest: Mapping[str, Any]
+    snapshot: Snapshot
+    files: LandedFiles
+
+    @property
+    def at(self) -> datetime:
+        """Its earliest request."""
+        return datetime.fromisoformat(self.manifest["first_requested_at"])
+
+    @property
+    def fingerprint(self) -> str:
+        """What its hashes depend on besides the entries."""
+        return settings_fingerprint(self.job.resource)
+
+    @property
+    def proof(self) -> str:
+        """What shows that it is complete."""
+        proof: str = self.manifest["seal"].get("proof", "chain")
+        return proof
+
+    @property
+    def order(self) -> str:
+        """How far the order of the list can be trusted; a contradiction refutes a declaration."""
+        if self.manifest["seal"]["contradictions"]:
+            return "assumed"
+        if self.manifest["order_is_observed"]:
+            return "observed"
+        return "declared" if self.job.resource.order_is_stable else "assumed"
+
+    @cached_property
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Of each field, the share of entries with each JSON type."""
+        rows = self.snapshot.counts().entries
+        return {
+            name: {kind: round(count / rows, 4) for kind, count in types.items()}
+            for name, types in self.snapshot.field_types(self.files).items()
+        }
+
+    def fills(self, name: str) -> bool:
+        """The field stands in every entry."""
+        return _whole(self.shares[name])
+
+
+def _whole(types: Mapping[str, float]) -> bool:
+    return sum(types.values()) > 0.999
+
+
+def _findings(
+    sealed: _Sealed, difference: Difference, before: FieldShares, recent: Sequence[SyncRow]
+) -> Iterator[Finding]:
+    population, job = difference.population, sealed.job
+    yield from (Finding(**finding) for finding in sealed.manifest["findings"])
+    yield from check_fields(before, sealed.shares)
+    yield from check_size(population.entries, [sync.entries for sync in recent], job.settings)
+    yield from check_changed_share(population.changed, population.known, job.settings)
+    yield from _check_removals(difference, job)
+    yield from _check_walk(difference, job, proof=sealed.proof)
+
+
+def _report(
+    sealed: _Sealed,
+    difference: Difference,
+    *,
+    last: SyncRow | None,
+    findings: Sequence[Finding],
+    changed_fields: Mapping[str, int],
+    last_asked_at: datetime | None,
+) -> AuditReport:
+    job, manifest, population = sealed.job, sealed.manifest, difference.population
+    counts, held = difference.counts(), difference.held()
+    return AuditReport(
+        sync_id=manifest["sync_id"],
+        base_sync_id=last.sync_id if last else None,
+        resource=job.resource.name,
+        run_id=job.run.run_id,
+        mode=job.run.mode,
+        snapshot_at=sealed.at,
+        last_requested_at=datetime.fromisoformat(manifest["last_requested_at"]),
+        settings_fingerprint=sealed.fingerprint,
+        id_type=sealed.snapshot.id_type or (last.id_type if last else None),
+        entries=population.entries,
+        unchanged=population.unchanged,
+        changes={kind: counts.get(kind, 0) for kind in KINDS},
+        population=population.known,
+        newly_missing=population.newly_missing,
+        held=held.count,
+        newly_held=population.newly_missing if holds(findings) else 0,
+        held_digest=held.digest,
+        asks=asks_now(
+            held=held.count,
+            grown_by=difference.held_since(last_asked_at) if last_asked_at else held.count,
+            population=population.known,
+            last_asked_at=last_asked_at,
+            at=sealed.at,
+            limits=job.limits,
+            ask_again_days=job.settings.ask_again_days,
+        ),
+        order=sealed.order,
+        proof=sealed.proof,
+        windows=manifest["seal"]["windows"],
+        joints=manifest["seal"]["joints"],
+        bridged=manifest["seal"]["bridged"],
+        requests=manifest["api"]["answers"] + manifest["api"]["retries"],
+        retries=manifest["api"]["retries"],
+        refused=manifest["api"]["refused"],
+        rewritten=counts.get(REWRITTEN, 0),
+        changed_fields=changed_fields,
+        field_shares=sealed.shares,
+        findings=tuple(findings),
+    )
+
+
+def _ask_details(difference: Difference, has_entry: HasEntry | None) -> dict[EntryId, bool]:
+    """Asks for absent entries one by one: a bounded number; of the others the order decides."""
+    if has_entry is None:
+        return {}
+    return {entry_id: has_entry(entry_id) for entry_id in difference.absent(at_most=MAX_DETAIL_REQUESTS)}
+
+
+def _check_removals(difference: Difference, job: Audit) -> Iterable[Finding]:
+    population = difference.population
+    if difference.exceeds(job.limits):
+        yield Finding(
+            rule="removals",
+            level="hold",
+            message=(
+                f"{population.newly_missing:,} of {population.known:,} entries went missing (limits "
+                f"{job.limits.max_removed_share:.1%}, {job.limits.max_removed_count:,}): they wait for a "
+                "decision. Nothing was removed."
+            ),
+        )
+
+
+def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[Finding]:
+    """A walk along the API's links proves no absence: a person decides, by limits or by the form."""
+    if proof != "walk" or job.resource.removals_are_trusted:
+        return
+    if difference.absent(at_most=1):
+        yield Finding(
+            rule="unproven_walk",
+            level="hold",
+            message=(
+                f"Entries of `{job.resource.name}` are absent from a walk along the API's own links, and "
+                "nothing proves that these led to all entries: removals wait for a decision. Nothing was "
+                "removed. If the API's links can be relied on, say `removals: trusted` of the resource in "
+                "plugins/directory_sync/resources.py."
+            ),
+        )
+
+
+def _check_id_type(resource: Resource, snapshot: Snapshot, last: SyncRow | None) -> None:
+    if last and last.id_type and snapshot.id_type and last.id_type != snapshot.id_type:
+        raise ConfigError(
+            f"The ids of `{resource.name}` are {snapshot.id_type} now and were {last.id_type} at the last "
+            "sync. Nothing was published. Ask the API's vendor, or sync under another name."
+        )

@@ -1,0 +1,37 @@
+"""What an audit works on: the run, its snapshot, the limits that hold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from directory_sync.form import Resource
+from directory_sync.landing import LandedSnapshot
+from directory_sync.settings import RemovalLimits, SyncSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Which run a snapshot is of.
+
+    Attributes:
+        interval: its data interval, as ISO 8601; None for a manual run without one.
+    """
+
+    run_id: str
+    mode: str = "sync"
+    interval: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """Everything an audit needs.
+
+    Attributes:
+        folder: the task's own; its scratch database works there.
+    """
+
+    resource: Resource
+    landed: LandedSnapshot
+    run: Run
+    settings: SyncSettings
+    limits: RemovalLimits
+    folder: Path

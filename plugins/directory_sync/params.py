@@ -1,0 +1,50 @@
+"""The parameters of a run, as the trigger form shows them."""
+
+from airflow.sdk import Param
+
+MODES = {
+    "sync": "Sync: read the directory, check it, publish the difference",
+    "dry_run": "Dry run: the report of what a sync would change; nothing is published",
+    "decide": "Decide: ask again about the removals that wait; the directory is not read",
+    "rewrite": "Rewrite: a sync that writes unchanged entries to the table again, not to the change log",
+}
+"""What a run does."""
+
+_REMOVALS = "Limits for removals in this run"
+_WAITING = "If more entries vanished, all removals wait for a decision. Empty: the deployment's limit."
+
+PARAMS = {
+    "mode": Param(
+        "sync",
+        type="string",
+        enum=list(MODES),
+        values_display=MODES,
+        title="Mode",
+        description="What this run does.",
+    ),
+    "max_removed_share": Param(
+        None,
+        type=["null", "number"],
+        minimum=0,
+        maximum=1,
+        title="At most this share (0.05 is 5 %)",
+        description=_WAITING,
+        section=_REMOVALS,
+    ),
+    "max_removed_count": Param(
+        None,
+        type=["null", "integer"],
+        minimum=0,
+        title="At most so many entries",
+        description=_WAITING,
+        section=_REMOVALS,
+    ),
+    "reason": Param(
+        None,
+        type=["null", "string"],
+        maxLength=500,
+        title="Reason",
+        description="Why this run was started by hand: it stands in the run's note.",
+    ),
+}
+"""The parameters of the Dag. A value of another type or out of its range is refused before anything runs."""

@@ -1,0 +1,138 @@
+"""What a person is asked about held removals, and what was answered; both are landed with the run."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+from directory_sync.landing import LandedSnapshot
+from directory_sync.settings import RemovalLimits
+
+QUESTION, DECISION = "question.json", "decision.json"
+
+Choice = Literal["approved", "rejected", "unanswered"]
+
+_CHOICES = (
+    "**Approve** marks exactly these entries as removed. **Reject**, or no answer in time, removes nothing: "
+    "they stay in the table, and count as present as soon as the API lists them again. The following nights "
+    "go on and do not ask again for the same entries."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a person is shown, and what the answer binds.
+
+    Attributes:
+        sync_id: the warehouse's last publication; a removal comes on top of exactly this one.
+        digest: of the held absences, see `HeldSet`.
+        population: entries that are present, the held ones included.
+        sample: ids of the first held entries, each with its label; "" where no label is shown.
+        recent: of the last publications, the newest first: when, entries, added, changed, removed, held.
+        reasons: why they are held.
+    """
+
+    resource: str
+    sync_id: str
+    digest: str
+    held: int
+    population: int
+    limits: RemovalLimits
+    sample: tuple[tuple[str, str], ...]
+    recent: tuple[tuple[str, int, int, int, int, int], ...]
+    reasons: tuple[str, ...]
+    table: str
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """Reads what `asdict` made."""
+        values: dict[str, Any] = {
+            key: tuple(map(_tuple, value)) if isinstance(value, list) else value
+            for key, value in content.items()
+        }
+        return cls(**{**values, "limits": RemovalLimits(**content["limits"])})
+
+    def subject(self) -> str:
+        """The question in one line."""
+        return f"Remove {self.held:,} of {self.population:,} entries from {self.resource}?"
+
+    def body(self) -> str:
+        """The question's page, in Markdown."""
+        share = self.held / self.population if self.population else 1.0
+        limits = f"{self.limits.max_removed_share:.1%} and {self.limits.max_removed_count:,} entries"
+        label = " | label" * any(text for _, text in self.sample)
+        shown = f"The first {len(self.sample)}" if self.held > len(self.sample) else "All of them"
+        absent = f"**{self.held:,} entries ({share:.1%}) are absent** from the directory"
+        lines = [
+            f"{absent} and wait for a decision. The limits are {limits}. All else of the sync is published.",
+            "",
+            *(f"- {reason}" for reason in self.reasons),
+            "",
+            _CHOICES,
+            "",
+            "#### The last syncs",
+            "",
+            "| snapshot (UTC) | entries | added | changed | removed | held |",
+            "|---|--:|--:|--:|--:|--:|",
+            *(f"| {at} | " + " | ".join(f"{n:,}" for n in counts) + " |" for at, *counts in self.recent),
+            "",
+            f"#### {shown}",
+            "",
+            f"| id{label} |",
+            f"|---|{'---|' * bool(label)}",
+            *(f"| {_cell(id_)}{' | ' + _cell(text) if label else ''} |" for id_, text in self.sample),
+            "",
+            "To see all, in the warehouse:",
+            "",
+            "```sql",
+            f"SELECT * FROM {self.table} WHERE _missing_since IS NOT NULL AND _removed_at IS NULL",
+            "```",
+            "",
+            f"Digest of the set: `{self.digest[:16]}`, on top of sync `{self.sync_id}`.",
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What was answered, to which question."""
+
+    digest: str
+    choice: Choice
+    reason: str = ""
+
+    def note(self, held: int) -> str:
+        """The decision in one line."""
+        words = {
+            "approved": f"the removal of {held:,} entries was approved",
+            "rejected": f"the removal of {held:,} entries was rejected; nothing was removed",
+            "unanswered": f"nobody decided on {held:,} held entries in time; nothing was removed",
+        }
+        return words[self.choice] + (f" ({self.reason})" if self.reason else "")
+
+
+def landed_question(landed: LandedSnapshot) -> Question | None:
+    """Returns the question that was landed with a run, None where nothing was asked."""
+    content = landed.read_json(QUESTION)
+    return Question.from_json(content) if content else None
+
+
+def landed_decision(landed: LandedSnapshot, question: Question) -> Decision | None:
+    """Returns what was decided on exactly this question; None: nobody decided yet."""
+    content = landed.read_json(DECISION)
+    if not content or content["digest"] != question.digest:
+        return None
+    decision = Decision(**content)
+    return None if decision.choice == "unanswered" else decision
+
+
+def land_decision(landed: LandedSnapshot, decision: Decision) -> None:
+    """Keeps a decision with the run's snapshot, for a replay."""
+    landed.write_json(DECISION, asdict(decision))
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _cell(text: str) -> str:
+    """Text of the API's in a Markdown table: nothing of it is markup."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-.!|~" else c for c in " ".join(text.split())[:80])

@@ -1,0 +1,173 @@
+"""Stage 4: removals that wait for a person: the question, the decision, and what carries it out.
+
+The question shows and binds a digest of exactly the held absences. Removing them is a publication of its own,
+on top of the one that asked; where the warehouse has moved on since, the approval is stale and refused.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from directory_sync.envelope import parse_record
+from directory_sync.errors import RemovalsHeld
+from directory_sync.form import Resource
+from directory_sync.held import HeldSet
+from directory_sync.landing import LandedSnapshot
+from directory_sync.publish import ROWS_PER_BATCH, Difference, load, roll_forward
+from directory_sync.question import QUESTION, Question
+from directory_sync.report import KINDS, AuditReport
+from directory_sync.settings import RemovalLimits
+from directory_sync.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REMOVAL, REMOVAL_REPORT = "removal.parquet", "removal.json"
+SAMPLE_SIZE = 20
+SYNCS_SHOWN = 7
+
+
+def ask(
+    resource: Resource,
+    landed: LandedSnapshot,
+    *,
+    warehouse: Warehouse,
+    limits: RemovalLimits,
+    reasons: Sequence[str] = (),
+    dataset: str,
+) -> Question | None:
+    """Lands the question about the entries that are held now; None where there are none.
+
+    Args:
+        resource: whose entries.
+        landed: the folder of the run that asks.
+        warehouse: open, and held by this process.
+        limits: that hold for removals.
+        reasons: why entries are held.
+        dataset: the schema, to name the table in the question.
+    """
+    held, last = HeldSet.of(warehouse.held(resource)), warehouse.last_sync(resource.name)
+    if held.digest is None or last is None:
+        return None
+    question = Question(
+        resource=resource.name,
+        sync_id=last.sync_id,
+        digest=held.digest,
+        held=held.count,
+        population=warehouse.present(resource),
+        limits=limits,
+        sample=tuple(_sample(resource, warehouse)),
+        recent=tuple(_recent(resource, warehouse)),
+        reasons=tuple(reasons),
+        table=f"{dataset}.{resource.name}",
+    )
+    landed.write_json(QUESTION, asdict(question))
+    return question
+
+
+def remove(
+    resource: Resource, landed: LandedSnapshot, question: Question, *, run_id: str, warehouse: Warehouse
+) -> AuditReport:
+    """Marks the entries of an approved question as removed; safe to run twice.
+
+    Raises:
+        RemovalsHeld: the approval is stale: the warehouse is not what the question showed.
+        WarehouseError: the load failed; a retry finishes it.
+    """
+    sync_id = f"{question.sync_id}-removal"
+    roll_forward(resource, warehouse=warehouse)
+    if warehouse.sync(sync_id):
+        return AuditReport.from_json(landed.read_json(REMOVAL_REPORT) or {})
+    last, held = warehouse.last_sync(resource.name), HeldSet.of(warehouse.held(resource))
+    if last is None or (last.sync_id, held.digest) != (question.sync_id, question.digest):
+        raise RemovalsHeld(
+            f"The approval for `{resource.name}` is stale: it was given for {question.held:,} entries on top "
+            f"of sync {question.sync_id}; the warehouse is at {last.sync_id if last else 'no sync'} with "
+            f"{held.count:,} held. Nothing was removed. Trigger the Dag with mode `decide` to be asked about "
+            "the present ones; see docs/runbook.md#removalsheld."
+        )
+    report = replace(
+        AuditReport.from_json(orjson.loads(last.report)),
+        sync_id=sync_id,
+        base_sync_id=last.sync_id,
+        mode="decide",
+        run_id=run_id,
+        changes=dict.fromkeys(KINDS, 0) | {"removed": held.count},
+        population=question.population,
+        newly_missing=0,
+        held=0,
+        newly_held=0,
+        held_digest=None,
+        asks=False,
+        changed_fields={},
+        rewritten=0,
+        findings=(),
+    )
+    rows = _removed_rows(resource, warehouse, sync_id=sync_id, at=last.snapshot_at)
+    landed.write_tables(REMOVAL, rows)
+    landed.write_json(REMOVAL_REPORT, report.as_json())
+    publish_removal(resource, landed, report, warehouse=warehouse)
+    return report
+
+
+def publish_removal(
+    resource: Resource, landed: LandedSnapshot, report: AuditReport, *, warehouse: Warehouse
+) -> None:
+    """Loads a landed removal into the warehouse."""
+    difference = Difference(
+        rows=lambda: landed.read_tables(REMOVAL, rows=ROWS_PER_BATCH), sync_values=report.sync_values()
+    )
+    load(resource, difference, warehouse=warehouse)
+
+
+def _sample(resource: Resource, warehouse: Warehouse) -> Iterator[tuple[str, str]]:
+    ids = [entry_id for entry_id, _ in islice(warehouse.held(resource), SAMPLE_SIZE)]
+    labels = {}
+    if resource.label_field:
+        for rows in warehouse.last_changes(resource, ids):
+            for row in rows.to_pylist():
+                labels[row["id"]] = _label(parse_record(row["record"]), resource.label_field)
+    yield from ((str(id_), labels.get(id_, "")) for id_ in ids)
+
+
+def _label(record: Any, path: Sequence[str]) -> str:
+    for key in path:
+        record = record.get(key) if isinstance(record, dict) else None
+    return "" if record is None else str(record)
+
+
+def _recent(resource: Resource, warehouse: Warehouse) -> Iterator[tuple[str, int, int, int, int, int]]:
+    for sync in warehouse.recent_syncs(resource.name, at_most=SYNCS_SHOWN):
+        changes = orjson.loads(sync.report)["changes"]
+        counts = [int(changes.get(kind, 0)) for kind in ("added", "changed", "removed")]
+        yield (f"{sync.snapshot_at:%Y-%m-%d %H:%M}", sync.entries, counts[0], counts[1], counts[2], sync.held)
+
+
+def _removed_rows(
+    resource: Resource, warehouse: Warehouse, *, sync_id: str, at: datetime
+) -> "Iterator[pa.Table]":
+    """The change rows: each held entry as it was logged last, with its end."""
+    import pyarrow as pa
+
+    moment, since = pa.timestamp("us", tz="UTC"), dict(warehouse.held(resource))
+    for logged in warehouse.last_changes(resource, list(since)):
+        ids, rows = logged.column("id"), logged.num_rows
+        yield pa.table(
+            {
+                "sync_id": pa.array([sync_id] * rows, pa.string()),
+                "id": ids,
+                "kind": pa.array(["removed"] * rows, pa.string()),
+                "changed_fields": pa.array([None] * rows, pa.string()),
+                "record": logged.column("record").cast(pa.string()),
+                "row_hash": logged.column("row_hash").cast(pa.string()),
+                "snapshot_at": pa.array([at] * rows, moment),
+                "first_seen_at": logged.column("first_seen_at").cast(moment),
+                "changed_at": logged.column("changed_at").cast(moment),
+                "missing_since": pa.array([since[i] for i in ids.to_pylist() if i is not None], moment),
+                "removed_at": pa.array([at] * rows, moment),
+            }
+        )
