@@ -1,4 +1,4 @@
-"""A server that answers with the bytes it is given, over a real connection: what no HTTP library would send."""
+"""A server that answers with bytes over a real connection: what no HTTP library would send."""
 
 import json
 import re
@@ -22,7 +22,9 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
-def http(body: Any, *, status: str = "200 OK", headers: Sequence[str] = (), length: int | None = None) -> bytes:
+def http(
+    body: Any, *, status: str = "200 OK", headers: Sequence[str] = (), length: int | None = None
+) -> bytes:
     """An answer as it goes over the wire."""
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
     length = len(body) if length is None else length

@@ -124,7 +124,7 @@ def json_type(value: Any) -> str:
 
 def _entry(record: Any, text: str, ignored: Sequence[Sequence[str]], *, where: str) -> Entry:
     if not isinstance(record, dict):
-        raise EnvelopeError(f"{where} is of type {json_type(record)}; an object is needed.")
+        _refuse(where, f"is of type {json_type(record)}; an object is needed")
     try:
         row_hash, fields = hash_record(record, ignored), tuple(dict.fromkeys(field_types(record)))
     except RecursionError:
