@@ -4,6 +4,7 @@ Writes, in this order: what it read itself, the difference, the report, and last
 is what makes the landed files a snapshot.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from directory_sync.report import AuditReport
 from directory_sync.seal import ReadPage
 from directory_sync.snapshot import Snapshot, open_scratch, shard_of_load
 from directory_sync.warehouse import Warehouse
+
+logger = logging.getLogger(__name__)
 
 
 def audit(
@@ -39,7 +42,7 @@ def audit(
     try:
         loads = shard_of_load(database, job.landed)
         files = job.landed.latest_files(loads)
-        manifest = job.landed.read_json(MANIFEST)
+        manifest = _landed_manifest(job)
         if manifest is None or manifest["loads"] != list(files.loads):
             snapshot = Snapshot(database, files)
             manifest, files = seal_snapshot(job, snapshot, files, read_page=read_page)
@@ -56,17 +59,27 @@ def audit(
         database.close()
 
 
+def _landed_manifest(job: Audit) -> dict[str, Any] | None:
+    """A manifest that cannot be read is none: the snapshot is sealed again."""
+    try:
+        return job.landed.read_manifest()
+    except SnapshotError:
+        logger.warning("The manifest of run %s cannot be read: it is sealed again", job.run.run_id)
+        return None
+
+
 def _published_report(job: Audit, manifest: Mapping[str, Any], warehouse: Warehouse) -> AuditReport | None:
     """The report a published snapshot was published with: what was decided then stays landed."""
-    report = job.landed.read_json(REPORT)
-    if report is None or report["sync_id"] != manifest["sync_id"]:
+    if not warehouse.sync(manifest["sync_id"]):
         return None
-    return AuditReport.from_json(report) if warehouse.sync(manifest["sync_id"]) else None
+    content = job.landed.read_json(REPORT)
+    report = AuditReport.from_json(content) if content is not None else None
+    return report if report and report.sync_id == manifest["sync_id"] else None
 
 
 def compare_again(job: Audit, *, warehouse: Warehouse) -> AuditReport:
     """Compares a sealed snapshot with what the warehouse has become since its audit."""
-    manifest = job.landed.read_json(MANIFEST)
+    manifest = job.landed.read_manifest()
     if manifest is None:
         raise SnapshotError(f"The snapshot of run {job.run.run_id} has no manifest: audit it first.")
     files = manifest_files(job.landed, manifest)

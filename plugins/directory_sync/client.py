@@ -312,7 +312,9 @@ class DirectoryClient:
                 "`verify` of the connection to the path of the CA bundle."
             )
         except (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError):
-            error = EnvelopeError(f"The body of {where} cannot be decompressed. Nothing of it was used.")
+            error = EnvelopeError(
+                f"The body of {where} cannot be decompressed. Nothing of it was used. Ask the API's vendor."
+            )
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             return None, "timed out"
         except _LOST as e:
@@ -320,8 +322,8 @@ class DirectoryClient:
         except (OSError, ValueError) as e:
             # All else that requests raises, and what it lets pass: `verify` names no file, for one.
             error = ConfigError(
-                f"{where}: no request can be made ({type(e).__name__}). Check the host and `verify` of "
-                "the connection and the path and headers of the resource."
+                f"{where}: no request can be made ({type(e).__name__}). Nothing was read. Check the host and "
+                "`verify` of the connection and the path and headers of the resource."
             )
         # Raised here, so that no exception of requests, which holds the request, hangs on ours.
         raise error

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 import orjson
 
-from directory_sync.errors import EnvelopeError
+from directory_sync.errors import EnvelopeError, SnapshotError
 
 EntryId = int | str
 MAX_ID_CHARACTERS = 1024
@@ -87,8 +87,20 @@ def hash_record(record: Mapping[str, Any], ignored_fields: Iterable[Sequence[str
 
 
 def parse_record(text: str) -> dict[str, Any]:
-    """Parses a landed or logged record; it was checked when it was read from the API."""
-    record: dict[str, Any] = json.loads(text)
+    """Parses a landed or logged record; it was checked when it was read from the API.
+
+    Raises:
+        SnapshotError: it has been damaged since.
+    """
+    try:
+        record = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        raise SnapshotError(
+            "A landed or logged record is no JSON object any more. Nothing was published. Clear the run's "
+            "`extract` tasks and let it run again; see docs/runbook.md#snapshoterror."
+        )
     return record
 
 
@@ -124,7 +136,7 @@ def json_type(value: Any) -> str:
 
 def _entry(record: Any, text: str, ignored: Sequence[Sequence[str]], *, where: str) -> Entry:
     if not isinstance(record, dict):
-        raise EnvelopeError(f"{where} is of type {json_type(record)}; an object is needed.")
+        _refuse(where, f"is of type {json_type(record)}; an object is needed")
     try:
         row_hash, fields = hash_record(record, ignored), tuple(dict.fromkeys(field_types(record)))
     except RecursionError:
@@ -215,7 +227,8 @@ def _slices(body: bytes, selector: Sequence[str], *, where: str) -> list[str]:
             raw = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])[key]
         return [bytes(item).decode() for item in msgspec.json.decode(raw, type=list[msgspec.Raw])]
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        _refuse(where, "is not JSON")
+        refusal = "is not JSON"
+    _refuse(where, refusal)
 
 
 def _total(document: Any, total_path: Sequence[str] | None) -> int | None:

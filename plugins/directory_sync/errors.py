@@ -17,6 +17,7 @@ types, counts and ids; never a token, a header or an entry. The runbook has one 
 """
 
 from collections.abc import Iterator
+from typing import NoReturn
 
 
 class DirectorySyncError(Exception):
@@ -80,6 +81,18 @@ def find_error(exception: BaseException) -> DirectorySyncError | None:
     next is found on `__cause__`, `__context__` or dlt's `.exception`.
     """
     return next((e for e in _chain(exception) if isinstance(e, DirectorySyncError)), None)
+
+
+def raise_alone(error: DirectorySyncError) -> NoReturn:
+    """Raises an error with nothing chained to it.
+
+    What is raised at the end of a `with` is chained to what ended it, even behind the `except`; and what
+    others raise quotes entries.
+    """
+    try:
+        raise error
+    finally:
+        error.__context__ = None
 
 
 def _chain(exception: BaseException) -> Iterator[BaseException]:

@@ -16,14 +16,16 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDict
 
 import fsspec
+import msgspec
 
 from directory_sync.columns import ENTRIES, FIELDS, WINDOWS
-from directory_sync.errors import ConfigError
+from directory_sync.errors import ConfigError, SnapshotError, raise_alone
 from directory_sync.settings import ConnectionFields, SyncSettings
 
 if TYPE_CHECKING:
@@ -34,6 +36,44 @@ logger = logging.getLogger(__name__)
 DATASET = "landed"
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
+_LOAD_ID = re.compile(r"\d+\.\d+")
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with its zone."""
+
+
+class _Finding(msgspec.Struct, forbid_unknown_fields=True):
+    rule: str
+    level: str
+    message: str
+
+
+class _Manifest(TypedDict):
+    """What the audit reads of a manifest; there is more in it, for people."""
+
+    sync_id: str
+    loads: list[str]
+    files: dict[str, list[str]]
+    seal: "_SealFigures"
+    api: "_ApiFigures"
+    order_is_observed: bool
+    first_requested_at: Moment
+    last_requested_at: Moment
+    findings: list[_Finding]
+
+
+class _SealFigures(TypedDict):
+    windows: int
+    joints: int
+    bridged: int
+    contradictions: int
+    proof: NotRequired[Literal["chain", "reread", "walk"]]
+
+
+class _ApiFigures(TypedDict):
+    answers: int
+    retries: int
+    refused: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +136,10 @@ class LandedSnapshot:
     def load_files(self, table: str) -> dict[str, list[str]]:
         """Returns the files of a table by load id, of complete loads only."""
         folder = f"{self.path}/{DATASET}"
-        complete = {
+        named = (
             path.rsplit("__", 1)[-1].removesuffix(".jsonl") for path in self._list(f"{folder}/_dlt_loads")
-        }
+        )
+        complete = {load_id for load_id in named if _LOAD_ID.fullmatch(load_id)}
         files: dict[str, list[str]] = {}
         for path in self._list(f"{folder}/{table}"):
             # A load id is a time with a fraction; the file's id follows the second dot.
@@ -144,16 +185,33 @@ class LandedSnapshot:
         self._fs.mv(f"{path}.part", path)
         return path
 
-    def read_tables(self, name: str, *, rows: int) -> "Iterator[pa.Table]":
-        """Yields a Parquet file in batches; nothing where it has no rows or does not exist."""
+    def read_tables(
+        self, name: str, *, rows: int, columns: Sequence[str] = (), expected: int | None = None
+    ) -> "Iterator[pa.Table]":
+        """Yields a Parquet file in batches; nothing where it has no rows or does not exist.
+
+        Args:
+            name: of the file.
+            rows: of a batch, at most.
+            columns: what it must have.
+            expected: how many rows it must have; None: any number.
+
+        Raises:
+            SnapshotError: it cannot be read, or is not what is expected.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         path = self.file(name)
         if not self._fs.exists(path) or not self._fs.size(path):
+            _expect_rows(name, 0, expected)
             return
-        with self._fs.open(path, "rb") as file:
-            for batch in pq.ParquetFile(file).iter_batches(rows):
+        with naming_damage(name), self._fs.open(path, "rb") as file:
+            parquet = pq.ParquetFile(file)
+            _expect_rows(name, parquet.metadata.num_rows, expected)
+            if missing := set(columns) - set(parquet.schema_arrow.names):
+                raise damaged(name, f"lacks the column `{min(missing)}`")
+            for batch in parquet.iter_batches(rows):
                 yield pa.Table.from_batches([batch])
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -164,11 +222,32 @@ class LandedSnapshot:
         self._fs.mv(f"{path}.part", path)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """Returns a JSON file's content, or None where there is no such file."""
+        """Returns a JSON file's content, or None where there is no such file.
+
+        Raises:
+            SnapshotError: it cannot be read, or holds no object.
+        """
         path = self.file(name)
         if not self._fs.exists(path):
             return None
-        content: dict[str, Any] = json.loads(self._fs.cat_file(path))
+        with naming_damage(name):
+            content = json.loads(self._fs.cat_file(path))
+        if not isinstance(content, dict):
+            raise damaged(name, "holds no JSON object")
+        return content
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        """Returns the manifest, or None where the snapshot has none.
+
+        Raises:
+            SnapshotError: it cannot be read, or lacks what the audit needs.
+        """
+        content = self.read_json(MANIFEST)
+        if content is not None:
+            with naming_damage(MANIFEST):
+                msgspec.convert(content, _Manifest)
+            if {ENTRIES, WINDOWS, FIELDS} - content["files"].keys():
+                raise damaged(MANIFEST, "names not all files")
         return content
 
     def file(self, name: str) -> str:
@@ -196,6 +275,43 @@ class LandedSnapshot:
 
     def _walk(self) -> Iterator[str]:
         yield from self._fs.find(self.path)
+
+
+@contextmanager
+def naming_damage(what: str) -> Iterator[None]:
+    """Names a landed file that cannot be read, and why by the class of the reader's error.
+
+    The error itself may quote entries: it does not hang on ours.
+
+    Raises:
+        SnapshotError: the file is damaged, or holds something else.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    failed_with = ""
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError, ValueError, RecursionError) as e:
+        # Want of memory or disk is no damage; what DuckDB says of a full disk quotes nothing.
+        if isinstance(e, duckdb.OutOfMemoryException) or "No space left" in str(e):
+            raise
+        failed_with = type(e).__name__
+    if failed_with:
+        raise_alone(damaged(what, f"cannot be read ({failed_with})"))
+
+
+def damaged(what: str, why: str) -> SnapshotError:
+    """The error for a landed file that is not what was written."""
+    return SnapshotError(
+        f"The landed {what} {why}. Nothing was published. Clear the run's `extract` tasks and let it run "
+        "again; see docs/runbook.md#snapshoterror."
+    )
+
+
+def _expect_rows(name: str, found: int, expected: int | None) -> None:
+    if expected is not None and found != expected:
+        raise damaged(name, f"has {found:,} rows instead of {expected:,}")
 
 
 def landing_url(connection: ConnectionFields | None, settings: SyncSettings) -> str:

@@ -121,7 +121,7 @@ class TokenSource:
         if not isinstance(token, str) or not token or not (token.isascii() and token.isprintable()):
             raise AuthError(
                 f"The answer of the token URL {url} has no usable `access_token` (found: "
-                f"{type(token).__name__}). Nothing was read."
+                f"{type(token).__name__}). Nothing was read. Check `token_url` of the connection."
             )
         self._mask(token)
         self._token, self._fetched_at = token, started

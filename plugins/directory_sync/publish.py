@@ -85,6 +85,7 @@ def publish(
 
     Raises:
         ConfigError: a schema contract or a name that the warehouse cannot take.
+        SnapshotError: the landed difference is damaged.
         WarehouseError: the load failed; a retry finishes it.
     """
     if warehouse.sync(report.sync_id):
@@ -103,7 +104,12 @@ def publish(
     load(
         resource,
         Difference(
-            rows=lambda: landed.read_tables(DIFFERENCE, rows=ROWS_PER_BATCH),
+            rows=lambda: landed.read_tables(
+                DIFFERENCE,
+                rows=ROWS_PER_BATCH,
+                columns=CHANGE_COLUMNS,
+                expected=sum(report.changes.values()) + report.rewritten,
+            ),
             sync_values=report.sync_values(),
         ),
         warehouse=warehouse,

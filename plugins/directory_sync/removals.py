@@ -80,8 +80,8 @@ def remove(
     """
     sync_id = f"{question.sync_id}-removal"
     roll_forward(resource, warehouse=warehouse)
-    if warehouse.sync(sync_id):
-        return AuditReport.from_json(landed.read_json(REMOVAL_REPORT) or {})
+    if published := warehouse.sync(sync_id):
+        return AuditReport.from_json(orjson.loads(published.report))
     last, held = warehouse.last_sync(resource.name), HeldSet.of(warehouse.held(resource))
     if last is None or (last.sync_id, held.digest) != (question.sync_id, question.digest):
         raise RemovalsHeld(

@@ -5,9 +5,12 @@ It holds counts, digests, field names and a few ids of the API's own; never a re
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
+
+import msgspec
+
+from directory_sync.landing import REPORT, Moment, naming_damage
 
 Level = Literal["error", "hold", "warning"]
 KINDS = ("added", "changed", "reshaped", "missing", "removed", "returned")
@@ -59,8 +62,8 @@ class AuditReport:
     resource: str
     run_id: str
     mode: str
-    snapshot_at: datetime
-    last_requested_at: datetime
+    snapshot_at: Moment
+    last_requested_at: Moment
     settings_fingerprint: str
     id_type: str | None
     entries: int
@@ -107,13 +110,13 @@ class AuditReport:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Reads what `as_json` wrote."""
-        known = {item.name for item in fields(cls)}
-        values = {key: value for key, value in content.items() if key in known}
-        for name in ("snapshot_at", "last_requested_at"):
-            values[name] = datetime.fromisoformat(values[name])
-        values["findings"] = tuple(Finding(**finding) for finding in values.get("findings", ()))
-        return cls(**values)
+        """Reads what `as_json` wrote, of a later version too.
+
+        Raises:
+            SnapshotError: it lacks something, or holds something else.
+        """
+        with naming_damage(REPORT):
+            return msgspec.convert(content, cls)
 
     def headline(self) -> str:
         """Returns the outcome in one line."""
@@ -144,7 +147,7 @@ class AuditReport:
                 "joints",
                 f"{self.joints:,} between {self.windows:,} windows, {self.bridged:,} bridged",
             ),
-            ("proof", PROOFS[self.proof]),
+            ("proof", PROOFS.get(self.proof, self.proof)),
             ("order", self.order),
             ("requests", f"{self.requests:,}, {self.retries:,} retries, {self.refused:,} refused"),
         ]

@@ -5,6 +5,7 @@ windows, which version of an entry stands, how fields are filled. Memory is boun
 to the task's folder.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +17,15 @@ import duckdb
 from directory_sync.client import Page
 from directory_sync.columns import AUDIT_SHARD, PageColumns, mixed_ids
 from directory_sync.envelope import EntryId
-from directory_sync.errors import EnvelopeError
-from directory_sync.landing import LandedFiles, LandedSnapshot
+from directory_sync.errors import EnvelopeError, SnapshotError
+from directory_sync.landing import LandedFiles, LandedSnapshot, damaged, naming_damage
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+
+ID_TYPES = {"BIGINT", "VARCHAR"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +96,23 @@ def open_scratch(folder: Path, *, memory_limit_mb: int) -> duckdb.DuckDBPyConnec
 
 
 def shard_of_load(database: duckdb.DuckDBPyConnection, snapshot: LandedSnapshot) -> dict[str, int]:
-    """Returns which shard each complete load of a snapshot is of."""
+    """Returns which shard each complete load of a snapshot is of.
+
+    A load that does not say so is left out: the seal misses what it held, and a later load of its shard
+    cannot be told to stand for it.
+    """
     shards: dict[str, int] = {}
     for load_id, files in snapshot.load_files("windows").items():
-        row = database.execute("SELECT any_value(shard) FROM read_parquet(?)", [files]).fetchone()
-        if row and row[0] is not None:
-            shards[load_id] = int(row[0])
+        try:
+            with naming_damage("windows"):
+                [(shard,)] = database.execute(
+                    "SELECT CAST(any_value(shard) AS INTEGER) FROM read_parquet(?)", [files]
+                ).fetchall()
+        except SnapshotError:
+            logger.warning("The windows of load %s cannot be read: it is left out", load_id)
+            continue
+        if shard is not None:
+            shards[load_id] = shard
     return shards
 
 
@@ -113,11 +129,15 @@ class Snapshot:
 
         Raises:
             EnvelopeError: integers and strings are mixed among the ids of the shards.
+            SnapshotError: a file is damaged.
         """
         self.database = database
         self.added = PageColumns(AUDIT_SHARD)
-        self._create_windows(files)
-        self._id_type = self._create_positions(files)
+        with naming_damage("windows"):
+            self._create_windows(files)
+        with naming_damage("entries"):
+            self._id_type = self._create_positions(files)
+        self._check_positions()
         self._next_number = self._count_windows() + 1
 
     @property
@@ -128,8 +148,9 @@ class Snapshot:
     def _create_windows(self, files: LandedFiles) -> None:
         self.database.execute(
             """CREATE OR REPLACE TABLE windows (
-                 number BIGINT, shard INTEGER, "window" BIGINT, asked INTEGER, entries INTEGER,
-                 total BIGINT, requested_at TIMESTAMPTZ, retries INTEGER, refused INTEGER)"""
+                 number BIGINT, shard INTEGER NOT NULL, "window" BIGINT NOT NULL, asked INTEGER NOT NULL,
+                 entries INTEGER NOT NULL, total BIGINT, requested_at TIMESTAMPTZ NOT NULL,
+                 retries INTEGER, refused INTEGER)"""
         )
         if files.windows:
             self.database.execute(
@@ -146,6 +167,8 @@ class Snapshot:
             for path in files.entries
             for row in self.database.execute("DESCRIBE SELECT id FROM read_parquet(?)", [path]).fetchall()
         }
+        if types - ID_TYPES:
+            raise damaged("entries", "have an `id` which is neither an integer nor a string")
         if len(types) > 1:
             raise EnvelopeError(
                 "The `id` of entries is an integer in one shard and a string in another. Nothing was "
@@ -166,9 +189,20 @@ class Snapshot:
     def _make_positions(self, id_type: str) -> None:
         self.database.execute(
             f"""CREATE OR REPLACE TABLE positions (
-                  id {id_type}, number BIGINT, position INTEGER, row_hash VARCHAR,
+                  id {id_type} NOT NULL, number BIGINT, position INTEGER NOT NULL, row_hash VARCHAR NOT NULL,
                   requested_at TIMESTAMPTZ, "window" BIGINT)"""
         )
+
+    def _check_positions(self) -> None:
+        """Every window has the entries that it had: no file of them is lost."""
+        lacking = self._one(
+            """SELECT count(*) FROM windows AS w
+               LEFT JOIN (SELECT number, count(*) AS entries FROM positions GROUP BY number) AS p
+               USING (number)
+               WHERE w.entries <> coalesce(p.entries, 0)"""
+        )
+        if lacking:
+            raise damaged("entries", f"are not those of their windows ({lacking:,} differ)")
 
     def _count_windows(self) -> int:
         return self._one("SELECT coalesce(max(number), 0) FROM windows")
@@ -308,29 +342,30 @@ class Snapshot:
         if not files.entries:
             return False
         pointer = "$" + "".join(f'."{key}"' for key in path)
-        row = self.database.execute(
-            """WITH keyed AS (
-                 SELECT w.number, e.position, json_extract_string(e.record, $pointer) AS text,
-                        json_type(e.record, $pointer) IN ('BIGINT', 'UBIGINT', 'DOUBLE') AS is_number
-                 FROM read_parquet($files) AS e JOIN windows AS w USING (shard, "window", requested_at)),
-               typed AS (
-                 SELECT number, position, text,
-                        CASE WHEN is_number THEN CAST(text AS DOUBLE) END AS value,
-                        (SELECT coalesce(bool_and(is_number), false) FROM keyed) AS all_numbers
-                 FROM keyed),
-               pairs AS (
-                 SELECT all_numbers, text, lag(text) OVER w AS text_before, value,
-                        lag(value) OVER w AS value_before, row_number() OVER w AS place
-                 FROM typed WINDOW w AS (PARTITION BY number ORDER BY position))
-               SELECT coalesce(bool_and(coalesce(
-                        CASE WHEN all_numbers THEN value > value_before ELSE text > text_before END,
-                        false)), false),
-                      coalesce(bool_and(coalesce(
-                        CASE WHEN all_numbers THEN value < value_before ELSE text < text_before END,
-                        false)), false)
-               FROM pairs WHERE place > 1""",
-            {"pointer": pointer, "files": list(files.entries)},
-        ).fetchone()
+        with naming_damage("entries"):
+            row = self.database.execute(
+                """WITH keyed AS (
+                     SELECT w.number, e.position, json_extract_string(e.record, $pointer) AS text,
+                            json_type(e.record, $pointer) IN ('BIGINT', 'UBIGINT', 'DOUBLE') AS is_number
+                     FROM read_parquet($files) AS e JOIN windows AS w USING (shard, "window", requested_at)),
+                   typed AS (
+                     SELECT number, position, text,
+                            CASE WHEN is_number THEN CAST(text AS DOUBLE) END AS value,
+                            (SELECT coalesce(bool_and(is_number), false) FROM keyed) AS all_numbers
+                     FROM keyed),
+                   pairs AS (
+                     SELECT all_numbers, text, lag(text) OVER w AS text_before, value,
+                            lag(value) OVER w AS value_before, row_number() OVER w AS place
+                     FROM typed WINDOW w AS (PARTITION BY number ORDER BY position))
+                   SELECT coalesce(bool_and(coalesce(
+                            CASE WHEN all_numbers THEN value > value_before ELSE text > text_before END,
+                            false)), false),
+                          coalesce(bool_and(coalesce(
+                            CASE WHEN all_numbers THEN value < value_before ELSE text < text_before END,
+                            false)), false)
+                   FROM pairs WHERE place > 1""",
+                {"pointer": pointer, "files": list(files.entries)},
+            ).fetchone()
         return row is not None and (row[0] or row[1])
 
     def counts(self) -> Counts:
@@ -378,20 +413,25 @@ class Snapshot:
             "CREATE OR REPLACE TABLE records AS SELECT id, NULL::VARCHAR AS record FROM wanted LIMIT 0"
         )
         if files.entries:
-            self.database.execute(
-                """INSERT INTO records SELECT e.id, e.record FROM read_parquet(?) AS e
-                   JOIN wanted USING (id, shard, "window", requested_at, position)""",
-                [list(files.entries)],
-            )
+            with naming_damage("entries"):
+                self.database.execute(
+                    """INSERT INTO records SELECT e.id, e.record FROM read_parquet(?) AS e
+                       JOIN wanted USING (id, shard, "window", requested_at, position)""",
+                    [list(files.entries)],
+                )
 
     def field_types(self, files: LandedFiles) -> dict[str, dict[str, int]]:
         """Returns how often each field had which JSON type, over all windows."""
         profile: dict[str, dict[str, int]] = {}
         if files.fields:
-            rows = self.database.execute(
-                "SELECT field, json_type, sum(entries) FROM read_parquet(?) GROUP BY ALL ORDER BY ALL",
-                [list(files.fields)],
-            ).fetchall()
+            with naming_damage("fields"):
+                rows = self.database.execute(
+                    """SELECT CAST(field AS VARCHAR), CAST(json_type AS VARCHAR),
+                              coalesce(CAST(sum(entries) AS BIGINT), 0)
+                       FROM read_parquet(?) WHERE field IS NOT NULL AND json_type IS NOT NULL
+                       GROUP BY ALL ORDER BY ALL""",
+                    [list(files.fields)],
+                ).fetchall()
             for name, kind, count in rows:
                 profile.setdefault(name, {})[kind] = int(count)
         return profile

@@ -18,7 +18,7 @@ import dlt
 from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation
 
 from directory_sync.envelope import EntryId
-from directory_sync.errors import ConfigError, WarehouseError
+from directory_sync.errors import ConfigError, WarehouseError, raise_alone
 from directory_sync.form import Resource
 from directory_sync.settings import ConnectionFields, SyncSettings
 
@@ -238,9 +238,11 @@ def _without_values() -> Iterator[None]:
     except DatabaseException as e:
         failed_with = type(e.__cause__ or e).__name__
     if failed_with:
-        raise WarehouseError(
-            f"The warehouse refused a statement ({failed_with}). Nothing was published. Airflow tries again; "
-            "see docs/runbook.md#warehouseerror."
+        raise_alone(
+            WarehouseError(
+                f"The warehouse refused a statement ({failed_with}). Nothing was published. Airflow tries "
+                "again; see docs/runbook.md#warehouseerror."
+            )
         )
 
 

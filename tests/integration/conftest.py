@@ -12,6 +12,7 @@ quiet_dlt()
 
 from sandbox.server import SandboxServer  # noqa: E402  dlt must be quiet before its first use
 from sandbox.settings import Settings  # noqa: E402
+from tests.capture import Capture, capturing  # noqa: E402
 from tests.integration.cycle import Cycle  # noqa: E402
 
 
@@ -48,3 +49,10 @@ def published(api: SandboxServer, first_night: Path, tmp_path: Path) -> Cycle:
     home = tmp_path / "published"
     shutil.copytree(first_night, home)
     return Cycle(url=api.url, home=home)
+
+
+@pytest.fixture
+def captured() -> Iterator[Capture]:
+    """All that is logged, by every logger there is, at DEBUG."""
+    with capturing() as capture:
+        yield capture

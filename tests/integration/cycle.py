@@ -23,6 +23,7 @@ from directory_sync.form import Resource, parse_form
 from directory_sync.job import Audit, Run
 from directory_sync.landing import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
 from directory_sync.question import Question
+from directory_sync.rate import RequestRate
 from directory_sync.report import AuditReport
 from directory_sync.secrets import register
 from directory_sync.settings import ApiSettings, ConnectionFields, SyncSettings
@@ -95,7 +96,8 @@ class Cycle:
             extra=self.extra,
         )
         api = ApiSettings.from_connection(connection)
-        return DirectoryClient(api, self.parsed, mask=self.tokens.append, sleep=lambda _: None)
+        rate = RequestRate(api.requests_per_second, sleep=lambda _: None)
+        return DirectoryClient(api, self.parsed, rate=rate, mask=self.tokens.append, sleep=lambda _: None)
 
     def landed(self, run_id: str) -> LandedSnapshot:
         return Landing.open(None, self.switches).snapshot(RESOURCE, run_id)

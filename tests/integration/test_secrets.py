@@ -3,7 +3,6 @@
 import base64
 import logging
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -11,38 +10,11 @@ import pytest
 
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings
+from tests.capture import Capture
 from tests.integration.cycle import Cycle
 
 SENTINEL = "s3ntinel/+ secret&=%"
 CLIENT = "sentinel-client"
-
-
-class Capture(logging.Handler):
-    """Keeps all that is logged, formatted with its traceback."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(f"{self.format(record)} {record.args!r}")
-
-
-@pytest.fixture
-def captured() -> Iterator[Capture]:
-    """Every logger there is, at DEBUG."""
-    capture = Capture()
-    loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
-    before = [(one, one.level, one.disabled) for one in loggers]
-    for one in loggers:
-        one.setLevel(logging.DEBUG)
-        one.disabled = False
-        one.addHandler(capture)
-    yield capture
-    for one, level, disabled in before:
-        one.setLevel(level)
-        one.disabled = disabled
-        one.removeHandler(capture)
 
 
 def forms_of(secret: str) -> set[str]:

@@ -16,9 +16,6 @@ import pytest
 import requests
 import responses
 import time_machine
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +33,7 @@ from directory_sync.rate import RequestRate
 from directory_sync.settings import ApiSettings
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings
+from tests.wire import CHUNKED, WireServer, hang_up, http, reset_at_once, self_signed, silence
 
 BASE = "https://api.example.org"
 PAGE_URL = f"{BASE}/v1/directory"
@@ -512,72 +510,6 @@ def test_no_log_holds_a_secret_or_an_entry(api, open_client, caplog):
 # -- Bodies, over a real connection
 
 
-def http(body, *, status="200 OK", headers=(), length=None):
-    """An answer as it goes over the wire."""
-    body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    length = len(body) if length is None else length
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {length}", "Connection: close", *headers]
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-class WireServer:
-    """Answers each connection with bytes; what a page gets is given.
-
-    Args:
-        answer: the bytes, or a function that is handed the connection.
-        context: serves TLS.
-    """
-
-    def __init__(self, answer, *, context=None) -> None:
-        self.answer, self.context = answer, context
-        self.pages = 0
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=32)
-        scheme = "https" if context else "http"
-        self.url = f"{scheme}://localhost:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(10)
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                try:
-                    self._answer(connection)
-                except OSError:
-                    continue
-
-    def _answer(self, connection):
-        if self.context:
-            connection = self.context.wrap_socket(connection, server_side=True)
-        with connection:
-            connection.settimeout(5)
-            head = b""
-            while b"\r\n\r\n" not in head:
-                received = connection.recv(65536)
-                if not received:
-                    return
-                head += received
-            if head.startswith(b"POST"):
-                connection.sendall(http({"access_token": TOKEN}))
-                return
-            self.pages += 1
-            if callable(self.answer):
-                self.answer(connection)
-            else:
-                connection.sendall(self.answer)
-
-
 def test_a_well_formed_answer_over_the_wire_is_a_page(open_client):
     with WireServer(http(PAGE)) as server:
         assert len(open_client(server.url).page(0).entries) == 2
@@ -623,20 +555,11 @@ def test_a_bad_body_is_an_envelope_error_at_once(open_client, fake_time, answer,
     assert_hides(caught.value)
 
 
-def reset_at_once(connection):
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-
-
 def reset(connection):
     connection.sendall(http(TEXT, length=10_000))
     reset_at_once(connection)
 
 
-def hang_up(connection):
-    connection.shutdown(socket.SHUT_RDWR)
-
-
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LOST = {
     "truncated": http(TEXT, length=len(TEXT) + 100),
     "reset in the body": reset,
@@ -658,10 +581,6 @@ def test_an_answer_that_is_cut_off_is_asked_for_again(open_client, fake_time, an
 
 def stall(connection):
     connection.sendall(http(TEXT, length=len(TEXT) + 1))
-    connection.recv(1)
-
-
-def silence(connection):
     connection.recv(1)
 
 
@@ -697,31 +616,7 @@ def test_a_body_too_large_is_refused(open_client, monkeypatch, headers):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for localhost that nobody has signed."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + signed.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+    return self_signed(tmp_path_factory.mktemp("tls") / "localhost.pem")
 
 
 @pytest.fixture

@@ -426,6 +426,84 @@ def test_any_bytes_are_a_page_or_an_envelope_error(body):
     assert all(json.loads(one.record)["id"] == one.id for one in found)
 
 
+HEALTHY = {
+    "data": [{"id": 1, "n": "ü", "o": {"a": [1, {"b": None}]}}, {"id": 2, "n": "x"}, {"id": "3"}],
+    "meta": {"count": 3, "page": [{"items": [{"id": 4}]}]},
+    "result": {"items": [{"id": 5, "seen": 1.5}], "total": 1},
+    "total": 3,
+}
+SELECTORS = [("data",), ("result", "items"), ("meta", "page"), ("meta", "page", "items"), ("total",), ()]
+ODD_VALUES = JSON_VALUES | st.sampled_from(
+    [float("nan"), float("inf"), "\ud800", 2**63, -(2**63) - 1, 10**400, "x" * 2000, "", True, {}, []]
+)
+
+
+def paths_of(value, path=()):
+    """The paths of all values in a JSON value, the root's too."""
+    yield path
+    members = (
+        value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+    )
+    for key, inner in members:
+        yield from paths_of(inner, (*path, key))
+
+
+def with_value(document, path, change):
+    """The document with the value at a path changed; a list or object may lose or double it."""
+    if not path:
+        return change(document)
+    copied = list(document) if isinstance(document, list) else dict(document)
+    copied[path[0]] = with_value(document[path[0]], path[1:], change)
+    return copied
+
+
+@st.composite
+def mutated_bodies(draw):
+    """A healthy body with some values replaced, then some bytes replaced, cut, doubled or put in."""
+    document = HEALTHY
+    for _ in range(draw(st.integers(0, 3))):
+        path = draw(st.sampled_from(sorted(paths_of(document), key=str)))
+        value = draw(ODD_VALUES)
+        changes = [lambda _, v=value: v, lambda old: [old, old], lambda old, v=value: {"id": v, "was": old}]
+        document = with_value(document, path, draw(st.sampled_from(changes)))
+    body = json.dumps(document, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(body)))
+        until = draw(st.integers(at, min(len(body), at + 40)))
+        between = draw(
+            st.sampled_from([b"", body[at:until] * 2, b"NaN", b"\xff", b"\x00", b'"id":1,', b"[" * 2000])
+        )
+        body = body[:at] + between + body[until:]
+    return body
+
+
+def assert_says_where_and_no_more(refused):
+    assert WHERE in str(refused)
+    assert "Nothing of it was used" in str(refused)
+    assert chain(refused) == [refused]
+
+
+@given(
+    body=mutated_bodies(),
+    selector=st.sampled_from(SELECTORS),
+    total_path=st.sampled_from([None, ("total",), ("meta", "count"), ("result", "total"), ("data", "id")]),
+    ignored=st.sampled_from([(), (("n",),), (("o", "a"), ("seen",))]),
+)
+def test_any_body_made_of_a_healthy_one_is_a_page_or_an_envelope_error(body, selector, total_path, ignored):
+    try:
+        found, total = parse(body, selector=selector, total_path=total_path, ignored_fields=ignored)
+    except EnvelopeError as refused:
+        assert_says_where_and_no_more(refused)
+        return
+    assert total is None or (type(total) is int and total >= 0)
+    for one in found:
+        assert json.loads(one.record)["id"] == one.id
+        assert type(one.id) in (int, str)
+        assert one.id != ""
+        assert len(one.row_hash) == 32
+        one.record.encode()
+
+
 def test_the_fields_of_an_entry_are_its_paths_and_types():
     (one,) = entries('{"id":1,"n":null,"b":true,"f":1.5,"s":"x","l":[{"y":1}],"o":{"a":{"i":2},"e":{}}}')
     assert one.fields == (

@@ -1,9 +1,11 @@
 """The class of an error says what happens next, however deep dlt has wrapped it."""
 
 import pickle
+import traceback
 
 import dlt
 import pytest
+from dlt.destinations.exceptions import DatabaseTerminalException
 from dlt.extract.exceptions import ResourceExtractionError
 
 from directory_sync import errors
@@ -21,6 +23,7 @@ from directory_sync.errors import (
     WarehouseError,
     find_error,
 )
+from directory_sync.warehouse import _without_values
 
 
 class WrappingError(Exception):
@@ -130,3 +133,10 @@ def test_without_a_wait_the_delay_of_airflow_stands():
 def test_a_wait_survives_pickling():
     error = pickle.loads(pickle.dumps(ApiUnavailableError("later", retry_after_seconds=90.0)))
     assert (str(error), error.retry_after_seconds) == ("later", 90.0)
+
+
+def test_what_a_database_says_of_values_does_not_hang_on_our_error() -> None:
+    with pytest.raises(WarehouseError) as caught, _without_values():
+        raise DatabaseTerminalException(ValueError("SENTINEL-ENTRY"))
+    assert caught.value.__context__ is None
+    assert "SENTINEL" not in "".join(traceback.format_exception(caught.value))
