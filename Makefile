@@ -56,9 +56,10 @@ test-e2e: install ## the Dag under the real scheduler
 	@$(PYTEST) tests/e2e/test_scheduled_runs.py
 
 PULLS ?= 5000
-chaos: install ## thousands of seeded pulls of a moving directory, beside dlt's paginator
+chaos: install ## thousands of seeded pulls of a moving directory beside dlt's paginator, dozens by the Dag
 	@PYTHONPATH=plugins $(BIN)/python -m tests.chaos --pulls $(PULLS)
-	@CHAOS_PUBLICATIONS=60 $(PYTEST) tests/chaos/test_publication.py
+	@CHAOS_PUBLICATIONS=60 CHAOS_DAG_PULLS=36 $(PYTEST) tests/chaos/test_publication.py \
+		tests/chaos/test_dag_under_churn.py
 
 test-all: export HYPOTHESIS_PROFILE = thorough
 test-all: test ## what is longer: more generated examples, kills, full disks, secrets through the real Dag
