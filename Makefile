@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 TESTS := tests/unit tests/integration tests/dag tests/chaos/test_pulls.py tests/chaos/test_moving_end.py tests/e2e/test_scheduled_runs.py
+# The short form of the kills and of two runs at once; `make test-all` runs all of them.
+SHORT_CHAOS := 'tests/chaos/test_kills.py::test_a_run_killed_three_times_ends_as_an_undisturbed_one[one]' \
+	tests/chaos/test_two_runs.py::test_a_snapshot_older_than_the_published_one_is_skipped_with_a_note
 PYTEST := $(BIN)/python -m pytest
 
 # A shell's own settings must not reach what is tested.
@@ -42,6 +45,7 @@ demo: install ## sandbox, Airflow and one run of the Dag, until Ctrl-C; ONCE=1 e
 
 test: check ## all checks and tests
 	@$(PYTEST) $(TESTS)
+	@$(PYTEST) $(SHORT_CHAOS)
 
 test-unit: install ## what needs neither Airflow's database nor a server
 	@$(PYTEST) tests/unit
@@ -56,9 +60,10 @@ test-e2e: install ## the Dag under the real scheduler
 	@$(PYTEST) tests/e2e/test_scheduled_runs.py
 
 PULLS ?= 5000
-chaos: install ## thousands of seeded pulls of a moving directory, beside dlt's paginator
+chaos: install ## thousands of seeded pulls of a moving directory beside dlt's paginator, dozens by the Dag
 	@PYTHONPATH=plugins $(BIN)/python -m tests.chaos --pulls $(PULLS)
-	@CHAOS_PUBLICATIONS=60 $(PYTEST) tests/chaos/test_publication.py
+	@CHAOS_PUBLICATIONS=60 CHAOS_DAG_PULLS=36 $(PYTEST) tests/chaos/test_publication.py \
+		tests/chaos/test_dag_under_churn.py
 
 test-all: export HYPOTHESIS_PROFILE = thorough
 test-all: test ## what is longer: more generated examples, kills, full disks, secrets through the real Dag
