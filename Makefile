@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-TESTS := tests/unit tests/integration tests/dag tests/chaos/test_pulls.py tests/chaos/test_moving_end.py tests/e2e/test_scheduled_runs.py
-# The short form of the kills and of two runs at once; `make test-all` runs all of them.
-SHORT_CHAOS := 'tests/chaos/test_kills.py::test_a_run_killed_three_times_ends_as_an_undisturbed_one[one]' \
+# The short form of the chaos; `make test-all` runs all of it.
+SHORT_CHAOS := tests/chaos/test_pulls.py tests/chaos/test_moving_end.py \
+	'tests/chaos/test_kills.py::test_a_run_killed_three_times_ends_as_an_undisturbed_one[one]' \
 	tests/chaos/test_two_runs.py::test_a_snapshot_older_than_the_published_one_is_skipped_with_a_note
+TESTS := tests/unit tests/integration tests/dag tests/e2e/test_scheduled_runs.py $(SHORT_CHAOS)
 PYTEST := $(BIN)/python -m pytest
 
 # A shell's own settings must not reach what is tested.
@@ -45,7 +46,6 @@ demo: install ## sandbox, Airflow and one run of the Dag, until Ctrl-C; ONCE=1 e
 
 test: check ## all checks and tests
 	@$(PYTEST) $(TESTS)
-	@$(PYTEST) $(SHORT_CHAOS)
 
 test-unit: install ## what needs neither Airflow's database nor a server
 	@$(PYTEST) tests/unit

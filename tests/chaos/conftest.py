@@ -140,6 +140,10 @@ class Deployment:
         until(is_created)
         return until(lambda: next((r for r in self.airflow.api.runs(DAG_ID) if r.run_id not in known), None))
 
+    def answer(self, run: DagRun, option: str) -> None:
+        """Decides on held removals."""
+        self.airflow.api.answer(DAG_ID, run.run_id, "approve_removals", option, reason=None)
+
     def clear(self, run: DagRun) -> None:
         """Clears the failed tasks of a run."""
         self.request(
@@ -160,7 +164,7 @@ class Deployment:
         """How often the tasks of a stage were tried, those of all shards together."""
         found: dict[str, int] = {}
         for task in self.tasks(run).values():
-            if task.runs_code:
+            if task.runs_code and task.try_number:
                 stage = task.task_id.partition(".")[0]
                 found[stage] = found.get(stage, 0) + task.try_number
         return found
@@ -247,6 +251,13 @@ class Twin:
         self.cycle.run(run.run_id)
         self.synced.append(run.run_id)
 
+    def approve(self, run: DagRun) -> None:
+        """Carries out an approval of the same night's removals."""
+        question = self.cycle.ask(run.run_id)
+        assert question is not None
+        self.cycle.remove(run.run_id, question)
+        self.synced.append(run.run_id)
+
     def differences(self) -> dict[str, object]:
         """How the disturbed tables differ from the undisturbed ones; nothing where they do not."""
         ours, theirs = tables(self.deployment.warehouse), tables(self.cycle.home / "warehouse.duckdb")
@@ -278,7 +289,7 @@ def tables(path: Path) -> dict[str, list[str]]:
     """
     with reading(path) as database:
         syncs = database.execute(
-            "SELECT sync_id, snapshot_at FROM directory.directory_syncs ORDER BY snapshot_at"
+            "SELECT sync_id, snapshot_at FROM directory.directory_syncs ORDER BY snapshot_at, sync_id"
         ).fetchall()
         numbers = {value: f"sync {number}" for number, row in enumerate(syncs) for value in row}
         columns: dict[str, list[str]] = {}

@@ -7,9 +7,10 @@ from collections import Counter
 
 import pytest
 
+from demo.local_airflow import DAG_ID
 from tests.chaos.conftest import SHARDS, until
 
-UNDISTURBED = {"extract": SHARDS, "audit": 1, "publish": 1, "approve_removals": 1}
+UNDISTURBED = {"extract": SHARDS, "audit": 1, "publish": 1}
 NIGHTS = {
     "one": ("pages_are_read", "the_difference_is_half_written", "the_syncs_row_is_loaded"),
     "two": ("a_landed_file_is_half_written", "the_manifest_is_half_written", "the_change_rows_are_loaded"),
@@ -32,7 +33,7 @@ def edited(deployment, seed):
 def assert_same(deployment, twin):
     assert twin.differences() == {}
     assert deployment.query(DOUBLED) == []
-    syncs = deployment.query("SELECT run_id FROM directory.directory_syncs ORDER BY snapshot_at")
+    syncs = deployment.query("SELECT run_id FROM directory.directory_syncs ORDER BY snapshot_at, sync_id")
     assert [run_id for (run_id,) in syncs] == twin.synced
     present = deployment.query("SELECT id FROM directory.directory_resource WHERE _removed_at IS NULL")
     assert {id_ for (id_,) in present} == set(deployment.sandbox.directory.ids())
@@ -55,6 +56,22 @@ def test_a_run_killed_three_times_ends_as_an_undisturbed_one(deployment, twin, n
     added = Counter(name.split("_")[0] for name in deployment.left_in_temporary() - left)
     assert added.keys() <= {"dlt", "directory"}
     assert max(added.values()) <= 3
+
+
+def test_an_approved_removal_killed_three_times_is_carried_out_once(deployment, twin):
+    deployment.sandbox.directory.edit(remove=len(deployment.sandbox.directory) // 5, seed=21)
+    run = deployment.airflow.begin_run()
+    until(lambda: deployment.airflow.api.questions(DAG_ID, run.run_id))
+    moments = {"the_change_rows_are_loaded", "the_table_is_half_merged", "the_table_is_loaded"}
+    for moment in moments:
+        deployment.arm(moment)
+    deployment.answer(run, "Approve")
+    assert deployment.wait(run).state == "success"
+    assert deployment.struck() == moments
+    assert deployment.tasks(run)["remove"].try_number == 4
+    twin.follow(run)
+    twin.approve(run)
+    assert_same(deployment, twin)
 
 
 def test_a_first_publication_killed_at_each_try_ends_when_it_is_cleared(deployment, twin):
