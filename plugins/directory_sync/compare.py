@@ -88,8 +88,9 @@ def compare(
         last_asked_at=warehouse.last_asked_at(job.resource),
     )
     rows = difference.rows(sync_id=report.sync_id, snapshot_at=sealed.at)
-    job.landed.write_tables(DIFFERENCE, rows)
-    job.landed.write_json(REPORT, report.as_json())
+    landed = job.lands_in or job.landed
+    landed.write_tables(DIFFERENCE, rows)
+    landed.write_json(REPORT, report.as_json())
     return report
 
 

@@ -27,6 +27,7 @@ class Audit:
 
     Attributes:
         folder: the task's own; its scratch database works there.
+        lands_in: where the difference and the report go; None: beside the snapshot.
     """
 
     resource: Resource
@@ -35,3 +36,4 @@ class Audit:
     settings: SyncSettings
     limits: RemovalLimits
     folder: Path
+    lands_in: LandedSnapshot | None = None

@@ -7,6 +7,9 @@
                            /audit/                                  what the audit read itself
                            /difference.parquet, report.json         what is to be published
                            /manifest.json                           written last, by the audit alone
+                           /question.json, decision.json            what a person was asked, and answered
+                           /removal.parquet, removal.json           the removal that was approved
+                           /published.json                          which of these the warehouse holds
 
 A snapshot without a manifest does not exist. Nothing is replaced: an interrupted load leaves files that
 no complete load names.
@@ -18,8 +21,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self, TypedDict
 
 import fsspec
 import msgspec
@@ -36,6 +40,8 @@ logger = logging.getLogger(__name__)
 DATASET = "landed"
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
+REMOVAL_REPORT, REMOVAL = "removal.json", "removal.parquet"
+PUBLISHED = "published.json"
 _LOAD_ID = re.compile(r"\d+\.\d+")
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -128,10 +134,19 @@ class Landing:
 class LandedSnapshot:
     """The folder of one snapshot."""
 
+    @classmethod
+    def local(cls, folder: Path) -> Self:
+        """Returns one on this machine's disk, for what goes with the task."""
+        return cls(fsspec.filesystem("file"), str(folder))
+
     def __init__(self, fs: Any, path: str) -> None:
         """Touches nothing yet."""
         self._fs, self.path = fs, path.rstrip("/")
         self.name = self.path.rsplit("/", 1)[-1]
+
+    def of_run(self, run_id: str) -> "LandedSnapshot":
+        """Returns the folder of another run of the same resource."""
+        return LandedSnapshot(self._fs, f"{self.path.rsplit('/', 1)[0]}/{folder_name(run_id)}")
 
     def load_files(self, table: str) -> dict[str, list[str]]:
         """Returns the files of a table by load id, of complete loads only."""
@@ -250,6 +265,16 @@ class LandedSnapshot:
                 raise damaged(MANIFEST, "names not all files")
         return content
 
+    def published(self) -> tuple[str, ...]:
+        """Returns the syncs of this folder that the warehouse holds, or held."""
+        return tuple((self.read_json(PUBLISHED) or {}).get("sync_ids", ()))
+
+    def mark_published(self, sync_id: str) -> None:
+        """Notes that the warehouse holds a sync, for a replay; nothing where the folder is gone."""
+        known = self.published()
+        if sync_id not in known and self._fs.exists(self.path):
+            self.write_json(PUBLISHED, {"sync_ids": [*known, sync_id]})
+
     def file(self, name: str) -> str:
         """The path of a file of this snapshot."""
         return f"{self.path}/{name}"
@@ -342,8 +367,3 @@ def folder_name(run_id: str) -> str:
     So do dots in front: Airflow takes `..` for a run id.
     """
     return re.sub(r"^\.+|[^A-Za-z0-9_.-]+", "-", run_id)
-
-
-def retention_limit(now: datetime, settings: SyncSettings) -> datetime:
-    """Returns the time before which landed snapshots are deleted."""
-    return now - timedelta(days=settings.retention_days)

@@ -6,9 +6,13 @@ MODES = {
     "sync": "Sync: read the directory, check it, publish the difference",
     "dry_run": "Dry run: the report of what a sync would change; nothing is published",
     "decide": "Decide: ask again about the removals that wait; the directory is not read",
+    "replay": "Replay: rebuild the warehouse from landed snapshots; the directory is not read",
     "rewrite": "Rewrite: a sync that writes unchanged entries to the table again, not to the change log",
 }
 """What a run does."""
+
+OFFLINE_MODES = ("decide", "replay")
+"""Modes that do not read the directory."""
 
 _REMOVALS = "Limits for removals in this run"
 _WAITING = "If more entries vanished, all removals wait for a decision. Empty: the deployment's limit."

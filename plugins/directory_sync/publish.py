@@ -90,10 +90,11 @@ def publish(
     """
     if warehouse.sync(report.sync_id):
         logger.info("%s is published already", report.sync_id)
-        # The last thing a publication does: it may have been killed between its row and this.
+        # The last things a publication does: it may have been killed between its row and these.
         warehouse.create_history_view(resource)
+        landed.mark_published(report.sync_id)
         return report
-    roll_forward(resource, warehouse=warehouse, but=report.sync_id)
+    roll_forward(resource, warehouse=warehouse, landed_of=landed.of_run, but=report.sync_id)
     last = warehouse.last_sync(resource.name)
     if last and report.snapshot_at <= last.last_requested_at:
         note = f"its first request lies before the last one of {last.sync_id}, which is published"
@@ -101,28 +102,51 @@ def publish(
     if (last.sync_id if last else None) != report.base_sync_id:
         logger.info("The warehouse has moved on since the audit; comparing again")
         report = compare_again()
-    load(
-        resource,
-        Difference(
-            rows=lambda: landed.read_tables(
-                DIFFERENCE,
-                rows=ROWS_PER_BATCH,
-                columns=CHANGE_COLUMNS,
-                expected=sum(report.changes.values()) + report.rewritten,
-            ),
-            sync_values=report.sync_values(),
-        ),
-        warehouse=warehouse,
-    )
+    publish_landed(resource, landed, report, warehouse=warehouse)
     return report
 
 
-def roll_forward(resource: Resource, *, warehouse: Warehouse, but: str | None = None) -> int:
+def publish_landed(
+    resource: Resource,
+    landed: LandedSnapshot,
+    report: AuditReport,
+    *,
+    warehouse: Warehouse,
+    name: str = DIFFERENCE,
+) -> None:
+    """Loads a landed difference as it stands, and notes in the landing zone that the warehouse holds it.
+
+    Args:
+        resource: whose table.
+        landed: where the difference lies.
+        report: what it comes to.
+        warehouse: open, and held by this process.
+        name: the difference's file.
+    """
+    rows = partial(
+        landed.read_tables,
+        name,
+        rows=ROWS_PER_BATCH,
+        columns=CHANGE_COLUMNS,
+        expected=sum(report.changes.values()) + report.rewritten,
+    )
+    load(resource, Difference(rows=rows, sync_values=report.sync_values()), warehouse=warehouse)
+    landed.mark_published(report.sync_id)
+
+
+def roll_forward(
+    resource: Resource,
+    *,
+    warehouse: Warehouse,
+    landed_of: Callable[[str], LandedSnapshot],
+    but: str | None = None,
+) -> int:
     """Finishes publications which were interrupted; returns how many.
 
     Args:
         resource: whose publications.
         warehouse: open, and held by this process.
+        landed_of: answers a run id with the folder of its snapshot.
         but: a sync that is about to be published from its landed difference.
     """
     unfinished = [sync_id for sync_id in warehouse.unfinished_syncs(resource) if sync_id != but]
@@ -142,7 +166,9 @@ def roll_forward(resource: Resource, *, warehouse: Warehouse, but: str | None = 
             )
         logger.warning("Rolling forward %s, which was interrupted", sync_id)
         read = partial(warehouse.changes, resource, sync_id, columns)
-        load(resource, Difference(rows=read, sync_values=_parse_header(header)), warehouse=warehouse)
+        values = _parse_header(header)
+        load(resource, Difference(rows=read, sync_values=values), warehouse=warehouse)
+        landed_of(values["run_id"]).mark_published(sync_id)
     return len(unfinished)
 
 

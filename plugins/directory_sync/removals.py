@@ -16,8 +16,8 @@ from directory_sync.envelope import parse_record
 from directory_sync.errors import RemovalsHeld
 from directory_sync.form import Resource
 from directory_sync.held import HeldSet
-from directory_sync.landing import LandedSnapshot
-from directory_sync.publish import ROWS_PER_BATCH, Difference, load, roll_forward
+from directory_sync.landing import REMOVAL, REMOVAL_REPORT, LandedSnapshot
+from directory_sync.publish import publish_landed, roll_forward
 from directory_sync.question import QUESTION, Question
 from directory_sync.report import KINDS, AuditReport
 from directory_sync.settings import RemovalLimits
@@ -26,7 +26,6 @@ from directory_sync.warehouse import Warehouse
 if TYPE_CHECKING:
     import pyarrow as pa
 
-REMOVAL, REMOVAL_REPORT = "removal.parquet", "removal.json"
 SAMPLE_SIZE = 20
 SYNCS_SHOWN = 7
 
@@ -79,8 +78,9 @@ def remove(
         WarehouseError: the load failed; a retry finishes it.
     """
     sync_id = f"{question.sync_id}-removal"
-    roll_forward(resource, warehouse=warehouse)
+    roll_forward(resource, warehouse=warehouse, landed_of=landed.of_run)
     if published := warehouse.sync(sync_id):
+        landed.mark_published(sync_id)
         return AuditReport.from_json(orjson.loads(published.report))
     last, held = warehouse.last_sync(resource.name), HeldSet.of(warehouse.held(resource))
     if last is None or (last.sync_id, held.digest) != (question.sync_id, question.digest):
@@ -110,18 +110,8 @@ def remove(
     rows = _removed_rows(resource, warehouse, sync_id=sync_id, at=last.snapshot_at)
     landed.write_tables(REMOVAL, rows)
     landed.write_json(REMOVAL_REPORT, report.as_json())
-    publish_removal(resource, landed, report, warehouse=warehouse)
+    publish_landed(resource, landed, report, warehouse=warehouse, name=REMOVAL)
     return report
-
-
-def publish_removal(
-    resource: Resource, landed: LandedSnapshot, report: AuditReport, *, warehouse: Warehouse
-) -> None:
-    """Loads a landed removal into the warehouse."""
-    difference = Difference(
-        rows=lambda: landed.read_tables(REMOVAL, rows=ROWS_PER_BATCH), sync_values=report.sync_values()
-    )
-    load(resource, difference, warehouse=warehouse)
 
 
 def _sample(resource: Resource, warehouse: Warehouse) -> Iterator[tuple[str, str]]:

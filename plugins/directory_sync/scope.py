@@ -91,10 +91,14 @@ class TaskScope:
         return next(r for r in parse_form(self.form) if r.name == self._resource_name)
 
     @cached_property
+    def landing(self) -> Landing:
+        """The landing zone."""
+        return Landing.open(self.connection(LANDING_CONNECTION), self.settings)
+
+    @cached_property
     def landed(self) -> LandedSnapshot:
         """The folder of this run's snapshot."""
-        landing = Landing.open(self.connection(LANDING_CONNECTION), self.settings)
-        return landing.snapshot(self._resource_name, self.context["run_id"])
+        return self.landing.snapshot(self._resource_name, self.context["run_id"])
 
     def connection(self, conn_id: str) -> ConnectionFields | None:
         """Returns a connection as plain data; None where no backend has it."""

@@ -211,6 +211,11 @@ class SyncSettings:
         )
 
     @property
+    def retention(self) -> timedelta:
+        """How long landed snapshots are kept."""
+        return timedelta(days=self.retention_days)
+
+    @property
     def response_timeout(self) -> timedelta:
         """How long removals wait for an answer: less than from one scheduled run to the next.
 

@@ -17,6 +17,7 @@ import duckdb
 from directory_sync import audit as audit_stage
 from directory_sync import publish as publish_stage
 from directory_sync import removals as removals_stage
+from directory_sync import replay as replay_stage
 from directory_sync.client import DirectoryClient, Page
 from directory_sync.extract import directory_source
 from directory_sync.form import Resource, parse_form
@@ -24,6 +25,7 @@ from directory_sync.job import Audit, Run
 from directory_sync.landing import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
 from directory_sync.question import Question
 from directory_sync.rate import RequestRate
+from directory_sync.replay import Replayed
 from directory_sync.report import AuditReport
 from directory_sync.secrets import register
 from directory_sync.settings import ApiSettings, ConnectionFields, SyncSettings
@@ -142,7 +144,7 @@ class Cycle:
         self, run_id: str, *, read_page: Callable[[int], Page] | None = None, mode: str = "sync"
     ) -> AuditReport:
         with self.warehouse() as (warehouse, folder):
-            publish_stage.roll_forward(self.parsed, warehouse=warehouse)
+            publish_stage.roll_forward(self.parsed, warehouse=warehouse, landed_of=self.landed)
             client = self.client()
             try:
                 return audit_stage.audit(
@@ -186,9 +188,27 @@ class Cycle:
                 self.parsed, self.landed(run_id), question, run_id=run_id, warehouse=warehouse
             )
 
+    def replay(self) -> Replayed:
+        """Rebuilds the warehouse from what is landed."""
+        with self.warehouse() as (warehouse, folder):
+
+            def compare_anew(
+                landed: LandedSnapshot, report: AuditReport
+            ) -> tuple[LandedSnapshot, AuditReport]:
+                target = LandedSnapshot.local(folder / "replayed")
+                job = replace(self.job(report.run_id, folder, report.mode), landed=landed, lands_in=target)
+                return target, audit_stage.compare_again(job, warehouse=warehouse)
+
+            return replay_stage.replay(
+                self.parsed,
+                Landing.open(None, self.switches),
+                warehouse=warehouse,
+                compare_anew=compare_anew,
+            )
+
     def roll_forward(self) -> int:
         with self.warehouse() as (warehouse, _):
-            return publish_stage.roll_forward(self.parsed, warehouse=warehouse)
+            return publish_stage.roll_forward(self.parsed, warehouse=warehouse, landed_of=self.landed)
 
     def run(self, run_id: str) -> AuditReport:
         """A whole run; returns what was published."""

@@ -17,7 +17,6 @@ from directory_sync.landing import (
     Landing,
     folder_name,
     landing_url,
-    retention_limit,
 )
 from directory_sync.settings import ConnectionFields, SyncSettings
 from directory_sync.snapshot import open_scratch, shard_of_load
@@ -173,11 +172,6 @@ def test_retention_keeps_the_published_snapshot_whatever_its_age(landing: Landin
 def test_retention_leaves_other_resources_alone(landing: Landing) -> None:
     aged(landing, "old", 31)
     assert landing.retire("another", before=NOW, keep="now") == 0
-
-
-def test_the_retention_counts_from_the_snapshot() -> None:
-    settings = SyncSettings(home=Path("/nowhere"), retention_days=7)
-    assert retention_limit(NOW, settings) == NOW - timedelta(days=7)
 
 
 def test_a_snapshot_loses_its_manifest_first(landing: Landing, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,200 @@
+"""What each task does: opens what it needs, makes one call into a stage, and tells the outcome."""
+
+import logging
+from collections.abc import MutableMapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
+
+from directory_sync import audit as audit_stage
+from directory_sync import publish as publish_stage
+from directory_sync import removals
+from directory_sync.audit import compare_again
+from directory_sync.errors import ConfigError
+from directory_sync.job import Run
+from directory_sync.landing import REPORT, LandedSnapshot
+from directory_sync.params import OFFLINE_MODES
+from directory_sync.question import Question, landed_decision, landed_question
+from directory_sync.replay import Replayed, replay
+from directory_sync.report import AuditReport
+from directory_sync.retry import NOTE
+from directory_sync.scope import TaskScope
+from directory_sync.warehouse import Warehouse
+
+logger = logging.getLogger(__name__)
+
+Summary = dict[str, Any]
+"""What goes to XCom and to the asset event: counts, digests, findings."""
+
+
+def audit(scope: TaskScope) -> Summary:
+    """Seals, checks and compares the snapshot; in mode `decide`, asks about what is held."""
+    if scope.mode == "replay":
+        raise AirflowSkipException("A replay publishes what was audited before.")
+    with scope.warehouse() as (warehouse, folder):
+        if scope.mode != "dry_run":
+            publish_stage.roll_forward(scope.resource, warehouse=warehouse, landed_of=scope.landed.of_run)
+        if scope.mode == "decide":
+            return _ask_again(scope, warehouse)
+        client = scope.client()
+        try:
+            job = scope.audit_job(folder)
+            report = audit_stage.audit(
+                job,
+                warehouse=warehouse,
+                read_page=client.page,
+                has_entry=client.has_entry if job.resource.detail_path else None,
+            )
+        finally:
+            client.close()
+    _log(report)
+    if scope.mode == "dry_run":
+        _note(scope, f"Dry run, nothing was published. {report.headline()}")
+    return report.summary()
+
+
+def _ask_again(scope: TaskScope, warehouse: Warehouse) -> Summary:
+    question = _ask(scope, warehouse)
+    if question is None:
+        _note(scope, f"{scope.resource.name}: no removal waits for a decision")
+        raise AirflowSkipException("No removal waits for a decision.")
+    return {"held": question.held, "held_digest": question.digest}
+
+
+def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
+    """Publishes the difference; where nobody is to be asked, the tasks after it are skipped.
+
+    Args:
+        scope: the task's.
+        event: the extra of its asset event.
+    """
+    if scope.mode == "replay":
+        return _replay(scope, event)
+    if scope.mode in ("dry_run", *OFFLINE_MODES):
+        raise AirflowSkipException(f"The mode `{scope.mode}` publishes nothing.")
+    question = None
+    with scope.warehouse() as (warehouse, folder):
+        report = publish_stage.publish(
+            scope.resource,
+            scope.landed,
+            _landed_report(scope.landed),
+            warehouse=warehouse,
+            compare_again=lambda: compare_again(scope.audit_job(folder), warehouse=warehouse),
+        )
+        if report.asks and not report.skipped:
+            question = _ask(scope, warehouse, report)
+    _log(report)
+    _note(scope, report.headline())
+    if report.skipped:
+        raise AirflowSkipException(report.headline())
+    scope.landing.retire(
+        scope.resource.name,
+        before=report.snapshot_at - scope.settings.retention,
+        keep=report.run_id,
+    )
+    event.update(report.summary())
+    if question is None:
+        _skip_what_follows(scope, report.summary())
+    return report.summary()
+
+
+def remove(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
+    """Carries out an approved removal.
+
+    Args:
+        scope: the task's.
+        event: the extra of its asset event.
+    """
+    question = landed_question(scope.landed)
+    decision = landed_decision(scope.landed, question) if question else None
+    if question is None or decision is None or decision.choice != "approved":
+        raise AirflowSkipException("No removal was approved in this run.")
+    with scope.warehouse() as (warehouse, _):
+        report = removals.remove(
+            scope.resource,
+            scope.landed,
+            question,
+            run_id=scope.context["run_id"],
+            warehouse=warehouse,
+        )
+    _log(report)
+    _note(scope, report.headline())
+    event.update(report.summary())
+    return report.summary()
+
+
+def _ask(scope: TaskScope, warehouse: Warehouse, report: AuditReport | None = None) -> Question | None:
+    findings = report.findings if report else ()
+    return removals.ask(
+        scope.resource,
+        scope.landed,
+        warehouse=warehouse,
+        limits=scope.limits,
+        reasons=[finding.message for finding in findings if finding.level == "hold"],
+        dataset=scope.settings.dataset,
+    )
+
+
+def _replay(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
+    with scope.warehouse() as (warehouse, folder):
+        replayed = replay(
+            scope.resource,
+            scope.landing,
+            warehouse=warehouse,
+            compare_anew=partial(_compare_anew, scope, warehouse, folder),
+        )
+    _note(scope, replayed.headline(scope.resource.name))
+    logger.info("%s", replayed.headline(scope.resource.name))
+    event.update(_replay_summary(replayed))
+    _skip_what_follows(scope, _replay_summary(replayed))
+
+
+def _compare_anew(
+    scope: TaskScope, warehouse: Warehouse, folder: Path, landed: LandedSnapshot, report: AuditReport
+) -> tuple[LandedSnapshot, AuditReport]:
+    """Compares an old snapshot with the warehouse as it is, in the task's folder: what was landed stays."""
+    target = LandedSnapshot.local(folder / "replayed")
+    job = replace(
+        scope.audit_job(folder),
+        landed=landed,
+        run=Run(run_id=report.run_id, mode=report.mode),
+        lands_in=target,
+    )
+    return target, compare_again(job, warehouse=warehouse)
+
+
+def _replay_summary(replayed: Replayed) -> Summary:
+    return {"mode": "replay", **vars(replayed)}
+
+
+def _skip_what_follows(scope: TaskScope, summary: Summary) -> NoReturn:
+    """Has the scheduler skip the tasks below: no process starts for them.
+
+    Raises:
+        DownstreamTasksSkipped: always; Airflow counts the task as a success, but sees no return value.
+    """
+    scope.context["ti"].xcom_push(key="return_value", value=summary)
+    below = list(scope.context["task"].downstream_task_ids)
+    raise DownstreamTasksSkipped(tasks=below)  # type: ignore[no-untyped-call]
+
+
+def _landed_report(landed: LandedSnapshot) -> AuditReport:
+    content = landed.read_json(REPORT)
+    if content is None:
+        raise ConfigError(
+            "The landing zone has no report of this run: the audit has not run, or the landing zone was "
+            "emptied. Clear the run's `extract` tasks and let it run again."
+        )
+    return AuditReport.from_json(content)
+
+
+def _log(report: AuditReport) -> None:
+    logger.info("\n".join(report.lines()))
+
+
+def _note(scope: TaskScope, text: str) -> None:
+    """Leaves a line for the run's note, which the plugin puts together."""
+    scope.context["ti"].xcom_push(key=NOTE, value=text)

@@ -1,0 +1,122 @@
+"""Everything is rebuilt from landed snapshots, without the API: tables, log, history and past decisions."""
+
+import pytest
+
+from directory_sync.errors import ConfigError
+from sandbox.server import SandboxServer
+from tests.integration.cycle import RESOURCE, Cycle
+from tests.integration.test_decisions import asked
+
+
+def lose_the_warehouse(cycle: Cycle) -> None:
+    (cycle.home / "warehouse.duckdb").unlink()
+
+
+@pytest.fixture
+def eventful(api: SandboxServer, published: Cycle) -> Cycle:
+    """Nights of all kinds: edits, a hold, a rejection, an approval, returns, nothing at all."""
+    api.directory.edit(5, 9, remove=3, seed=1)
+    published.run("edits")
+    gone = api.directory.edit(2, 2, remove=20, seed=2).removed
+    published.run("held")
+    published.run("nothing")
+    api.directory.restore(gone[:4])
+    published.run("some are back")
+    published.remove("decided", asked(published, "decided"))
+    api.directory.restore(gone[4:6])
+    api.directory.edit(1, 7, remove=1, seed=3)
+    published.run("after the decision")
+    return published
+
+
+def test_an_emptied_warehouse_is_rebuilt_without_the_api(api: SandboxServer, eventful: Cycle) -> None:
+    before, pages = eventful.tables(), api.stats.pages
+    lose_the_warehouse(eventful)
+    replayed = eventful.with_(url="http://127.0.0.1:9").replay()
+    assert (replayed.published, replayed.present, replayed.late) == (7, 0, 0)
+    assert eventful.tables() == before
+    assert api.stats.pages == pages
+
+
+def test_a_replay_over_what_is_there_changes_nothing(eventful: Cycle) -> None:
+    before = eventful.tables()
+    assert eventful.replay().published == 0
+    assert eventful.tables() == before
+
+
+def test_a_restored_backup_is_brought_up_to_date(api: SandboxServer, published: Cycle) -> None:
+    backup = (published.home / "warehouse.duckdb").read_bytes()
+    for night in range(3):
+        api.directory.edit(3, 3, remove=3, seed=night)
+        published.run(f"night {night}")
+    before = published.tables()
+    (published.home / "warehouse.duckdb").write_bytes(backup)
+    replayed = published.replay()
+    assert (replayed.published, replayed.present) == (3, 1)
+    assert published.tables() == before
+
+
+def test_a_replay_reaches_as_far_back_as_snapshots_do(api: SandboxServer, eventful: Cycle) -> None:
+    entries = eventful.ids()
+    eventful.landed("one").delete()
+    eventful.landed("edits").delete()
+    lose_the_warehouse(eventful)
+    assert eventful.replay().published == 5
+    assert eventful.ids() == entries
+    first = eventful.query(
+        f"SELECT DISTINCT kind FROM {RESOURCE}_changes WHERE sync_id = "
+        "(SELECT min(sync_id) FROM directory_syncs)"
+    )
+    assert first == [("added",)]
+
+
+def test_a_replay_can_be_done_twice_from_nothing(eventful: Cycle) -> None:
+    """What a comparison anew found is not landed over what was found then."""
+    eventful.landed("one").delete()
+    lose_the_warehouse(eventful)
+    eventful.replay()
+    before = eventful.tables()
+    lose_the_warehouse(eventful)
+    eventful.replay()
+    assert eventful.tables() == before
+
+
+def test_history_never_moves_backwards(api: SandboxServer, published: Cycle) -> None:
+    api.directory.edit(3, 3, remove=3, seed=1)
+    published.run("two")
+    lose_the_warehouse(published)
+    published.run("three")
+    before = published.tables()
+    replayed = published.replay()
+    assert (replayed.published, replayed.late) == (0, 2)
+    assert published.tables() == before
+
+
+def test_what_was_never_published_is_not_replayed(api: SandboxServer, published: Cycle) -> None:
+    """A refused schema, a dry run, a run that ended before its publication."""
+    api.directory.edit(3, 3, remove=3, seed=1)
+    published.extract("dry")
+    published.audit("dry", mode="dry_run")
+    published.extract("audited")
+    published.audit("audited")
+    refused = published.with_(resource={"processing_steps": [{"map": lambda row: {**row, "_row_hash": 1}}]})
+    with pytest.raises(ConfigError):
+        refused.run("refused")
+    before = published.tables()
+    lose_the_warehouse(published)
+    assert published.replay().published == 1
+    assert published.tables() == before
+
+
+def test_what_was_rolled_forward_is_replayed(api: SandboxServer, published: Cycle) -> None:
+    """Its own run was killed before it could say that it had published."""
+    api.directory.edit(3, 3, remove=3, seed=1)
+    published.run("two")
+    with published.warehouse() as (warehouse, _), warehouse.pipeline.sql_client() as client:
+        client.execute_sql("DELETE FROM directory_syncs WHERE run_id = 'two'")
+    (published.home / "landing" / RESOURCE / "two" / "published.json").unlink()
+    assert published.roll_forward() == 1
+    before = published.tables()
+    lose_the_warehouse(published)
+    assert published.replay().published == 2
+    assert published.tables() == before
