@@ -2,7 +2,7 @@
 
 import { bucketed, scaleTop, ticks } from "./shape.js";
 import { Inner, Rows, h, useWidth } from "./parts.js";
-import { count, counted, day, moment } from "./words.js";
+import { count, counted, day, moment, month } from "./words.js";
 
 const { useId, useState } = globalThis.React;
 const { Box, Flex, Text } = globalThis.ChakraUI;
@@ -12,20 +12,25 @@ const ENTRIES_HEIGHT = 110;
 const CHANGES_HEIGHT = 150;
 const AXIS_HEIGHT = 20;
 const GAP = 26;
+/** Longer than this, dates are told with their year. */
+const LONG_MS = 300 * 24 * 3600 * 1000;
 
 const color = (token) => `var(--chakra-colors-${token.replace(".", "-")})`;
-const INK = { added: color("green.solid"), changed: color("blue.solid"), removed: color("orange.solid"), line: color("blue.solid"), failed: color("fg.error"), text: color("fg.muted"), grid: color("border") };
+const INK = {
+  added: color("fg.success"), changed: color("fg.info"), failed: color("fg.error"), grid: color("border"), line: color("fg.info"),
+  removed: color("fg.warning"), text: color("fg.muted"),
+};
 
 /** What a point says, in words: the readout, the screen reader's value, the table. */
 export function pointText(point) {
-  const when = point.runs > 1 ? `${counted(point.runs, "run")}, ${day(point.since)} to ${day(point.at)}` : moment(point.at);
+  const when = point.runs > 1 ? `${counted(point.runs, "run")}, ${moment(point.since)} to ${moment(point.at)}` : moment(point.at);
   const failed = point.failed ? (point.runs > 1 ? `${count(point.failed)} failed` : "failed") : "";
   if (point.entries === null) return `${when}: ${failed}, nothing published`;
   const parts = [`${count(point.entries)} entries`, `${count(point.added)} added`, `${count(point.changed)} changed`, `${count(point.removed)} removed`];
   return `${when}: ${[...parts, failed].filter(Boolean).join(", ")}`;
 }
 
-const label = (x, y, text, rest = {}) => h("text", { fill: INK.text, fontSize: 11, key: `${x} ${y}`, x, y, ...rest }, text);
+const label = (x, y, text, rest = {}) => h("text", { fill: INK.text, key: `${x} ${y}`, style: { fontSize: "11px" }, x, y, ...rest }, text);
 
 function gridLines(values, y, { left, right }, text = count) {
   return values.flatMap((value) => [
@@ -37,9 +42,10 @@ function gridLines(values, y, { left, right }, text = count) {
 function EntriesLine({ points, x, sides, top }) {
   const known = points.map((point) => point.entries).filter((entries) => entries !== null);
   if (!known.length) return null;
-  const values = ticks(Math.min(...known), Math.max(...known));
-  const [low, high] = [values[0], values.at(-1)];
-  const y = (value) => top + ENTRIES_HEIGHT * (1 - (value - low) / (high - low || 1));
+  const [least, most] = [Math.min(...known), Math.max(...known)];
+  const values = least === most ? [least] : ticks(least, most);
+  const [low, high] = least === most ? [least - 1, least + 1] : [values[0], values.at(-1)];
+  const y = (value) => top + ENTRIES_HEIGHT * (1 - (value - low) / (high - low));
   const spots = points.map((point, index) => ({ point, index })).filter(({ point }) => point.entries !== null);
   const path = spots.map(({ point, index }, place) => `${place ? "L" : "M"}${x(index)},${y(point.entries)}`).join("");
   return h("g", null, gridLines(values, y, sides),
@@ -69,8 +75,8 @@ function ChangeBars({ points, x, slot, sides, top, hatch }) {
       bar("changed", zero - (added + changed) * scale, changed, `url(#${hatch})`),
       bar("removed", zero, removed, INK.removed),
       isCut && h("path", { d: `M${left - 2},${top + 7}l${width + 4},-4v4l${-width - 4},4z`, fill: color("bg"), key: `cut ${index}` }),
-      isCut && h("text", { fill: INK.text, fontSize: 11, key: `total ${index}`, textAnchor: index > points.length / 2 ? "end" : "start", x: index > points.length / 2 ? left + width : left, y: top - 6 }, count(point.added + point.changed)),
-      point.failed > 0 && h("text", { fill: INK.failed, fontSize: 12, fontWeight: "bold", key: `failed ${index}`, textAnchor: "middle", x: x(index), y: zero + 13 }, "✕"),
+      isCut && label(x(index), top - 6, count(point.added + point.changed), { textAnchor: index > points.length / 2 ? "end" : "start" }),
+      point.failed > 0 && label(x(index), zero + 13, "✕", { fill: INK.failed, style: { fontSize: "12px", fontWeight: "bold" }, textAnchor: "middle" }),
     ];
   });
   const grid = ticks(0, highest).filter((value) => value <= highest);
@@ -106,7 +112,7 @@ export function RunsChart({ points: all, dagId }) {
   const sides = { left: longest * 6.5 + 10, right: width - 4 };
   const slot = (sides.right - sides.left) / points.length;
   const x = (place) => sides.left + slot * (place + 0.5);
-  const changesTop = ENTRIES_HEIGHT + 2 * GAP + 8;
+  const changesTop = ENTRIES_HEIGHT + 2 * GAP + 22;
   const bottom = changesTop + CHANGES_HEIGHT;
   const move = (event) => {
     const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -points.length, End: points.length };
@@ -116,6 +122,7 @@ export function RunsChart({ points: all, dagId }) {
   };
   const every = Math.max(1, Math.ceil(points.length / Math.max(1, Math.floor(width / 90))));
   const point = points[index];
+  const isLong = new Date(points.at(-1).at) - new Date(points[0].at) > LONG_MS;
   return h(Box, null,
     h(Box, {
       "aria-label": "Runs: entries, and what changed. Arrow keys choose a run.", "aria-orientation": "horizontal",
@@ -124,18 +131,18 @@ export function RunsChart({ points: all, dagId }) {
       onKeyDown: move, onMouseLeave: () => setChosen(null), ref: element, role: "slider", tabIndex: 0,
     }, width > 0 && h("svg", { "aria-hidden": true, display: "block", height: bottom + AXIS_HEIGHT, width },
       h("defs", null, h("pattern", { height: 4, id: hatch, patternTransform: "rotate(45)", patternUnits: "userSpaceOnUse", width: 4 },
-        h("rect", { fill: color("blue.muted"), height: 4, width: 4 }), h("rect", { fill: INK.changed, height: 4, width: 2 }))),
-      h("rect", { fill: color("bg.emphasized"), height: bottom - 14, opacity: 0.6, width: Math.max(2, slot), x: x(index) - Math.max(2, slot) / 2, y: 14 }),
+        h("rect", { fill: color("bg"), height: 4, width: 4 }), h("rect", { fill: INK.changed, height: 4, width: 2 }))),
+      points.length > 1 && h("rect", { fill: color("bg.emphasized"), height: bottom - 14, opacity: 0.6, width: Math.max(2, slot), x: x(index) - Math.max(2, slot) / 2, y: 14 }),
       label(0, 11, "Entries"),
       h(EntriesLine, { points, sides, top: GAP, x }),
-      label(0, changesTop - GAP + 7, "Changes"),
+      label(0, changesTop - GAP + 9, "Changes"),
       h(ChangeBars, { hatch, points, sides, slot, top: changesTop, x }),
       points.map((one, place) => (points.length - 1 - place) % every === 0 &&
-        label(x(place), bottom + 15, day(one.at), { textAnchor: place === points.length - 1 && points.length > 1 ? "end" : "middle", ...(place === points.length - 1 && points.length > 1 && { x: sides.right }) })),
+        label(x(place), bottom + 15, (isLong ? month : day)(one.at), { textAnchor: place === points.length - 1 && points.length > 1 ? "end" : "middle", ...(place === points.length - 1 && points.length > 1 && { x: sides.right }) })),
       points.map((one, place) => h("rect", { fill: "transparent", height: bottom, key: place, onClick: () => setChosen(place), onMouseEnter: () => setChosen(place), width: slot, x: x(place) - slot / 2, y: 0 })))),
-    h(Flex, { columnGap: 3, fontSize: "sm", minH: 6, mt: 1, wrap: "wrap" },
+    h(Flex, { align: "baseline", columnGap: 3, fontSize: "sm", minH: 6, mt: 1, wrap: "wrap" },
       h(Text, { as: "span", "data-testid": "readout" }, pointText(point)),
-      point.runs === 1 && h(Inner, { to: `/dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(point.runId)}` }, "Open the run")),
+      point.runs === 1 && h(Inner, { fontSize: "sm", to: `/dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(point.runId)}` }, "Open the run")),
     h(Legend, { hasFailed: points.some((one) => one.failed) }));
 }
 
@@ -153,11 +160,19 @@ export const RunsTable = ({ points, dagId }) =>
     })),
   });
 
+/** Means of neighbours: so many values at most, as there is no room for more. */
+function thinned(values, most) {
+  const size = Math.ceil(values.length / most);
+  const parts = Array.from({ length: Math.ceil(values.length / size) }, (_, place) => values.slice(place * size, (place + 1) * size));
+  return parts.map((part) => part.reduce((sum, value) => sum + value, 0) / part.length);
+}
+
 /** A small line beside numbers that say the same. */
-export function Sparkline({ values, width = 90, height = 22 }) {
-  if (values.length < 2) return null;
+export function Sparkline({ values: all, width = 90, height = 22 }) {
+  if (all.length < 2) return null;
+  const values = thinned(all, width / 2);
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const spot = (value, index) => [2 + ((width - 4) * index) / (values.length - 1), height - 3 - ((height - 6) * (value - low)) / (high - low || 1)];
+  const spot = (value, index) => [2 + ((width - 4) * index) / (values.length - 1), high > low ? height - 3 - ((height - 6) * (value - low)) / (high - low) : height / 2];
   const last = spot(values.at(-1), values.length - 1);
   return h("svg", { "aria-hidden": true, height, style: { display: "inline-block", verticalAlign: "middle" }, width },
     h("path", { d: values.map((value, index) => `${index ? "L" : "M"}${spot(value, index).join(",")}`).join(""), fill: "none", stroke: INK.line, strokeWidth: 1.5 }),

@@ -5,7 +5,7 @@ import {
   readAssets, readDags, readEvents, readRun, readRuns, readTasks, readWaiting, useNow, useReading,
 } from "./reading.js";
 import {
-  Counts, Empty, Fields, Findings, LastSuccess, Notices, Proof, RANGES, Runs, Stages, Verdict,
+  Counts, Empty, Fields, Findings, LastSuccess, Notices, Proof, PUBLICATIONS, RANGES, Runs, Stages, Verdict,
 } from "./sections.js";
 import { isActive, points, publications, reportOf, sources } from "./shape.js";
 import { changeSentence, headline, lateness, notices, runHeadline, standing } from "./verdict.js";
@@ -68,23 +68,25 @@ function Overview({ source, range, onRange }) {
   const { succeeded } = standing(facts.runs);
   const late = latest && lateness(dag, facts.runs, latest.snapshotAt, now);
   const isEmpty = !latest && events.data;
+  const { level, text } = headline(facts);
+  const lead = level === "error" || late?.isLate ? "Published then" : undefined;
   return h(Stack, { gap: 4 },
-    events.error && h(Problem, { error: events.error, what: "the publications" }),
+    events.error && h(Problem, { error: events.error, what: PUBLICATIONS }),
     runs.error && h(Problem, { error: runs.error, what: "the runs" }),
-    events.data && h(Verdict, { ...headline(facts), detail: latest && changeSentence(latest) }),
+    events.data && h(Verdict, { detail: latest && changeSentence(latest, lead), level, text }),
     waiting.error && h(Problem, { error: waiting.error, what: "the decisions that wait" }),
     h(Notices, { notices: notices({ ...facts, tasks: taskList }) }),
     isEmpty && h(Empty, { dagId }),
     latest && h(Counts, { before: published.at(-2), latest }, h(LastSuccess, { due: dag.next_dagrun_run_after, late, now, run: succeeded })),
     (latest || failed.data?.length > 0) && h(Runs, {
       dagId, onRange, points: points(shown, failed.data ?? [], { since }), range, reading: events,
-      total: events.data?.events.length >= EVENTS.all ? published.length : null,
+      total: range === "all" && events.data?.total > EVENTS.all ? published.length : null,
     }),
     failed.error && h(Problem, { error: failed.error, what: "the failed runs" }),
-    latest && h(SimpleGrid, { columns: { base: 1, lg: 2 }, gap: 4 },
-      h(Fields, { latest }), h(Findings, { latest, published: shown }),
-      h(Stages, { published, reading: tasks, resource, runs: facts.runs, tasks: taskList }),
-      h(Proof, { latest, published: shown })));
+    (latest || facts.runs.length > 0) && h(SimpleGrid, { columns: { base: 1, lg: 2 }, gap: 4 },
+      latest && h(Stack, { gap: 4, minW: 0 }, h(Findings, { latest, published: shown }), h(Fields, { latest })),
+      h(Stack, { gap: 4, minW: 0 }, latest && h(Proof, { latest, published: shown }),
+        h(Stages, { published, reading: tasks, resource, runs: facts.runs, tasks: taskList }))));
 }
 
 /** What one run did. */
@@ -104,14 +106,14 @@ function OneRun({ source, runId }) {
   const published = publications(events.data?.events ?? [], source.resource);
   const latest = published.at(-1) ?? null;
   return h(Stack, { gap: 4 },
-    events.error && h(Problem, { error: events.error, what: "the publications" }),
+    events.error && h(Problem, { error: events.error, what: PUBLICATIONS }),
     run.error && h(Problem, { error: run.error, what: "the run" }),
     events.data && h(Verdict, { ...runHeadline({ latest, run: run.data }), detail: latest && changeSentence(latest) }),
     latest && h(Counts, { latest }),
     h(SimpleGrid, { columns: { base: 1, lg: 2 }, gap: 4 },
-      latest && h(Fields, { latest }), latest && h(Findings, { latest, published }),
-      h(Stages, { published, reading: tasks, resource: source.resource, runs, tasks: tasks.data?.tasks ?? [] }),
-      latest && h(Proof, { latest, published })));
+      latest && h(Stack, { gap: 4, minW: 0 }, h(Findings, { latest, published }), h(Fields, { isLast: false, latest })),
+      h(Stack, { gap: 4, minW: 0 }, latest && h(Proof, { latest, published }),
+        h(Stages, { published, reading: tasks, resource: source.resource, runs, tasks: tasks.data?.tasks ?? [] }))));
 }
 
 const keyOf = ({ dagId, resource }) => JSON.stringify([dagId, resource]);

@@ -11,10 +11,10 @@ export { h };
 
 /** Of each level: the word for it, its sign, and its colours. Never the colour alone. */
 export const LEVELS = {
-  ok: { word: "Good", sign: "✓", palette: "green" },
-  info: { word: "Note", sign: "i", palette: "blue" },
-  warning: { word: "Warning", sign: "!", palette: "orange" },
-  error: { word: "Error", sign: "✕", palette: "red" },
+  ok: { word: "Good", sign: "✓", palette: "green", ground: "bg.success" },
+  info: { word: "Note", sign: "i", palette: "blue", ground: "bg.info" },
+  warning: { word: "Warning", sign: "!", palette: "orange", ground: "bg.warning" },
+  error: { word: "Error", sign: "✕", palette: "red", ground: "bg.error" },
 };
 
 export const Sign = ({ level, size = 5 }) =>
@@ -60,16 +60,21 @@ const cell = { fontVariantNumeric: "tabular-nums", px: 2, py: 1.5, textAlign: "e
 /**
  * A table that scrolls within itself. The first column names the row.
  *
- * @param {{columns: string[], rows: {key: string, cells: any[]}[], label: string, maxH?: string}} props
+ * @param {{columns: string[], rows: {key: string, cells: any[]}[], label: string, maxH?: string, narrow?: number}} props
+ *   narrow: so many columns are left on a narrow screen.
  */
-export const Rows = ({ columns, rows, label, maxH }) =>
-  h(Box, { "aria-label": label, maxH, overflow: "auto", role: "region", tabIndex: 0 },
+export function Rows({ columns, rows, label, maxH, narrow = columns.length }) {
+  const style = (index) => ({
+    ...cell, ...(index === 0 && { ps: 0, textAlign: "start", whiteSpace: "normal" }), ...(index >= narrow && { hideBelow: "sm" }),
+  });
+  return h(Box, { "aria-label": label, maxH, overflow: "auto", role: "region", tabIndex: 0 },
     h(Box, { as: "table", borderCollapse: "collapse", fontSize: "sm", width: "100%" },
       h("thead", null, h("tr", null, columns.map((column, index) =>
-        h(Box, { as: "th", key: column, scope: "col", ...cell, bg: "bg", color: "fg.muted", fontWeight: "medium", position: "sticky", top: 0, ...(index === 0 && { ps: 0, textAlign: "start" }) }, column)))),
+        h(Box, { as: "th", bg: "bg", color: "fg.muted", key: column, position: "sticky", scope: "col", top: 0, ...style(index), fontWeight: "medium" }, column)))),
       h("tbody", null, rows.map(({ key, cells }) =>
         h(Box, { as: "tr", borderTopWidth: 1, key }, cells.map((content, index) =>
-          h(Box, { as: index ? "td" : "th", key: columns[index], ...(index === 0 && { scope: "row" }), ...cell, ...(index === 0 && { fontWeight: "normal", ps: 0, textAlign: "start" }) }, content)))))));
+          h(Box, { as: index ? "td" : "th", fontWeight: "normal", key: columns[index], ...(index === 0 && { scope: "row" }), ...style(index) }, content)))))));
+}
 
 /** A list of names with a bar each, the longest first. */
 export function BarList({ counts, most = 10, noun }) {
@@ -83,7 +88,7 @@ export function BarList({ counts, most = 10, noun }) {
           h(Text, { as: "span", fontFamily: "mono", overflowWrap: "anywhere" }, name),
           h(Text, { as: "span", fontVariantNumeric: "tabular-nums" }, count(value))),
         h(Box, { "aria-hidden": true, bg: "bg.muted", borderRadius: "full", h: 1.5 },
-          h(Box, { bg: "blue.solid", borderRadius: "full", h: "100%", minW: "2px", style: { width: `${(100 * value) / top}%` } }))))),
+          h(Box, { bg: "fg.info", borderRadius: "full", h: "100%", minW: "2px", style: { width: `${(100 * value) / top}%` } }))))),
     all.length > most && h(Button, { "aria-expanded": isOpen, onClick: () => setOpen(!isOpen), size: "xs", variant: "outline" },
       isOpen ? "Show fewer" : `Show all ${count(all.length)} ${noun}`));
 }

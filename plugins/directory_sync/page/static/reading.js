@@ -56,7 +56,7 @@ async function askAll(key, most, askPage) {
   const offsets = [];
   for (let offset = PAGE; offset < total; offset += PAGE) offsets.push(offset);
   const rest = await Promise.all(offsets.map(askPage));
-  return [first, ...rest].flatMap((page) => page[key]);
+  return { items: [first, ...rest].flatMap((page) => page[key]), total: first.total_entries };
 }
 
 export async function readDags(signal) {
@@ -78,8 +78,8 @@ export async function readEvents({ dagId, assetId, runId, most, known }, signal)
   const isKnown = known !== null && known.most >= most;
   const found = await askAll("asset_events", isKnown ? PAGE : most, (offset) =>
     ask("assets/events", { query: [...own, ["offset", offset]], signal }));
-  const all = new Map([...(known?.events ?? []), ...found].map((event) => [event.id, event]));
-  return { events: [...all.values()], most: Math.max(most, known?.most ?? 0) };
+  const all = new Map([...(known?.events ?? []), ...found.items].map((event) => [event.id, event]));
+  return { events: [...all.values()], most: Math.max(most, known?.most ?? 0), total: found.total };
 }
 
 export async function readRuns({ dagId, most, state }, signal) {
@@ -94,12 +94,12 @@ export async function readTasks({ dagId, runs, known }, signal) {
   const tag = (run) => `${run.dag_run_id} ${run.state} ${run.end_date}`;
   const kept = new Map(runs.filter((run) => run.end_date && known?.tags.has(tag(run))).map((run) => [run.dag_run_id, tag(run)]));
   const missing = runs.map((run) => run.dag_run_id).filter((runId) => !kept.has(runId));
-  const found = missing.length === 0 ? [] : await askAll("task_instances", 10 * PAGE, (offset) =>
+  const found = missing.length === 0 ? { items: [] } : await askAll("task_instances", 10 * PAGE, (offset) =>
     ask("dags/~/dagRuns/~/taskInstances/list", {
       body: { dag_ids: [dagId], dag_run_ids: missing, page_limit: PAGE, page_offset: offset }, signal,
     }));
   const old = known?.tasks.filter((task) => kept.has(task.dag_run_id)) ?? [];
-  return { tags: new Set(runs.map(tag)), tasks: [...old, ...found] };
+  return { tags: new Set(runs.map(tag)), tasks: [...old, ...found.items] };
 }
 
 /** The questions of a Dag nobody has answered yet. */

@@ -8,13 +8,15 @@ import { count, counted, duration, moment } from "./words.js";
 const { useState } = globalThis.React;
 const { Box, Button, Code, Flex, SimpleGrid, Text } = globalThis.ChakraUI;
 
+export const PUBLICATIONS = "the publications (asset events)";
+
 /** How many publications are read for each choice of the range. */
 export const RANGES = { 30: "Last 30", 90: "Last 90", all: "All" };
 
 /** The first sentence, and under it what the last run changed. */
 export const Verdict = ({ level, text, detail, children }) =>
   h(Flex, {
-    align: "flex-start", bg: `${LEVELS[level].palette}.subtle`, borderColor: `${LEVELS[level].palette}.solid`, borderRadius: "lg",
+    align: "flex-start", bg: LEVELS[level].ground, borderColor: `${LEVELS[level].palette}.solid`, borderRadius: "lg",
     borderStartWidth: 4, gap: 3, p: { base: 3, md: 4 },
   }, h(Sign, { level, size: 8 }),
     h(Box, { minW: 0 },
@@ -61,15 +63,15 @@ export function Runs({ dagId, points, range, onRange, reading, total }) {
   const aside = h(Flex, { gap: 3, wrap: "wrap" },
     h(Choice, { label: "How many runs", onChoose: onRange, options: Object.entries(RANGES), value: range }),
     h(Button, { "aria-pressed": isTable, onClick: () => setTable(!isTable), size: "xs", variant: isTable ? "solid" : "outline" }, "Table"));
-  return h(Section, { aside, height: "340px", reading, title: "Runs", what: "the publications" },
+  return h(Section, { aside, height: "340px", reading, title: "Runs", what: PUBLICATIONS },
     points.length === 0 ? h(Text, { fontSize: "sm" }, "No run has published anything yet.")
       : h(isTable ? RunsTable : RunsChart, { dagId, points }),
     total !== null && h(Text, { color: "fg.muted", fontSize: "xs", mt: 1 }, `The newest ${count(total)} publications; older ones are not read.`));
 }
 
 /** Which fields of the changed entries differ, and where to look them up. */
-export const Fields = ({ latest }) =>
-  h(Section, { title: "Changed fields, last run" },
+export const Fields = ({ latest, isLast = true }) =>
+  h(Section, { title: isLast ? "Changed fields, last run" : "Changed fields" },
     Object.keys(latest.changedFields).length === 0
       ? h(Text, { color: "fg.muted", fontSize: "sm" }, latest.isFirst ? "The first load changes no field." : "No field changed.")
       : h(BarList, { counts: latest.changedFields, noun: "fields" }),
@@ -85,7 +87,7 @@ export function Findings({ latest, published }) {
   const earlier = drifts(published.filter((report) => report !== latest));
   return h(Section, { title: "Schema drift and findings" },
     latest.findings.length === 0
-      ? h(Text, { fontSize: "sm" }, "✓ The checks of the last run found nothing.")
+      ? h(Text, { fontSize: "sm" }, "✓ The checks of the run found nothing.")
       : h(Box, { as: "ul", listStyleType: "none" }, latest.findings.map(({ rule, level, message }, index) =>
         h(Flex, { align: "baseline", as: "li", gap: 2, key: index, mb: 1.5 },
           h(Tag, { level: LEVEL_OF[level] ?? "info" }, rule === "fields" ? "schema drift" : level),
@@ -96,27 +98,34 @@ export function Findings({ latest, published }) {
         h(Text, { as: "li", fontSize: "sm", key: index, overflowWrap: "anywhere" }, `${moment(report.snapshotAt)}: ${message}`)))));
 }
 
-const trendRow = (name, { last, usual, values }, shown) => ({
-  key: name,
-  cells: [name, last === null ? "–" : shown(last), usual === null ? "–" : shown(usual), h(Sparkline, { values, width: 70 })],
-});
+/** A table of series: the last value, the usual one and the line; of one run, its values alone. */
+function Trends({ label, runs, rows }) {
+  const shown = (value, write) => (value === null ? "–" : write(value));
+  const cells = ({ name, write, trend: { last, usual, values } }) =>
+    [name, shown(last, write), ...(runs > 1 ? [shown(usual, write), h(Sparkline, { values, width: 70 })] : [])];
+  const columns = runs > 1 ? [label, "Last run", "Usual", `${count(runs)} runs`] : [label, "This run"];
+  return h(Rows, { columns, label, narrow: 3, rows: rows.map((row) => ({ cells: cells(row), key: row.name })) });
+}
 
 const STAGE_NAMES = {
-  extract: "extract", audit: "audit", publish: "publish", approve_removals: "approve_removals, with the wait", remove: "remove",
+  extract: "extract", audit: "audit", publish: "publish", approve_removals: "approve_removals (with the wait)", remove: "remove",
 };
 
 /** How long the stages took, and how fast the directory was read. */
 export function Stages({ runs, tasks, resource, published, reading }) {
   const ended = runs.filter((run) => run.state === "success" || run.state === "failed");
   const times = stageTimes(ended, tasks, resource);
-  const rows = Object.entries(STAGE_NAMES)
-    .map(([stage, name]) => trendRow(name, trend(times.map((run) => run[stage])), duration))
-    .filter((row) => row.cells[1] !== "–" || row.cells[2] !== "–");
-  rows.push(trendRow("whole run", trend(times.map((run) => run.total)), duration));
-  rows.push(trendRow("entries a second", trend(throughput(times, published)), count));
+  const stages = Object.entries(STAGE_NAMES)
+    .map(([stage, name]) => ({ name, trend: trend(times.map((run) => run[stage])), write: duration }))
+    .filter((row) => row.trend.values.length);
+  const rows = [
+    ...stages,
+    { name: "whole run", trend: trend(times.map((run) => run.total)), write: duration },
+    { name: "entries a second", trend: trend(throughput(times, published)), write: count },
+  ];
   return h(Section, { height: "200px", reading, title: "Time per stage", what: "the tasks" },
     times.length === 0 ? h(Text, { fontSize: "sm" }, "No run has ended yet.")
-      : h(Rows, { columns: ["Stage", "Last run", "Usual", times.length > 1 ? `${times.length} runs` : ""], label: "Time per stage", rows }),
+      : h(Trends, { label: "Stage", rows, runs: times.length }),
     times.length > 1 && h(Text, { color: "fg.muted", fontSize: "xs", mt: 2 }, `Usual: the median of the ${counted(times.length - 1, "run")} before. Of a retried task, its last try.`));
 }
 
@@ -133,13 +142,13 @@ const ORDERS = {
 
 /** How completeness was shown, and what it took to read. */
 export function Proof({ latest, published }) {
-  const row = (name, key) => trendRow(name, trend(published.map((report) => report[key])), count);
+  const row = (name, key = name) => ({ name, trend: trend(published.map((report) => report[key])), write: count });
   return h(Section, { title: "Proof and requests" },
     h(Text, { fontSize: "sm" }, PROOFS[latest.proof] ?? `Proof: ${latest.proof || "not told"}.`),
     h(Text, { fontSize: "sm", mb: 2 }, ORDERS[latest.order] ?? ""),
-    h(Rows, {
-      columns: ["Count", "Last run", "Usual", published.length > 1 ? `${count(published.length)} runs` : ""], label: "Proof and requests",
-      rows: [row("windows", "windows"), row("joints", "joints"), row("joints bridged by the audit", "bridged"), row("requests", "requests"), row("retries", "retries"), row("refused requests", "refused")],
+    h(Trends, {
+      label: "Count", runs: published.length,
+      rows: [row("windows"), row("joints"), row("joints bridged by the audit", "bridged"), row("requests"), row("retries"), row("refused requests", "refused")],
     }));
 }
 

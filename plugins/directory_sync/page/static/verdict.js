@@ -56,11 +56,9 @@ export function headline({ dag, runs, latest, now }) {
   if (latest.proof === "walk") {
     return { level: "warning", text: `${entries}, read ${read}; that this is all of them is not proven.` };
   }
-  const failed = ended?.state === "failed";
-  return {
-    level: failed ? "warning" : "ok",
-    text: `Complete: all ${entries}, read ${read}${failed ? "; a later task of the run failed" : ""}.`,
-  };
+  const failed = ended?.state === "failed" ? "; a later task of the run failed" : "";
+  const held = latest.held ? `; ${counted(latest.held, "removal is", "removals are")} held` : "";
+  return { level: failed || held ? "warning" : "ok", text: `Complete: all ${entries}, read ${read}${held}${failed}.` };
 }
 
 /** The sentence on one run: what it published, or why nothing. */
@@ -79,14 +77,14 @@ export function runHeadline({ run, latest }) {
 
 const CHANGES = [
   ["added", "added"], ["returned", "returned"], ["changed", "changed"], ["reshaped", "in a new shape"],
-  ["removed", "removed"], ["missing", "missing for the first time"],
+  ["removed", "removed"], ["missing", "missing but not removed"],
 ];
 
-/** What the last publication changed, in a sentence. */
-export function changeSentence(latest) {
+/** What a publication changed, in a sentence. */
+export function changeSentence(latest, lead = "Since the run before") {
   if (latest.isFirst) return `The first load: ${counted(latest.changes.added, "entry", "entries")} added.`;
   const parts = CHANGES.filter(([kind]) => latest.changes[kind]).map(([kind, word]) => `${count(latest.changes[kind])} ${word}`);
-  return parts.length ? `Since the run before: ${listed(parts)}.` : "Nothing changed since the run before.";
+  return parts.length ? `${lead}: ${listed(parts)}.` : `${lead}: nothing changed.`;
 }
 
 const runPath = (run) => `/dags/${encodeURIComponent(run.dag_id)}/runs/${encodeURIComponent(run.dag_run_id)}`;

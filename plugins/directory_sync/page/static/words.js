@@ -35,6 +35,9 @@ export const exactMoment = (iso) =>
 export const day = (iso) =>
   new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: timeZone() }).format(new Date(iso));
 
+export const month = (iso) =>
+  new Intl.DateTimeFormat("en-US", { month: "short", year: "numeric", timeZone: timeZone() }).format(new Date(iso));
+
 const STEPS = [[90 * MINUTE, MINUTE, "minute"], [48 * HOUR, HOUR, "hour"], [60 * DAY, DAY, "day"]];
 
 function inSteps(seconds) {
