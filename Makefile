@@ -13,7 +13,7 @@ unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONPATH PYTHONHOME VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-unit test-integration test-dag test-e2e test-all chaos check lint types \
+.PHONY: help install demo test test-unit test-integration test-dag test-e2e test-browser test-all chaos check lint types \
 	contracts clean
 
 help: ## this list
@@ -59,6 +59,9 @@ PULLS ?= 5000
 chaos: install ## thousands of seeded pulls of a moving directory, beside dlt's paginator
 	@PYTHONPATH=plugins $(BIN)/python -m tests.chaos --pulls $(PULLS)
 	@CHAOS_PUBLICATIONS=60 $(PYTEST) tests/chaos/test_publication.py
+
+test-browser: install ## the page in Airflow's interface, in a real browser (/usr/bin/chromium)
+	@$(PYTEST) tests/browser
 
 test-all: export HYPOTHESIS_PROFILE = thorough
 test-all: test ## what is longer: more generated examples, kills, full disks, secrets through the real Dag

@@ -62,7 +62,9 @@ def a_run(run_id: str, at: datetime, *, state: str = "success", seconds: float =
     }
 
 
-def a_task(task_id: str, run_id: str, at: datetime, seconds: float, *, state: str = "success") -> dict[str, Any]:
+def a_task(
+    task_id: str, run_id: str, at: datetime, seconds: float, *, state: str = "success"
+) -> dict[str, Any]:
     return {
         "dag_id": DAG,
         "dag_run_id": run_id,
@@ -148,7 +150,7 @@ class Answers:
             body = json.loads(route.request.post_data or "{}")
             route.fulfill(json=getattr(self, f"_{kind}")(query, body))
 
-    def _dags(self, query: Any, body: Any) -> dict[str, Any]:  # noqa: ARG002
+    def _dags(self, query: Any, body: Any) -> dict[str, Any]:
         now = datetime.now(UTC)
         due = {
             "next_dagrun_data_interval_start": iso(now - timedelta(hours=4)),
@@ -159,7 +161,7 @@ class Answers:
         dags = [{"dag_id": d, "dag_display_name": d, **usual, **self.dag} for d in self.dags]
         return {"dags": dags, "total_entries": len(dags)}
 
-    def _assets(self, query: Any, body: Any) -> dict[str, Any]:  # noqa: ARG002
+    def _assets(self, query: Any, body: Any) -> dict[str, Any]:
         pairs = [(dag, name) for dag in self.dags for name in self.resources]
         assets = [
             {"id": n, "name": name, "producing_tasks": [{"dag_id": dag, "task_id": "publish"}]}
@@ -167,7 +169,7 @@ class Answers:
         ]
         return {"assets": assets, "total_entries": len(assets)}
 
-    def _events(self, query: Any, body: Any) -> dict[str, Any]:  # noqa: ARG002
+    def _events(self, query: Any, body: Any) -> dict[str, Any]:
         asset, dag = query.get("asset_id"), query["source_dag_id"][0]
         run = query.get("source_run_id", [None])[0]
         found = [
@@ -179,17 +181,17 @@ class Answers:
         ]
         return _page("asset_events", sorted(found, key=lambda e: e["timestamp"], reverse=True), query)
 
-    def _runs(self, query: Any, body: Any) -> dict[str, Any]:  # noqa: ARG002
+    def _runs(self, query: Any, body: Any) -> dict[str, Any]:
         state = query.get("state", [None])[0]
         found = [run for run in self.runs if state in (None, run["state"])]
         return _page("dag_runs", sorted(found, key=lambda r: r["run_after"], reverse=True), query)
 
-    def _tasks(self, query: Any, body: Any) -> dict[str, Any]:  # noqa: ARG002
+    def _tasks(self, query: Any, body: Any) -> dict[str, Any]:
         found = [task for task in self.tasks if task["dag_run_id"] in body["dag_run_ids"]]
         window = {"limit": [body["page_limit"]], "offset": [body["page_offset"]]}
         return _page("task_instances", found, window)
 
-    def _waiting(self, query: Any, body: Any) -> dict[str, Any]:  # noqa: ARG002
+    def _waiting(self, query: Any, body: Any) -> dict[str, Any]:
         return {"hitl_details": self.waiting, "total_entries": len(self.waiting)}
 
 

@@ -1,20 +1,19 @@
 """A real Airflow with its sandbox, a real browser, and pages that are logged in as one of its users.
 
-    def test_something(airflow, page_of):
-        page = page_of("vera")                     # Vera may look, not touch
-        page.goto("/plugin/directory")             # paths are Airflow's own
-        ...                                        # what the page complains of in the console fails the test
+def test_something(airflow, page_of):
+    page = page_of("vera")                     # Vera may look, not touch
+    page.goto("/plugin/directory")             # paths are Airflow's own
+    ...                                        # what the page complains of in the console fails the test
 """
 
 import json
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import pytest
 import requests
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from demo.airflow_api import AirflowApi, DagRun
 from demo.local_airflow import DAG_ID, LocalAirflow
@@ -63,6 +62,7 @@ class Stack:
         return self.api.xcom(DAG_ID, run.run_id, "publish")
 
     def token(self, user: str) -> str:
+        """What the browser's cookie `_token` holds after a login."""
         login = {"username": user, "password": self.passwords[user]}
         answer = requests.post(f"{self.url}/auth/token", json=login, timeout=30)
         answer.raise_for_status()
@@ -72,7 +72,7 @@ class Stack:
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory) -> Iterator[Stack]:
     """Airflow with a small directory, before its first run."""
-    home: Path = tmp_path_factory.mktemp("airflow")
+    home = tmp_path_factory.mktemp("airflow")
     passwords = {user: secrets.token_urlsafe(12) for user in ROLES}
     (home / "passwords.json").write_text(json.dumps(passwords))
     with SandboxServer(Settings(entries=1200)) as sandbox:
@@ -98,46 +98,63 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+@dataclass
+class Window:
+    """A window of the browser; what the pages in it complain of is collected.
+
+    Airflow's own interface is 7 MB of JavaScript: a window that stays open saves seconds a test.
+    """
+
+    context: BrowserContext
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, *, width: int = 1280, dark: bool = False) -> Page:
+        page = self.context.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return page
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(NOT_OURS):
+            self.complaints.append(message.text)
+
+
 @pytest.fixture(scope="session")
-def tokens(airflow) -> dict[str, str]:
-    """A login of each user, for all tests."""
-    return {user: airflow.token(user) for user in ROLES}
+def window_of(airflow, browser) -> Iterator[Callable[[str | None], Window]]:
+    """A new window, logged in as a user; None: as nobody."""
+    windows = []
+
+    def window_of(user: str | None) -> Window:
+        context = browser.new_context(base_url=airflow.url, timezone_id="Europe/Berlin", locale="en-GB")
+        context.set_default_timeout(15_000)
+        if user is not None:
+            context.add_cookies([{"name": "_token", "value": airflow.token(user), "url": airflow.url}])
+        windows.append(Window(context))
+        return windows[-1]
+
+    yield window_of
+    for window in windows:
+        window.context.close()
 
 
 @pytest.fixture
-def page_of(airflow, browser, tokens) -> Iterator[Callable[..., Page]]:
-    """Opens a tab of the browser, logged in as a user; None: as nobody.
+def page_of(window_of) -> Iterator[Callable[..., Page]]:
+    """Opens a page in a window of its own, logged in as a user; None: as nobody.
 
     Args:
         user: one of ROLES.
-        width: of the window.
+        width: of the page.
         dark: Airflow's dark mode.
     """
-    contexts = []
-    complaints: list[str] = []
-
-    def heard(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not message.text.startswith(NOT_OURS):
-            complaints.append(message.text)
+    windows = []
 
     def page_of(user: str | None, *, width: int = 1280, dark: bool = False) -> Page:
-        context = browser.new_context(
-            base_url=airflow.url,
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if dark else "light",
-            timezone_id="Europe/Berlin",
-            locale="en-GB",
-        )
-        context.set_default_timeout(15_000)
-        contexts.append(context)
-        if user is not None:
-            context.add_cookies([{"name": "_token", "value": tokens[user], "url": airflow.url}])
-        page = context.new_page()
-        page.on("console", heard)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        return page
+        windows.append(window_of(user))
+        return windows[-1].open(width=width, dark=dark)
 
     yield page_of
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    for window in windows:
+        window.context.close()
+    assert [complaint for window in windows for complaint in window.complaints] == []

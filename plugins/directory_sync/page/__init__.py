@@ -1,7 +1,7 @@
 """The page "Directory" in Airflow's interface, as the plugin declares it.
 
-It is JavaScript in `static/`, which needs no build: Airflow lends it React and Chakra UI. It reads Airflow's own
-REST API with the rights of whoever looks, and nothing else; the warehouse is never opened.
+It is JavaScript in `static/`, which needs no build: Airflow lends it React and Chakra UI. It reads Airflow's
+own REST API with the rights of whoever looks, and nothing else; the warehouse is never opened.
 
     app.py                      serves the files, to logged-in users alone
     static/page.js              what Airflow imports: the page, the tabs, the card on the home page

@@ -79,7 +79,7 @@ function Overview({ source, range, onRange }) {
     isEmpty && h(Empty, { dagId }),
     latest && h(Counts, { before: published.at(-2), latest }, h(LastSuccess, { due: dag.next_dagrun_run_after, late, now, run: succeeded })),
     (latest || failed.data?.length > 0) && h(Runs, {
-      dagId, onRange, points: points(shown, failed.data ?? [], { since }), range, reading: events,
+      dagId, onRange, points: points(shown, failed.data ?? [], { since }), range,
       total: range === "all" && events.data?.total > EVENTS.all ? published.length : null,
     }),
     failed.error && h(Problem, { error: failed.error, what: "the failed runs" }),

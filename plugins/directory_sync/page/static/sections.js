@@ -58,12 +58,12 @@ export const LastSuccess = ({ run, late, due, now }) =>
   });
 
 /** The charts, or the same as a table. */
-export function Runs({ dagId, points, range, onRange, reading, total }) {
+export function Runs({ dagId, points, range, onRange, total }) {
   const [isTable, setTable] = useState(false);
   const aside = h(Flex, { gap: 3, wrap: "wrap" },
     h(Choice, { label: "How many runs", onChoose: onRange, options: Object.entries(RANGES), value: range }),
     h(Button, { "aria-pressed": isTable, onClick: () => setTable(!isTable), size: "xs", variant: isTable ? "solid" : "outline" }, "Table"));
-  return h(Section, { aside, height: "340px", reading, title: "Runs", what: PUBLICATIONS },
+  return h(Section, { aside, title: "Runs" },
     points.length === 0 ? h(Text, { fontSize: "sm" }, "No run has published anything yet.")
       : h(isTable ? RunsTable : RunsChart, { dagId, points }),
     total !== null && h(Text, { color: "fg.muted", fontSize: "xs", mt: 1 }, `The newest ${count(total)} publications; older ones are not read.`));
