@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from directory_sync.report import Finding
-from tests.browser.answers import DRIFT, RESOURCE, Answers, a_report, nights
+from tests.browser.answers import DRIFT, RESOURCE, Answers, a_report, a_run, nights
 
 TOO_WIDE = """
   [...document.querySelectorAll("#root *")]
@@ -304,6 +304,27 @@ def test_it_asks_again_every_half_minute_and_shows_what_is_new(page_of):
     page.clock.run_for(31_000)
     headline(page).to_contain_text("Complete: all 123,456 entries")
     expect(page.get_by_text("Airflow failed")).to_have_count(0)
+
+
+def test_it_asks_often_while_a_run_is_on_but_not_while_that_waits_for_a_person(page_of):
+    page, answers = page_of("vera"), nights(2)
+    answers.runs.append(a_run("night-2", now(), state="running"))
+    page.clock.install()
+    answers.serve(page)
+    page.goto("/plugin/directory")
+    expect(page.get_by_text("A run is on; it began just now.")).to_be_visible()
+    answers.publish(a_report(2, now(), 123_456))
+    page.clock.run_for(6_000)
+    headline(page).to_contain_text("Complete: all 123,456 entries")
+    answers.ask("night-2", "Remove them?")
+    page.clock.run_for(6_000)
+    expect(page.get_by_role("link", name="Decide")).to_be_visible()
+    before = answers.asked["runs"]
+    for _ in range(4):
+        page.clock.run_for(5_100)
+        page.wait_for_timeout(100)
+    # Once more as the pace changes; at the quick pace it would be four times.
+    assert answers.asked["runs"] <= before + 1
 
 
 def test_a_page_nobody_sees_asks_nothing(page_of):

@@ -4,10 +4,13 @@ It is JavaScript in `static/`, which needs no build: Airflow lends it React and 
 own REST API with the rights of whoever looks, and nothing else; the warehouse is never opened.
 
     app.py                      serves the files, to logged-in users alone
-    static/page.js              what Airflow imports: the page, the tabs, the card on the home page
+    static/page.js              what Airflow imports: the page and its tabs
+    static/card.js              the card on the home page
     static/sections.js          the parts of the page, in their order
     static/verdict.js           the first sentence and its notices, in words
     static/charts.js            the charts, plain SVG
+    static/trends.js            series as tables: the stages, the proof, the requests
+    static/directory.js         which directories there are, and what Airflow tells of one
     static/parts.js             boxes, links and tables in Airflow's look
     static/reading.js           the requests, and when they are made again
     static/shape.js             what was read -> what is shown; pure functions

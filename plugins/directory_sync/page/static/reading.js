@@ -22,12 +22,18 @@ class ReadingError extends Error {
 /** What went wrong, in a sentence; `what` is what was asked for, in the plural: "the runs". */
 export function problem(error, what) {
   switch (error.status) {
-    case 0: return `Airflow did not answer when asked for ${what}. It is asked again.`;
-    case 401: return `You are not logged in any more, so ${what} cannot be read. Reload the page to log in.`;
-    case 403: return `You have no right to read ${what} in this Airflow (403).`;
-    case 404: return `Airflow does not know ${what} (404).`;
-    case undefined: return `What Airflow answered when asked for ${what} cannot be understood.`;
-    default: return `Airflow failed when asked for ${what} (${error.status}). It is asked again.`;
+    case 0:
+      return `Airflow did not answer when asked for ${what}. It is asked again.`;
+    case 401:
+      return `You are not logged in any more, so ${what} cannot be read. Reload the page to log in.`;
+    case 403:
+      return `You have no right to read ${what} in this Airflow (403).`;
+    case 404:
+      return `Airflow does not know ${what} (404).`;
+    case undefined:
+      return `What Airflow answered when asked for ${what} cannot be understood.`;
+    default:
+      return `Airflow failed when asked for ${what} (${error.status}). It is asked again.`;
   }
 }
 
@@ -39,7 +45,13 @@ async function ask(path, { query = [], body, signal }) {
   const method = body ? "POST" : "GET";
   let answer;
   try {
-    answer = await fetch(url, { method, headers, signal, body: body && JSON.stringify(body), credentials: "same-origin" });
+    answer = await fetch(url, {
+      method,
+      headers,
+      signal,
+      body: body && JSON.stringify(body),
+      credentials: "same-origin",
+    });
   } catch (error) {
     throw signal?.aborted ? error : new ReadingError(0);
   }
@@ -60,7 +72,13 @@ async function askAll(key, most, askPage) {
 }
 
 export async function readDags(signal) {
-  const query = [["tags", "directory"], ["tags", "dlt"], ["tags_match_mode", "all"], ["order_by", "dag_id"], ["limit", PAGE]];
+  const query = [
+    ["tags", "directory"],
+    ["tags", "dlt"],
+    ["tags_match_mode", "all"],
+    ["order_by", "dag_id"],
+    ["limit", PAGE],
+  ];
   return (await ask("dags", { query, signal })).dags;
 }
 
@@ -71,13 +89,18 @@ export async function readAssets(dagIds, signal) {
 
 /** The publications of a resource as asset events, up to so many, in no order; `known` is the last answer. */
 export async function readEvents({ dagId, assetId, runId, most, known }, signal) {
-  const own = [["source_dag_id", dagId], ["order_by", "-timestamp"], ["limit", PAGE]];
+  const own = [
+    ["source_dag_id", dagId],
+    ["order_by", "-timestamp"],
+    ["limit", Math.min(PAGE, most)],
+  ];
   if (assetId !== null) own.push(["asset_id", assetId]);
   if (runId) own.push(["source_run_id", runId]);
   // Events are never edited: what is new stands on the first page.
   const isKnown = known !== null && known.most >= most;
   const found = await askAll("asset_events", isKnown ? PAGE : most, (offset) =>
-    ask("assets/events", { query: [...own, ["offset", offset]], signal }));
+    ask("assets/events", { query: [...own, ["offset", offset]], signal }),
+  );
   const all = new Map([...(known?.events ?? []), ...found.items].map((event) => [event.id, event]));
   return { events: [...all.values()], most: Math.max(most, known?.most ?? 0), total: found.total };
 }
@@ -87,24 +110,35 @@ export async function readRuns({ dagId, most, state }, signal) {
   return (await ask(`dags/${name(dagId)}/dagRuns`, { query, signal })).dag_runs;
 }
 
-export const readRun = ({ dagId, runId }, signal) => ask(`dags/${name(dagId)}/dagRuns/${name(runId)}`, { signal });
+export const readRun = ({ dagId, runId }, signal) =>
+  ask(`dags/${name(dagId)}/dagRuns/${name(runId)}`, { signal });
 
 /** The task instances of runs. Those of a run that has ended are asked for once: `known` is the last answer. */
 export async function readTasks({ dagId, runs, known }, signal) {
   const tag = (run) => `${run.dag_run_id} ${run.state} ${run.end_date}`;
-  const kept = new Map(runs.filter((run) => run.end_date && known?.tags.has(tag(run))).map((run) => [run.dag_run_id, tag(run)]));
+  const kept = new Map(
+    runs.filter((run) => run.end_date && known?.tags.has(tag(run))).map((run) => [run.dag_run_id, tag(run)]),
+  );
   const missing = runs.map((run) => run.dag_run_id).filter((runId) => !kept.has(runId));
-  const found = missing.length === 0 ? { items: [] } : await askAll("task_instances", 10 * PAGE, (offset) =>
-    ask("dags/~/dagRuns/~/taskInstances/list", {
-      body: { dag_ids: [dagId], dag_run_ids: missing, page_limit: PAGE, page_offset: offset }, signal,
-    }));
+  const found =
+    missing.length === 0
+      ? { items: [] }
+      : await askAll("task_instances", 10 * PAGE, (offset) =>
+          ask("dags/~/dagRuns/~/taskInstances/list", {
+            body: { dag_ids: [dagId], dag_run_ids: missing, page_limit: PAGE, page_offset: offset },
+            signal,
+          }),
+        );
   const old = known?.tasks.filter((task) => kept.has(task.dag_run_id)) ?? [];
   return { tags: new Set(runs.map(tag)), tasks: [...old, ...found.items] };
 }
 
 /** The questions of a Dag nobody has answered yet. */
 export async function readWaiting(dagId, signal) {
-  const query = [["response_received", "false"], ["limit", PAGE]];
+  const query = [
+    ["response_received", "false"],
+    ["limit", PAGE],
+  ];
   const details = (await ask(`dags/${name(dagId)}/dagRuns/~/hitlDetails`, { query, signal })).hitl_details;
   return details.filter((detail) => detail?.task_instance);
 }
@@ -124,20 +158,23 @@ export function useReading(key, load, { isRunning = false, isOnce = false, again
   latest.current = load;
   const known = useRef({ key: null, data: null });
 
-  const read = useCallback(async (signal) => {
-    const before = known.current.key === key ? known.current.data : null;
-    try {
-      const data = await latest.current(signal, before);
-      if (signal.aborted) return null;
-      known.current = { key, data };
-      setState({ key, data, error: null });
-      return null;
-    } catch (error) {
-      if (signal.aborted) return null;
-      setState({ key, data: before, error });
-      return error;
-    }
-  }, [key]);
+  const read = useCallback(
+    async (signal) => {
+      const before = known.current.key === key ? known.current.data : null;
+      try {
+        const data = await latest.current(signal, before);
+        if (signal.aborted) return null;
+        known.current = { key, data };
+        setState({ key, data, error: null });
+        return null;
+      } catch (error) {
+        if (signal.aborted) return null;
+        setState({ key, data: before, error });
+        return error;
+      }
+    },
+    [key],
+  );
 
   useEffect(() => {
     if (key === null) return undefined;
@@ -152,7 +189,8 @@ export function useReading(key, load, { isRunning = false, isOnce = false, again
       const error = await read(control.signal);
       isAsking = false;
       isDone = Boolean(error?.isFinal) || (isOnce && !error);
-      if (!control.signal.aborted && !isDone) timer = setTimeout(next, isRunning && !error ? POLL_RUNNING_MS : POLL_MS);
+      if (!control.signal.aborted && !isDone)
+        timer = setTimeout(next, isRunning && !error ? POLL_RUNNING_MS : POLL_MS);
     };
     next();
     document.addEventListener("visibilitychange", next);

@@ -1,9 +1,9 @@
-// The parts of the page, in their order: the verdict, the numbers, the runs, the fields, the findings, the stages.
+// The parts of the page, in their order: the verdict, the numbers, the runs, the findings, the fields.
 
-import { RunsChart, RunsTable, Sparkline } from "./charts.js";
-import { BarList, Choice, Inner, InnerButton, LEVELS, Moment, Rows, Section, Sign, Tag, Tile, h } from "./parts.js";
-import { drifts, stageTimes, throughput, trend } from "./shape.js";
-import { count, counted, duration, moment } from "./words.js";
+import { RunsChart, RunsTable } from "./charts.js";
+import { BarList, Choice, Inner, InnerButton, LEVELS, Moment, Section, Sign, Tag, Tile, h } from "./parts.js";
+import { drifts } from "./shape.js";
+import { count, counted, moment } from "./words.js";
 
 const { useState } = globalThis.React;
 const { Box, Button, Code, Flex, SimpleGrid, Text } = globalThis.ChakraUI;
@@ -15,145 +15,226 @@ export const RANGES = { 30: "Last 30", 90: "Last 90", all: "All" };
 
 /** The first sentence, and under it what the last run changed. */
 export const Verdict = ({ level, text, detail, children }) =>
-  h(Flex, {
-    align: "flex-start", bg: LEVELS[level].ground, borderColor: `${LEVELS[level].palette}.solid`, borderRadius: "lg",
-    borderStartWidth: 4, gap: 3, p: { base: 3, md: 4 },
-  }, h(Sign, { level, size: 8 }),
-    h(Box, { minW: 0 },
-      h(Text, { as: "h2", "data-testid": "headline", fontSize: { base: "lg", md: "xl" }, fontWeight: "semibold", lineHeight: "1.35" }, text),
-      detail && h(Text, { fontSize: "md" }, detail), children));
+  h(
+    Flex,
+    {
+      align: "flex-start",
+      bg: LEVELS[level].ground,
+      borderColor: `${LEVELS[level].palette}.solid`,
+      borderRadius: "lg",
+      borderStartWidth: 4,
+      gap: 3,
+      p: { base: 3, md: 4 },
+    },
+    h(Sign, { level, size: 8 }),
+    h(
+      Box,
+      { minW: 0 },
+      h(
+        Text,
+        {
+          as: "h2",
+          "data-testid": "headline",
+          fontSize: { base: "lg", md: "xl" },
+          fontWeight: "semibold",
+          lineHeight: "1.35",
+        },
+        text,
+      ),
+      detail && h(Text, { fontSize: "md" }, detail),
+      children,
+    ),
+  );
 
 export const Notices = ({ notices }) =>
-  notices.length > 0 && h(Box, { as: "ul", "aria-label": "What to look at", borderRadius: "lg", borderWidth: 1, listStyleType: "none" },
+  notices.length > 0 &&
+  h(
+    Box,
+    { as: "ul", "aria-label": "What to look at", borderRadius: "lg", borderWidth: 1, listStyleType: "none" },
     notices.map(({ level, text, to, action }, index) =>
-      h(Flex, { align: "center", as: "li", borderTopWidth: index ? 1 : 0, gap: 3, key: `${level} ${text}`, px: 3, py: 2 },
-        h(Sign, { level }), h(Text, { flex: 1, fontSize: "sm", minW: 0, overflowWrap: "anywhere" }, text),
-        to && h(InnerButton, { to }, action))));
+      h(
+        Flex,
+        {
+          align: "center",
+          as: "li",
+          borderTopWidth: index ? 1 : 0,
+          gap: 3,
+          key: `${level} ${text}`,
+          px: 3,
+          py: 2,
+        },
+        h(Sign, { level }),
+        h(Text, { flex: 1, fontSize: "sm", minW: 0, overflowWrap: "anywhere" }, text),
+        to && h(InnerButton, { to }, action),
+      ),
+    ),
+  );
 
 const and = (number, words) => (number ? `and ${count(number)} ${words}` : null);
 
 function sinceBefore(latest, before) {
   if (!before) return null;
   const more = latest.entries - before.entries;
-  return more ? `${more > 0 ? "+" : "−"}${count(Math.abs(more))} since the run before` : "as many as the run before";
+  return more
+    ? `${more > 0 ? "+" : "−"}${count(Math.abs(more))} since the run before`
+    : "as many as the run before";
 }
 
 /** The counts of a publication; `before` is the one before it. */
 export const Counts = ({ latest, before, children }) =>
-  h(SimpleGrid, { as: "dl", columns: { base: 2, md: 3, xl: children ? 6 : 5 }, gap: 3 },
+  h(
+    SimpleGrid,
+    { as: "dl", columns: { base: 2, md: 3, xl: children ? 6 : 5 }, gap: 3 },
     h(Tile, { detail: sinceBefore(latest, before), label: "Entries", value: count(latest.entries) }),
-    h(Tile, { detail: and(latest.changes.returned, "returned"), label: "Added", value: count(latest.changes.added) }),
-    h(Tile, { detail: and(latest.changes.reshaped, "in a new shape"), label: "Changed", value: count(latest.changes.changed) }),
-    h(Tile, { detail: and(latest.changes.missing, "missing, not removed yet"), label: "Removed", value: count(latest.changes.removed) }),
     h(Tile, {
-      detail: latest.held ? `${count(latest.newly_held)} of them since this run` : "no removal waits", label: "Held removals",
-      level: latest.held ? "warning" : undefined, value: count(latest.held),
-    }), children);
+      detail: and(latest.changes.returned, "returned"),
+      label: "Added",
+      value: count(latest.changes.added),
+    }),
+    h(Tile, {
+      detail: and(latest.changes.reshaped, "in a new shape"),
+      label: "Changed",
+      value: count(latest.changes.changed),
+    }),
+    h(Tile, {
+      detail: and(latest.changes.missing, "missing, not removed yet"),
+      label: "Removed",
+      value: count(latest.changes.removed),
+    }),
+    h(Tile, {
+      detail: latest.held ? `${count(latest.newly_held)} of them since this run` : "no removal waits",
+      label: "Held removals",
+      level: latest.held ? "warning" : undefined,
+      value: count(latest.held),
+    }),
+    children,
+  );
 
 export const LastSuccess = ({ run, late, due, now }) =>
   h(Tile, {
     detail: due && new Date(due) > now ? ["next run ", h(Moment, { at: due, key: "due", now })] : null,
-    label: "Last success", level: late?.isLate ? "warning" : undefined,
-    value: run ? h(Box, { as: "span", fontSize: "lg" }, h(Moment, { at: run.end_date ?? run.run_after, now })) : "–",
+    label: "Last success",
+    level: late?.isLate ? "warning" : undefined,
+    value: run
+      ? h(Box, { as: "span", fontSize: "lg" }, h(Moment, { at: run.end_date ?? run.run_after, now }))
+      : "–",
   });
 
 /** The charts, or the same as a table. */
 export function Runs({ dagId, points, range, onRange, total }) {
   const [isTable, setTable] = useState(false);
-  const aside = h(Flex, { gap: 3, wrap: "wrap" },
+  const aside = h(
+    Flex,
+    { gap: 3, wrap: "wrap" },
     h(Choice, { label: "How many runs", onChoose: onRange, options: Object.entries(RANGES), value: range }),
-    h(Button, { "aria-pressed": isTable, onClick: () => setTable(!isTable), size: "xs", variant: isTable ? "solid" : "outline" }, "Table"));
-  return h(Section, { aside, title: "Runs" },
-    points.length === 0 ? h(Text, { fontSize: "sm" }, "No run has published anything yet.")
+    h(
+      Button,
+      {
+        "aria-pressed": isTable,
+        onClick: () => setTable(!isTable),
+        size: "xs",
+        variant: isTable ? "solid" : "outline",
+      },
+      "Table",
+    ),
+  );
+  return h(
+    Section,
+    { aside, title: "Runs" },
+    points.length === 0
+      ? h(Text, { fontSize: "sm" }, "No run has published anything yet.")
       : h(isTable ? RunsTable : RunsChart, { dagId, points }),
-    total !== null && h(Text, { color: "fg.muted", fontSize: "xs", mt: 1 }, `The newest ${count(total)} publications; older ones are not read.`));
+    total !== null &&
+      h(
+        Text,
+        { color: "fg.muted", fontSize: "xs", mt: 1 },
+        `The newest ${count(total)} publications; older ones are not read.`,
+      ),
+  );
 }
 
 /** Which fields of the changed entries differ, and where to look them up. */
 export const Fields = ({ latest, isLast = true }) =>
-  h(Section, { title: isLast ? "Changed fields, last run" : "Changed fields" },
+  h(
+    Section,
+    { title: isLast ? "Changed fields, last run" : "Changed fields" },
     Object.keys(latest.changedFields).length === 0
-      ? h(Text, { color: "fg.muted", fontSize: "sm" }, latest.isFirst ? "The first load changes no field." : "No field changed.")
+      ? h(
+          Text,
+          { color: "fg.muted", fontSize: "sm" },
+          latest.isFirst ? "The first load changes no field." : "No field changed.",
+        )
       : h(BarList, { counts: latest.changedFields, noun: "fields" }),
-    Object.values(latest.changes).some(Boolean) && h(Box, { mt: 3 },
-      h(Text, { color: "fg.muted", fontSize: "xs", mb: 1 }, "Which entries they are, in the warehouse:"),
-      h(Code, { display: "block", fontSize: "xs", overflowWrap: "anywhere", p: 2, whiteSpace: "pre-wrap" },
-        `SELECT * FROM ${latest.resource}_changes WHERE sync_id = '${latest.syncId}'`)));
+    Object.values(latest.changes).some(Boolean) &&
+      h(
+        Box,
+        { mt: 3 },
+        h(Text, { color: "fg.muted", fontSize: "xs", mb: 1 }, "Which entries they are, in the warehouse:"),
+        h(
+          Code,
+          { display: "block", fontSize: "xs", overflowWrap: "anywhere", p: 2, whiteSpace: "pre-wrap" },
+          `SELECT * FROM ${latest.resource}_changes WHERE sync_id = '${latest.syncId}'`,
+        ),
+      ),
+  );
 
 const LEVEL_OF = { error: "error", hold: "warning", warning: "warning" };
 
 /** What the checks said of the last run, and when the schema drifted before. */
 export function Findings({ latest, published }) {
   const earlier = drifts(published.filter((report) => report !== latest));
-  return h(Section, { title: "Schema drift and findings" },
+  return h(
+    Section,
+    { title: "Schema drift and findings" },
     latest.findings.length === 0
       ? h(Text, { fontSize: "sm" }, "✓ The checks of the run found nothing.")
-      : h(Box, { as: "ul", listStyleType: "none" }, latest.findings.map(({ rule, level, message }, index) =>
-        h(Flex, { align: "baseline", as: "li", gap: 2, key: index, mb: 1.5 },
-          h(Tag, { level: LEVEL_OF[level] ?? "info" }, rule === "fields" ? "schema drift" : level),
-          h(Text, { fontSize: "sm", minW: 0, overflowWrap: "anywhere" }, message)))),
-    earlier.length > 0 && h(Box, { mt: 3 },
-      h(Text, { color: "fg.muted", fontSize: "xs", mb: 1 }, `Drift in the ${counted(published.length - 1, "run")} before:`),
-      h(Box, { as: "ul", listStyleType: "none", maxH: "180px", overflow: "auto", tabIndex: 0 }, earlier.slice(0, 20).map(({ message, report }, index) =>
-        h(Text, { as: "li", fontSize: "sm", key: index, overflowWrap: "anywhere" }, `${moment(report.snapshotAt)}: ${message}`)))));
-}
-
-/** A table of series: the last value, the usual one and the line; of one run, its values alone. */
-function Trends({ label, runs, rows }) {
-  const shown = (value, write) => (value === null ? "–" : write(value));
-  const cells = ({ name, write, trend: { last, usual, values } }) =>
-    [name, shown(last, write), ...(runs > 1 ? [shown(usual, write), h(Sparkline, { values, width: 70 })] : [])];
-  const columns = runs > 1 ? [label, "Last run", "Usual", `${count(runs)} runs`] : [label, "This run"];
-  return h(Rows, { columns, label, narrow: 3, rows: rows.map((row) => ({ cells: cells(row), key: row.name })) });
-}
-
-const STAGE_NAMES = {
-  extract: "extract", audit: "audit", publish: "publish", approve_removals: "approve_removals (with the wait)", remove: "remove",
-};
-
-/** How long the stages took, and how fast the directory was read. */
-export function Stages({ runs, tasks, resource, published, reading }) {
-  const ended = runs.filter((run) => run.state === "success" || run.state === "failed");
-  const times = stageTimes(ended, tasks, resource);
-  const stages = Object.entries(STAGE_NAMES)
-    .map(([stage, name]) => ({ name, trend: trend(times.map((run) => run[stage])), write: duration }))
-    .filter((row) => row.trend.values.length);
-  const rows = [
-    ...stages,
-    { name: "whole run", trend: trend(times.map((run) => run.total)), write: duration },
-    { name: "entries a second", trend: trend(throughput(times, published)), write: count },
-  ];
-  return h(Section, { height: "200px", reading, title: "Time per stage", what: "the tasks" },
-    times.length === 0 ? h(Text, { fontSize: "sm" }, "No run has ended yet.")
-      : h(Trends, { label: "Stage", rows, runs: times.length }),
-    times.length > 1 && h(Text, { color: "fg.muted", fontSize: "xs", mt: 2 }, `Usual: the median of the ${counted(times.length - 1, "run")} before. Of a retried task, its last try.`));
-}
-
-const PROOFS = {
-  chain: "Proven: overlapping windows link the first entry to the end.",
-  reread: "Proven by reading again: each page was the same before and after the next. Edits that cancel out go unseen.",
-  walk: "Not proven: the API's own links led from page to page.",
-};
-const ORDERS = {
-  observed: "Order observed: an absent entry is removed.",
-  declared: "Order declared: an absent entry is removed.",
-  assumed: "Order assumed: an absent entry is missing first, and removed when the next run lacks it too.",
-};
-
-/** How completeness was shown, and what it took to read. */
-export function Proof({ latest, published }) {
-  const row = (name, key = name) => ({ name, trend: trend(published.map((report) => report[key])), write: count });
-  return h(Section, { title: "Proof and requests" },
-    h(Text, { fontSize: "sm" }, PROOFS[latest.proof] ?? `Proof: ${latest.proof || "not told"}.`),
-    h(Text, { fontSize: "sm", mb: 2 }, ORDERS[latest.order] ?? ""),
-    h(Trends, {
-      label: "Count", runs: published.length,
-      rows: [row("windows"), row("joints"), row("joints bridged by the audit", "bridged"), row("requests"), row("retries"), row("refused requests", "refused")],
-    }));
+      : h(
+          Box,
+          { as: "ul", listStyleType: "none" },
+          latest.findings.map(({ rule, level, message }, index) =>
+            h(
+              Flex,
+              { align: "baseline", as: "li", gap: 2, key: index, mb: 1.5 },
+              h(Tag, { level: LEVEL_OF[level] ?? "info" }, rule === "fields" ? "schema drift" : level),
+              h(Text, { fontSize: "sm", minW: 0, overflowWrap: "anywhere" }, message),
+            ),
+          ),
+        ),
+    earlier.length > 0 &&
+      h(
+        Box,
+        { mt: 3 },
+        h(
+          Text,
+          { color: "fg.muted", fontSize: "xs", mb: 1 },
+          `Drift in the ${counted(published.length - 1, "run")} before:`,
+        ),
+        h(
+          Box,
+          { as: "ul", listStyleType: "none", maxH: "180px", overflow: "auto", tabIndex: 0 },
+          earlier
+            .slice(0, 20)
+            .map(({ message, report }, index) =>
+              h(
+                Text,
+                { as: "li", fontSize: "sm", key: index, overflowWrap: "anywhere" },
+                `${moment(report.snapshotAt)}: ${message}`,
+              ),
+            ),
+        ),
+      ),
+  );
 }
 
 export const Empty = ({ dagId }) =>
-  h(Box, { borderRadius: "lg", borderStyle: "dashed", borderWidth: 1, p: 6, textAlign: "center" },
+  h(
+    Box,
+    { borderRadius: "lg", borderStyle: "dashed", borderWidth: 1, p: 6, textAlign: "center" },
     h(Text, { fontWeight: "semibold" }, "What the first run will show here"),
-    h(Text, { color: "fg.muted", fontSize: "sm", mb: 3 }, "How many entries there are, what each run added, changed and removed, and how it was proven that nobody is missing."),
-    h(Inner, { to: `/dags/${encodeURIComponent(dagId)}` }, "Open the Dag to start one"));
+    h(
+      Text,
+      { color: "fg.muted", fontSize: "sm", mb: 3 },
+      "How many entries there are, what each run added, changed and removed, and how it was proven that nobody is missing.",
+    ),
+    h(Inner, { to: `/dags/${encodeURIComponent(dagId)}` }, "Open the Dag to start one"),
+  );

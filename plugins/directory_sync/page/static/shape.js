@@ -27,8 +27,21 @@ export function reportOf(event) {
   const isReport = isObject(extra) && typeof extra.resource === "string" && Number.isFinite(extra.entries);
   if (!isReport || !isObject(extra.changes) || !isTime(event.timestamp)) return null;
   const counts = (values) =>
-    Object.fromEntries(Object.entries(isObject(values) ? values : {}).map(([key, value]) => [key, number(value)]));
-  const plain = ["entries", "unchanged", "held", "newly_held", "windows", "joints", "bridged", "requests", "retries", "refused"];
+    Object.fromEntries(
+      Object.entries(isObject(values) ? values : {}).map(([key, value]) => [key, number(value)]),
+    );
+  const plain = [
+    "entries",
+    "unchanged",
+    "held",
+    "newly_held",
+    "windows",
+    "joints",
+    "bridged",
+    "requests",
+    "retries",
+    "refused",
+  ];
   return {
     ...Object.fromEntries(plain.map((key) => [key, number(extra[key])])),
     syncId: String(extra.sync_id ?? event.id),
@@ -88,7 +101,11 @@ export const byStart = (runs) => [...runs].sort((one, other) => time(startOf(oth
 export function points(published, failedRuns, { since = null } = {}) {
   const failed = new Map(failedRuns.map((run) => [run.dag_run_id, run]));
   const shown = published.map((report) => ({
-    runId: report.runId, at: report.snapshotAt, entries: report.entries, held: report.held, runs: 1,
+    runId: report.runId,
+    at: report.snapshotAt,
+    entries: report.entries,
+    held: report.held,
+    runs: 1,
     added: report.changes.added + report.changes.returned,
     changed: report.changes.changed + report.changes.reshaped,
     removed: report.changes.removed,
@@ -98,8 +115,15 @@ export function points(published, failedRuns, { since = null } = {}) {
   const empty = [...failed.values()]
     .filter((run) => !known.has(run.dag_run_id) && (since === null || time(startOf(run)) >= time(since)))
     .map((run) => ({
-      runId: run.dag_run_id, at: startOf(run), entries: null, held: null, runs: 1,
-      added: 0, changed: 0, removed: 0, failed: 1,
+      runId: run.dag_run_id,
+      at: startOf(run),
+      entries: null,
+      held: null,
+      runs: 1,
+      added: 0,
+      changed: 0,
+      removed: 0,
+      failed: 1,
     }));
   return [...shown, ...empty].sort((one, other) => time(one.at) - time(other.at));
 }
@@ -114,8 +138,15 @@ export function bucketed(all, most) {
     const sum = (key) => bucket.reduce((total, point) => total + point[key], 0);
     const last = bucket.findLast((point) => point.entries !== null) ?? bucket.at(-1);
     return {
-      ...last, since: bucket[0].at, at: bucket.at(-1).at, runs: bucket.length, runId: bucket.at(-1).runId,
-      added: sum("added"), changed: sum("changed"), removed: sum("removed"), failed: sum("failed"),
+      ...last,
+      since: bucket[0].at,
+      at: bucket.at(-1).at,
+      runs: bucket.length,
+      runId: bucket.at(-1).runId,
+      added: sum("added"),
+      changed: sum("changed"),
+      removed: sum("removed"),
+      failed: sum("failed"),
     };
   });
 }
@@ -132,7 +163,10 @@ export function scaleTop(totals) {
 export function ticks(low, high) {
   const rough = Math.max(high - low, 1) / 3;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = Math.max(1, [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough));
+  const step = Math.max(
+    1,
+    [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough),
+  );
   const first = Math.floor(low / step) * step;
   const found = [];
   for (let tick = first; tick < high + step; tick += step) found.push(tick);
@@ -161,24 +195,30 @@ function stageOf(taskId, prefix) {
 export function stageTimes(runs, tasks, resource) {
   const isGrouped = tasks.some((task) => resource !== null && task.task_id.startsWith(`${resource}.`));
   const prefix = isGrouped ? `${resource}.` : "";
-  return byStart(runs).reverse().map((run) => {
-    const own = tasks.filter((task) => task.dag_run_id === run.dag_run_id && task.operator !== "EmptyOperator");
-    const times = STAGES.map((stage) => {
-      const parts = own.filter((task) => stageOf(task.task_id, prefix) === stage && task.start_date);
-      if (!parts.length || parts.some((task) => !task.end_date)) return [stage, null];
-      const began = Math.min(...parts.map((task) => time(task.start_date)));
-      return [stage, (Math.max(...parts.map((task) => time(task.end_date))) - began) / 1000];
+  return byStart(runs)
+    .reverse()
+    .map((run) => {
+      const own = tasks.filter(
+        (task) => task.dag_run_id === run.dag_run_id && task.operator !== "EmptyOperator",
+      );
+      const times = STAGES.map((stage) => {
+        const parts = own.filter((task) => stageOf(task.task_id, prefix) === stage && task.start_date);
+        if (!parts.length || parts.some((task) => !task.end_date)) return [stage, null];
+        const began = Math.min(...parts.map((task) => time(task.start_date)));
+        return [stage, (Math.max(...parts.map((task) => time(task.end_date))) - began) / 1000];
+      });
+      const ended = run.start_date && run.end_date;
+      const total = ended ? (time(run.end_date) - time(run.start_date)) / 1000 : null;
+      return { runId: run.dag_run_id, state: run.state, total, ...Object.fromEntries(times) };
     });
-    const ended = run.start_date && run.end_date;
-    const total = ended ? (time(run.end_date) - time(run.start_date)) / 1000 : null;
-    return { runId: run.dag_run_id, state: run.state, total, ...Object.fromEntries(times) };
-  });
 }
 
 /** Entries a second of each run's extraction; null where either is not known. */
 export function throughput(times, published) {
   const entries = new Map(published.map((report) => [report.runId, report.entries]));
-  return times.map((run) => (run.extract && entries.has(run.runId) ? entries.get(run.runId) / run.extract : null));
+  return times.map((run) =>
+    run.extract && entries.has(run.runId) ? entries.get(run.runId) / run.extract : null,
+  );
 }
 
 /** The last value of a series, the median of those before it, and the series. */
@@ -189,15 +229,24 @@ export function trend(values) {
 
 /** Seconds from one run to the next: what the schedule says, or how far its runs lay apart; null: no schedule. */
 export function scheduleSeconds(dag, runs) {
-  const seconds = (time(dag.next_dagrun_data_interval_end) - time(dag.next_dagrun_data_interval_start)) / 1000;
+  const seconds =
+    (time(dag.next_dagrun_data_interval_end) - time(dag.next_dagrun_data_interval_start)) / 1000;
   if (seconds > 0) return seconds;
   if (!dag.timetable_periodic) return null;
   const due = runs.filter((run) => run.run_type === "scheduled").map((run) => time(run.run_after));
-  const gaps = due.sort((one, other) => one - other).slice(1).map((at, index) => (at - due[index]) / 1000);
+  const gaps = due
+    .sort((one, other) => one - other)
+    .slice(1)
+    .map((at, index) => (at - due[index]) / 1000);
   return median(gaps.filter((gap) => gap > 0));
 }
 
 /** Findings about fields in so many publications, the newest first. */
 export const drifts = (published) =>
-  [...published].reverse().flatMap((report) =>
-    report.findings.filter((finding) => finding.rule === "fields").map((finding) => ({ ...finding, report })));
+  [...published]
+    .reverse()
+    .flatMap((report) =>
+      report.findings
+        .filter((finding) => finding.rule === "fields")
+        .map((finding) => ({ ...finding, report })),
+    );

@@ -25,7 +25,8 @@ export function lateness(dag, runs, snapshotAt, now) {
 
 function beforeTheFirst({ dag, active, ended, now }) {
   if (active) return { level: "info", text: "Nothing is published yet; the first run is on." };
-  if (ended?.state === "failed") return { level: "error", text: "Nothing is published yet: the last run failed." };
+  if (ended?.state === "failed")
+    return { level: "error", text: "Nothing is published yet: the last run failed." };
   if (dag.is_paused) return { level: "warning", text: "Nothing is published yet, and the Dag is paused." };
   const due = dag.next_dagrun_run_after;
   const next = due && new Date(due) > now ? ` The next run is due ${ago(due, now)}.` : "";
@@ -51,14 +52,20 @@ export function headline({ dag, runs, latest, now }) {
   const late = lateness(dag, runs, latest.snapshotAt, now);
   if (late?.isLate) {
     const due = interval(late.seconds);
-    return { level: "warning", text: `Out of date: the ${entries} were read ${read}, a run is due every ${due}.` };
+    return {
+      level: "warning",
+      text: `Out of date: the ${entries} were read ${read}, a run is due every ${due}.`,
+    };
   }
   if (latest.proof === "walk") {
     return { level: "warning", text: `${entries}, read ${read}; that this is all of them is not proven.` };
   }
   const failed = ended?.state === "failed" ? "; a later task of the run failed" : "";
   const held = latest.held ? `; ${counted(latest.held, "removal is", "removals are")} held` : "";
-  return { level: failed || held ? "warning" : "ok", text: `Complete: all ${entries}, read ${read}${held}${failed}.` };
+  return {
+    level: failed || held ? "warning" : "ok",
+    text: `Complete: all ${entries}, read ${read}${held}${failed}.`,
+  };
 }
 
 /** The sentence on one run: what it published, or why nothing. */
@@ -68,22 +75,35 @@ export function runHeadline({ run, latest }) {
     const entries = counted(latest.entries, "entry", "entries");
     const complete = latest.proof === "walk" ? "completeness is not proven" : "complete";
     const rest = failed ? "; a later task failed" : "";
-    return { level: failed || latest.proof === "walk" ? "warning" : "ok", text: `This run published ${entries}, ${complete}${rest}.` };
+    return {
+      level: failed || latest.proof === "walk" ? "warning" : "ok",
+      text: `This run published ${entries}, ${complete}${rest}.`,
+    };
   }
   if (failed) return { level: "error", text: "This run failed and published nothing." };
-  if (run?.state === "success") return { level: "info", text: "This run published nothing: a dry run, or nothing newer than what is published." };
+  if (run?.state === "success")
+    return {
+      level: "info",
+      text: "This run published nothing: a dry run, or nothing newer than what is published.",
+    };
   return { level: "info", text: "This run has not published anything yet." };
 }
 
 const CHANGES = [
-  ["added", "added"], ["returned", "returned"], ["changed", "changed"], ["reshaped", "in a new shape"],
-  ["removed", "removed"], ["missing", "missing but not removed"],
+  ["added", "added"],
+  ["returned", "returned"],
+  ["changed", "changed"],
+  ["reshaped", "in a new shape"],
+  ["removed", "removed"],
+  ["missing", "missing but not removed"],
 ];
 
 /** What a publication changed, in a sentence. */
 export function changeSentence(latest, lead = "Since the run before") {
   if (latest.isFirst) return `The first load: ${counted(latest.changes.added, "entry", "entries")} added.`;
-  const parts = CHANGES.filter(([kind]) => latest.changes[kind]).map(([kind, word]) => `${count(latest.changes[kind])} ${word}`);
+  const parts = CHANGES.filter(([kind]) => latest.changes[kind]).map(
+    ([kind, word]) => `${count(latest.changes[kind])} ${word}`,
+  );
   return parts.length ? `${lead}: ${listed(parts)}.` : `${lead}: nothing changed.`;
 }
 
@@ -111,7 +131,8 @@ export function notices({ dag, runs, tasks, latest, waiting, now }) {
     found.push({
       level: "warning",
       text: `${counted(latest.held, "removal is", "removals are")} held; nobody is asked at present.`,
-      to: `/dags/${encodeURIComponent(dag.dag_id)}`, action: "Open the Dag",
+      to: `/dags/${encodeURIComponent(dag.dag_id)}`,
+      action: "Open the Dag",
     });
   }
   if (ended?.state === "failed") {
@@ -128,10 +149,17 @@ export function notices({ dag, runs, tasks, latest, waiting, now }) {
     found.push({ level: "error", text: finding.message });
   }
   const drift = latest?.findings.filter((one) => one.rule === "fields") ?? [];
-  if (drift.length) found.push({ level: "warning", text: `The schema drifted. ${drift.map((one) => one.message).join(" ")}` });
-  if (latest && dag.is_paused) found.push({ level: "warning", text: "The Dag is paused: no run will begin by itself." });
+  if (drift.length)
+    found.push({
+      level: "warning",
+      text: `The schema drifted. ${drift.map((one) => one.message).join(" ")}`,
+    });
+  if (latest && dag.is_paused)
+    found.push({ level: "warning", text: "The Dag is paused: no run will begin by itself." });
   if (active) {
-    const text = active.start_date ? `A run is on; it began ${ago(active.start_date, now)}.` : "A run waits to begin.";
+    const text = active.start_date
+      ? `A run is on; it began ${ago(active.start_date, now)}.`
+      : "A run waits to begin.";
     found.push({ level: "info", text, to: runPath(active), action: "Watch it" });
   }
   return found;

@@ -28,17 +28,30 @@ export const moment = (iso) => written(iso, { dateStyle: "short", timeStyle: "sh
 
 export const exactMoment = (iso) =>
   written(iso, {
-    year: "numeric", month: "2-digit", day: "2-digit",
-    hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    timeZoneName: "short",
   });
 
 export const day = (iso) =>
-  new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: timeZone() }).format(new Date(iso));
+  new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: timeZone() }).format(
+    new Date(iso),
+  );
 
 export const month = (iso) =>
-  new Intl.DateTimeFormat("en-US", { month: "short", year: "numeric", timeZone: timeZone() }).format(new Date(iso));
+  new Intl.DateTimeFormat("en-US", { month: "short", year: "numeric", timeZone: timeZone() }).format(
+    new Date(iso),
+  );
 
-const STEPS = [[90 * MINUTE, MINUTE, "minute"], [48 * HOUR, HOUR, "hour"], [60 * DAY, DAY, "day"]];
+const STEPS = [
+  [90 * MINUTE, MINUTE, "minute"],
+  [48 * HOUR, HOUR, "hour"],
+  [60 * DAY, DAY, "day"],
+];
 
 function inSteps(seconds) {
   const [, size, unit] = STEPS.find(([limit]) => seconds < limit) ?? [null, 30 * DAY, "month"];
