@@ -8,7 +8,7 @@ STAMP := $(VENV)/installed
 SHORT_CHAOS := tests/chaos/test_pulls.py tests/chaos/test_moving_end.py \
 	'tests/chaos/test_kills.py::test_a_run_killed_three_times_ends_as_an_undisturbed_one[one]' \
 	tests/chaos/test_two_runs.py::test_a_snapshot_older_than_the_published_one_is_skipped_with_a_note
-TESTS := tests/unit tests/integration tests/dag tests/e2e/test_scheduled_runs.py $(SHORT_CHAOS)
+TESTS := tests/unit tests/integration tests/dag tests/e2e/test_scheduled_runs.py tests/browser $(SHORT_CHAOS)
 PYTEST := $(BIN)/python -m pytest
 
 # A shell's own settings must not reach what is tested.
@@ -17,8 +17,8 @@ unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONPATH PYTHONHOME VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-unit test-integration test-dag test-e2e test-all chaos check lint types \
-	contracts clean
+.PHONY: help install demo test test-unit test-integration test-dag test-e2e test-browser test-all chaos \
+	check lint types contracts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ chaos: install ## thousands of seeded pulls of a moving directory beside dlt's p
 	@PYTHONPATH=plugins $(BIN)/python -m tests.chaos --pulls $(PULLS)
 	@CHAOS_PUBLICATIONS=60 CHAOS_DAG_PULLS=36 $(PYTEST) tests/chaos/test_publication.py \
 		tests/chaos/test_dag_under_churn.py
+
+test-browser: install ## the page in Airflow's interface, in a real browser (/usr/bin/chromium)
+	@$(PYTEST) tests/browser
 
 test-all: export HYPOTHESIS_PROFILE = thorough
 test-all: test ## what is longer: more generated examples, kills, full disks, secrets through the real Dag

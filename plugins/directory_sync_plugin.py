@@ -1,21 +1,33 @@
-"""The Airflow plugin: the note on each run, and the connection type where the package is only a folder.
+"""The Airflow plugin: the page "Directory", the note on each run, and the connection type.
 
 Airflow scans for providers before the plugins folder is on its path, so a plugin has to add this one.
 """
 
+from functools import cached_property
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from directory_sync import run_note
+from directory_sync import page, run_note
 from directory_sync.provider import PACKAGE_NAME, VERSION, get_provider_info
 
 
 class DirectorySyncPlugin(AirflowPlugin):
-    """Registers the connection type, for the UI's form and for tasks."""
+    """Registers the page and the notes for the UI, and the connection type for the UI and for tasks."""
 
     name = "directory_sync"
     listeners = [run_note]  # noqa: RUF012  Airflow's own form
+
+    # Airflow asks an instance, and only in the API server; every process loads the plugin.
+    @cached_property
+    def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
+        """The files of the page."""
+        return page.fastapi_apps()
+
+    @cached_property
+    def react_apps(self) -> list[Any]:  # type: ignore[override]
+        """The page; none where its files cannot be served."""
+        return page.react_apps() if self.fastapi_apps else []
 
     @classmethod
     def on_load(cls, *_: Any, **__: Any) -> None:

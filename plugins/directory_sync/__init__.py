@@ -29,6 +29,7 @@ How an entry travels, and where to read about it, in this order:
     tasks.py                    the Airflow tasks
     scope.py                    what a running task looks up: connections, settings, the run
     hook.py, provider.py        the connection type in the UI, and its Test button
+    page/                       the page "Directory" in the UI
 
     errors.py                   every error, classed by what happens next
 """

@@ -1,0 +1,54 @@
+// The card on Airflow's home page: a line for each directory.
+
+import { keyOf, useDirectory, useSources } from "./directory.js";
+import { Inner, InnerButton, Loading, Problem, Sign, h } from "./parts.js";
+import { changeSentence, headline, notices } from "./verdict.js";
+
+const { Box, Flex, Heading, Stack, Text } = globalThis.ChakraUI;
+
+/** A resource in a line or two, for the home page. */
+function Line({ source }) {
+  const { events, facts, runs } = useDirectory(source, null);
+  if (events.isLoading || runs.isLoading) return h(Loading, { height: "44px" });
+  const error = events.error ?? runs.error;
+  if (error) return h(Problem, { error, what: "the directory's runs" });
+  const { level, text } = headline(facts);
+  const most = facts.latest
+    ? notices({ ...facts, tasks: [] }).filter((notice) => notice.to && notice.level === "warning")
+    : [];
+  const query = new URLSearchParams({
+    dag: source.dagId,
+    ...(source.resource && { resource: source.resource }),
+  });
+  return h(
+    Flex,
+    { align: "center", gap: 3, minW: 0 },
+    h(Sign, { level, size: 6 }),
+    h(
+      Box,
+      { flex: 1, minW: 0 },
+      h(Inner, { fontWeight: "medium", overflowWrap: "anywhere", to: `/plugin/directory?${query}` }, text),
+      facts.latest && h(Text, { color: "fg.muted", fontSize: "sm" }, changeSentence(facts.latest)),
+    ),
+    most.length > 0 && h(InnerButton, { to: most[0].to }, most[0].action),
+  );
+}
+
+const MOST_LINES = 5;
+
+/** The card; nothing where there is no directory to see. */
+export function Card() {
+  const { all, dags } = useSources(undefined);
+  if (dags.error || !all.length) return null;
+  return h(
+    Box,
+    { as: "section", "aria-label": "Directory", borderRadius: "lg", borderWidth: 1, my: 2, p: 4 },
+    h(Heading, { as: "h2", fontSize: "md", mb: 3 }, "Directory"),
+    h(
+      Stack,
+      { gap: 3 },
+      all.slice(0, MOST_LINES).map((source) => h(Line, { key: keyOf(source), source })),
+    ),
+    all.length > MOST_LINES && h(Inner, { to: "/plugin/directory" }, `All ${all.length}`),
+  );
+}

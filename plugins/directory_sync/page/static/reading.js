@@ -1,0 +1,218 @@
+// The requests to Airflow's own API, with the rights of whoever looks, and when they are made again.
+
+const { useCallback, useEffect, useRef, useState } = globalThis.React;
+
+const PAGE = 100;
+const POLL_MS = 30_000;
+const POLL_RUNNING_MS = 5_000;
+
+/** An answer that is no answer: `status` is 0 where there was none at all. */
+class ReadingError extends Error {
+  constructor(status) {
+    super(`status ${status}`);
+    this.status = status;
+  }
+
+  /** Asking again by itself would not help. */
+  get isFinal() {
+    return this.status === 401 || this.status === 403 || this.status === 404;
+  }
+}
+
+/** What went wrong, in a sentence; `what` is what was asked for, in the plural: "the runs". */
+export function problem(error, what) {
+  switch (error.status) {
+    case 0:
+      return `Airflow did not answer when asked for ${what}. It is asked again.`;
+    case 401:
+      return `You are not logged in any more, so ${what} cannot be read. Reload the page to log in.`;
+    case 403:
+      return `You have no right to read ${what} in this Airflow (403).`;
+    case 404:
+      return `Airflow does not know ${what} (404).`;
+    case undefined:
+      return `What Airflow answered when asked for ${what} cannot be understood.`;
+    default:
+      return `Airflow failed when asked for ${what} (${error.status}). It is asked again.`;
+  }
+}
+
+async function ask(path, { query = [], body, signal }) {
+  // Relative to the page's <base>: Airflow may be served below a path.
+  const url = new URL(`api/v2/${path}`, document.baseURI);
+  for (const [key, value] of query) url.searchParams.append(key, value);
+  const headers = { Accept: "application/json", ...(body && { "Content-Type": "application/json" }) };
+  const method = body ? "POST" : "GET";
+  let answer;
+  try {
+    answer = await fetch(url, {
+      method,
+      headers,
+      signal,
+      body: body && JSON.stringify(body),
+      credentials: "same-origin",
+    });
+  } catch (error) {
+    throw signal?.aborted ? error : new ReadingError(0);
+  }
+  if (!answer.ok) throw new ReadingError(answer.status);
+  return answer.json();
+}
+
+const name = encodeURIComponent;
+
+/** A list of the API, page after page, up to so many items. */
+async function askAll(key, most, askPage) {
+  const first = await askPage(0);
+  const total = Math.min(first.total_entries ?? first[key].length, most);
+  const offsets = [];
+  for (let offset = PAGE; offset < total; offset += PAGE) offsets.push(offset);
+  const rest = await Promise.all(offsets.map(askPage));
+  return { items: [first, ...rest].flatMap((page) => page[key]), total: first.total_entries };
+}
+
+export async function readDags(signal) {
+  const query = [
+    ["tags", "directory"],
+    ["tags", "dlt"],
+    ["tags_match_mode", "all"],
+    ["order_by", "dag_id"],
+    ["limit", PAGE],
+  ];
+  return (await ask("dags", { query, signal })).dags;
+}
+
+export async function readAssets(dagIds, signal) {
+  const query = [...dagIds.map((dagId) => ["dag_ids", dagId]), ["limit", PAGE]];
+  return (await ask("assets", { query, signal })).assets;
+}
+
+/** The publications of a resource as asset events, up to so many, in no order; `known` is the last answer. */
+export async function readEvents({ dagId, assetId, runId, most, known }, signal) {
+  const own = [
+    ["source_dag_id", dagId],
+    ["order_by", "-timestamp"],
+    ["limit", Math.min(PAGE, most)],
+  ];
+  if (assetId !== null) own.push(["asset_id", assetId]);
+  if (runId) own.push(["source_run_id", runId]);
+  // Events are never edited: what is new stands on the first page.
+  const isKnown = known !== null && known.most >= most;
+  const found = await askAll("asset_events", isKnown ? PAGE : most, (offset) =>
+    ask("assets/events", { query: [...own, ["offset", offset]], signal }),
+  );
+  const all = new Map([...(known?.events ?? []), ...found.items].map((event) => [event.id, event]));
+  return { events: [...all.values()], most: Math.max(most, known?.most ?? 0), total: found.total };
+}
+
+export async function readRuns({ dagId, most, state }, signal) {
+  const query = [["order_by", "-run_after"], ["limit", most], ...(state ? [["state", state]] : [])];
+  return (await ask(`dags/${name(dagId)}/dagRuns`, { query, signal })).dag_runs;
+}
+
+export const readRun = ({ dagId, runId }, signal) =>
+  ask(`dags/${name(dagId)}/dagRuns/${name(runId)}`, { signal });
+
+/** The task instances of runs. Those of a run that has ended are asked for once: `known` is the last answer. */
+export async function readTasks({ dagId, runs, known }, signal) {
+  const tag = (run) => `${run.dag_run_id} ${run.state} ${run.end_date}`;
+  const kept = new Map(
+    runs.filter((run) => run.end_date && known?.tags.has(tag(run))).map((run) => [run.dag_run_id, tag(run)]),
+  );
+  const missing = runs.map((run) => run.dag_run_id).filter((runId) => !kept.has(runId));
+  const found =
+    missing.length === 0
+      ? { items: [] }
+      : await askAll("task_instances", 10 * PAGE, (offset) =>
+          ask("dags/~/dagRuns/~/taskInstances/list", {
+            body: { dag_ids: [dagId], dag_run_ids: missing, page_limit: PAGE, page_offset: offset },
+            signal,
+          }),
+        );
+  const old = known?.tasks.filter((task) => kept.has(task.dag_run_id)) ?? [];
+  return { tags: new Set(runs.map(tag)), tasks: [...old, ...found.items] };
+}
+
+/** The questions of a Dag nobody has answered yet. */
+export async function readWaiting(dagId, signal) {
+  const query = [
+    ["response_received", "false"],
+    ["limit", PAGE],
+  ];
+  const details = (await ask(`dags/${name(dagId)}/dagRuns/~/hitlDetails`, { query, signal })).hitl_details;
+  return details.filter((detail) => detail?.task_instance);
+}
+
+/**
+ * What a request answers, kept up to date while the page is seen.
+ *
+ * @param {string | null} key names what is asked for; another key asks anew, null asks nothing.
+ * @param {(signal: AbortSignal, known: any) => Promise<any>} load asks; `known` is what it answered last.
+ * @param {{isRunning?: boolean, isOnce?: boolean, again?: any}} options isRunning: ask often. isOnce: ask once.
+ *   again: where it changes, ask at once.
+ * @returns {{data: any, error: Error | null, isLoading: boolean}} data stays while it is asked for again.
+ */
+export function useReading(key, load, { isRunning = false, isOnce = false, again = null } = {}) {
+  const [state, setState] = useState({ key: null, data: null, error: null });
+  const latest = useRef(load);
+  latest.current = load;
+  const known = useRef({ key: null, data: null });
+
+  const read = useCallback(
+    async (signal) => {
+      const before = known.current.key === key ? known.current.data : null;
+      try {
+        const data = await latest.current(signal, before);
+        if (signal.aborted) return null;
+        known.current = { key, data };
+        setState({ key, data, error: null });
+        return null;
+      } catch (error) {
+        if (signal.aborted) return null;
+        setState({ key, data: before, error });
+        return error;
+      }
+    },
+    [key],
+  );
+
+  useEffect(() => {
+    if (key === null) return undefined;
+    const control = new AbortController();
+    let timer;
+    let isAsking = false;
+    let isDone = false;
+    const next = async () => {
+      if (isAsking || isDone || document.hidden) return;
+      clearTimeout(timer);
+      isAsking = true;
+      const error = await read(control.signal);
+      isAsking = false;
+      isDone = Boolean(error?.isFinal) || (isOnce && !error);
+      if (!control.signal.aborted && !isDone)
+        timer = setTimeout(next, isRunning && !error ? POLL_RUNNING_MS : POLL_MS);
+    };
+    next();
+    document.addEventListener("visibilitychange", next);
+    return () => {
+      control.abort();
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", next);
+    };
+  }, [key, read, isRunning, isOnce, again]);
+
+  const isOwn = state.key === key;
+  const data = isOwn ? state.data : null;
+  const error = isOwn ? state.error : null;
+  return { data, error, isLoading: key !== null && data === null && error === null };
+}
+
+/** The time now, so that "4 minutes ago" stays true. */
+export function useNow() {
+  const [now, setNow] = useState(() => new Date());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(new Date()), POLL_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}

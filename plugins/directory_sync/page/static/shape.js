@@ -1,0 +1,252 @@
+// What Airflow's API answers -> what the page shows. Pure functions: no request, no clock, no React.
+
+/** The kinds of change, as the reports name them. */
+export const KINDS = ["added", "changed", "reshaped", "missing", "removed", "returned"];
+
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+const number = (value) => (Number.isFinite(value) ? value : 0);
+const time = (iso) => (iso ? new Date(iso).getTime() : Number.NaN);
+const isTime = (value) => typeof value === "string" && Number.isFinite(time(value));
+
+/**
+ * The (Dag, resource) pairs to choose from. A resource is the asset its Dag's `publish` task writes; a Dag whose
+ * assets are not known stands for whatever it published last (resource null).
+ */
+export function sources(dags, assets) {
+  return dags.flatMap((dag) => {
+    const publishes = (task) => task.dag_id === dag.dag_id && /(^|\.)publish$/.test(task.task_id);
+    const own = (assets ?? []).filter((asset) => (asset.producing_tasks ?? []).some(publishes));
+    const found = own.map((asset) => ({ dag, dagId: dag.dag_id, resource: asset.name, assetId: asset.id }));
+    return found.length ? found : [{ dag, dagId: dag.dag_id, resource: null, assetId: null }];
+  });
+}
+
+/** The report in an asset event; null where it carries none. */
+export function reportOf(event) {
+  const extra = event?.extra;
+  const isReport = isObject(extra) && typeof extra.resource === "string" && Number.isFinite(extra.entries);
+  if (!isReport || !isObject(extra.changes) || !isTime(event.timestamp)) return null;
+  const counts = (values) =>
+    Object.fromEntries(
+      Object.entries(isObject(values) ? values : {}).map(([key, value]) => [key, number(value)]),
+    );
+  const plain = [
+    "entries",
+    "unchanged",
+    "held",
+    "newly_held",
+    "windows",
+    "joints",
+    "bridged",
+    "requests",
+    "retries",
+    "refused",
+  ];
+  return {
+    ...Object.fromEntries(plain.map((key) => [key, number(extra[key])])),
+    syncId: String(extra.sync_id ?? event.id),
+    resource: extra.resource,
+    runId: String(event.source_run_id ?? extra.run_id ?? ""),
+    publishedAt: event.timestamp,
+    snapshotAt: isTime(extra.snapshot_at) ? extra.snapshot_at : event.timestamp,
+    isFirst: extra.base_sync_id === null,
+    isDecision: extra.mode === "decide",
+    order: String(extra.order ?? ""),
+    proof: String(extra.proof ?? ""),
+    changes: Object.fromEntries(KINDS.map((kind) => [kind, number(extra.changes[kind])])),
+    changedFields: counts(extra.changed_fields),
+    findings: (Array.isArray(extra.findings) ? extra.findings : [])
+      .filter((finding) => isObject(finding) && typeof finding.message === "string")
+      .map(({ rule, level, message }) => ({ rule: String(rule), level: String(level), message })),
+  };
+}
+
+/**
+ * One entry per run that published, the oldest first. A run's decision on held removals is a later event of the
+ * same run: its changes are added, its counts are the run's last word. A repeated publication counts once.
+ */
+export function publications(events, resource) {
+  const reports = events
+    .map(reportOf)
+    .filter((report) => report && (resource === null || report.resource === resource))
+    .sort((one, other) => time(one.publishedAt) - time(other.publishedAt));
+  const runs = new Map();
+  for (const report of reports) {
+    const syncs = runs.get(report.runId) ?? new Map();
+    syncs.delete(report.syncId);
+    runs.set(report.runId, syncs.set(report.syncId, report));
+  }
+  return [...runs.values()].map((syncs) => {
+    const all = [...syncs.values()];
+    const last = all.at(-1);
+    const sum = (kind) => all.reduce((total, report) => total + report.changes[kind], 0);
+    return {
+      ...(all.findLast((report) => !report.isDecision) ?? last),
+      entries: last.entries,
+      held: last.held,
+      publishedAt: last.publishedAt,
+      changes: Object.fromEntries(KINDS.map((kind) => [kind, sum(kind)])),
+    };
+  });
+}
+
+export const isActive = (run) => run.state === "running" || run.state === "queued";
+
+const startOf = (run) => run.start_date ?? run.run_after;
+
+/** Runs by when they began, the newest first. */
+export const byStart = (runs) => [...runs].sort((one, other) => time(startOf(other)) - time(startOf(one)));
+
+/** What the charts show: runs that published and runs that failed, the oldest first. */
+export function points(published, failedRuns, { since = null } = {}) {
+  const failed = new Map(failedRuns.map((run) => [run.dag_run_id, run]));
+  const shown = published.map((report) => ({
+    runId: report.runId,
+    at: report.snapshotAt,
+    entries: report.entries,
+    held: report.held,
+    runs: 1,
+    added: report.changes.added + report.changes.returned,
+    changed: report.changes.changed + report.changes.reshaped,
+    removed: report.changes.removed,
+    failed: failed.has(report.runId) ? 1 : 0,
+  }));
+  const known = new Set(published.map((report) => report.runId));
+  const empty = [...failed.values()]
+    .filter((run) => !known.has(run.dag_run_id) && (since === null || time(startOf(run)) >= time(since)))
+    .map((run) => ({
+      runId: run.dag_run_id,
+      at: startOf(run),
+      entries: null,
+      held: null,
+      runs: 1,
+      added: 0,
+      changed: 0,
+      removed: 0,
+      failed: 1,
+    }));
+  return [...shown, ...empty].sort((one, other) => time(one.at) - time(other.at));
+}
+
+/** At most so many points: neighbours become one, with the sum of their changes and the last count of entries. */
+export function bucketed(all, most) {
+  const size = Math.ceil(all.length / most);
+  if (size <= 1) return all;
+  const buckets = [];
+  for (let end = all.length; end > 0; end -= size) buckets.unshift(all.slice(Math.max(0, end - size), end));
+  return buckets.map((bucket) => {
+    const sum = (key) => bucket.reduce((total, point) => total + point[key], 0);
+    const last = bucket.findLast((point) => point.entries !== null) ?? bucket.at(-1);
+    return {
+      ...last,
+      since: bucket[0].at,
+      at: bucket.at(-1).at,
+      runs: bucket.length,
+      runId: bucket.at(-1).runId,
+      added: sum("added"),
+      changed: sum("changed"),
+      removed: sum("removed"),
+      failed: sum("failed"),
+    };
+  });
+}
+
+/** The top of the scale of the changes: all but those that would flatten the others, as a first load does. */
+export function scaleTop(totals) {
+  const sorted = totals.filter((total) => total > 0).sort((one, other) => one - other);
+  if (!sorted.length) return 1;
+  const usual = sorted[Math.floor((sorted.length - 1) * 0.8)];
+  return sorted.findLast((total) => total <= 5 * usual);
+}
+
+/** Two to four round numbers that span a range. */
+export function ticks(low, high) {
+  const rough = Math.max(high - low, 1) / 3;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = Math.max(
+    1,
+    [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough),
+  );
+  const first = Math.floor(low / step) * step;
+  const found = [];
+  for (let tick = first; tick < high + step; tick += step) found.push(tick);
+  return found;
+}
+
+export function median(values) {
+  const sorted = values.filter((value) => value !== null).sort((one, other) => one - other);
+  if (!sorted.length) return null;
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+export const STAGES = ["extract", "audit", "publish", "approve_removals", "remove"];
+
+function stageOf(taskId, prefix) {
+  if (!taskId.startsWith(prefix)) return null;
+  const name = taskId.slice(prefix.length);
+  return name.startsWith("extract.") ? "extract" : STAGES.includes(name) ? name : null;
+}
+
+/**
+ * How long each stage of each run took, the oldest run first: {runId, state, total, extract, audit, ...} in seconds,
+ * null where a stage has not ended or did not run. A further resource's tasks stand in a group of its name.
+ */
+export function stageTimes(runs, tasks, resource) {
+  const isGrouped = tasks.some((task) => resource !== null && task.task_id.startsWith(`${resource}.`));
+  const prefix = isGrouped ? `${resource}.` : "";
+  return byStart(runs)
+    .reverse()
+    .map((run) => {
+      const own = tasks.filter(
+        (task) => task.dag_run_id === run.dag_run_id && task.operator !== "EmptyOperator",
+      );
+      const times = STAGES.map((stage) => {
+        const parts = own.filter((task) => stageOf(task.task_id, prefix) === stage && task.start_date);
+        if (!parts.length || parts.some((task) => !task.end_date)) return [stage, null];
+        const began = Math.min(...parts.map((task) => time(task.start_date)));
+        return [stage, (Math.max(...parts.map((task) => time(task.end_date))) - began) / 1000];
+      });
+      const ended = run.start_date && run.end_date;
+      const total = ended ? (time(run.end_date) - time(run.start_date)) / 1000 : null;
+      return { runId: run.dag_run_id, state: run.state, total, ...Object.fromEntries(times) };
+    });
+}
+
+/** Entries a second of each run's extraction; null where either is not known. */
+export function throughput(times, published) {
+  const entries = new Map(published.map((report) => [report.runId, report.entries]));
+  return times.map((run) =>
+    run.extract && entries.has(run.runId) ? entries.get(run.runId) / run.extract : null,
+  );
+}
+
+/** The last value of a series, the median of those before it, and the series. */
+export function trend(values) {
+  const known = values.filter((value) => value !== null && value !== undefined);
+  return { last: values.at(-1) ?? null, usual: median(known.slice(0, -1)), values: known };
+}
+
+/** Seconds from one run to the next: what the schedule says, or how far its runs lay apart; null: no schedule. */
+export function scheduleSeconds(dag, runs) {
+  const seconds =
+    (time(dag.next_dagrun_data_interval_end) - time(dag.next_dagrun_data_interval_start)) / 1000;
+  if (seconds > 0) return seconds;
+  if (!dag.timetable_periodic) return null;
+  const due = runs.filter((run) => run.run_type === "scheduled").map((run) => time(run.run_after));
+  const gaps = due
+    .sort((one, other) => one - other)
+    .slice(1)
+    .map((at, index) => (at - due[index]) / 1000);
+  return median(gaps.filter((gap) => gap > 0));
+}
+
+/** Findings about fields in so many publications, the newest first. */
+export const drifts = (published) =>
+  [...published]
+    .reverse()
+    .flatMap((report) =>
+      report.findings
+        .filter((finding) => finding.rule === "fields")
+        .map((finding) => ({ ...finding, report })),
+    );

@@ -1,0 +1,132 @@
+// Series of numbers: how long the stages took, what it took to read and how that is proven.
+
+import { Rows, Section, h } from "./parts.js";
+import { stageTimes, throughput, trend } from "./shape.js";
+import { count, counted, duration } from "./words.js";
+
+const { Text } = globalThis.ChakraUI;
+
+const LINE = "var(--chakra-colors-fg-info)";
+
+/** Means of neighbours: so many values at most, as there is no room for more. */
+function thinned(values, most) {
+  const size = Math.ceil(values.length / most);
+  const parts = Array.from({ length: Math.ceil(values.length / size) }, (_, place) =>
+    values.slice(place * size, (place + 1) * size),
+  );
+  return parts.map((part) => part.reduce((sum, value) => sum + value, 0) / part.length);
+}
+
+/** A small line beside numbers that say the same. */
+function Sparkline({ values: all, width = 90, height = 22 }) {
+  if (all.length < 2) return null;
+  const values = thinned(all, width / 2);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const spot = (value, index) => [
+    2 + ((width - 4) * index) / (values.length - 1),
+    high > low ? height - 3 - ((height - 6) * (value - low)) / (high - low) : height / 2,
+  ];
+  const last = spot(values.at(-1), values.length - 1);
+  return h(
+    "svg",
+    { "aria-hidden": true, height, style: { display: "inline-block", verticalAlign: "middle" }, width },
+    h("path", {
+      d: values.map((value, index) => `${index ? "L" : "M"}${spot(value, index).join(",")}`).join(""),
+      fill: "none",
+      stroke: LINE,
+      strokeWidth: 1.5,
+    }),
+    h("circle", { cx: last[0], cy: last[1], fill: LINE, r: 2.5 }),
+  );
+}
+
+/** A table of series: the last value, the usual one and the line; of one run, its values alone. */
+function Trends({ label, runs, rows }) {
+  const shown = (value, write) => (value === null ? "–" : write(value));
+  const cells = ({ name, write, trend: { last, usual, values } }) => [
+    name,
+    shown(last, write),
+    ...(runs > 1 ? [shown(usual, write), h(Sparkline, { values, width: 70 })] : []),
+  ];
+  const columns = runs > 1 ? [label, "Last run", "Usual", `${count(runs)} runs`] : [label, "This run"];
+  return h(Rows, {
+    columns,
+    label,
+    narrow: 3,
+    rows: rows.map((row) => ({ cells: cells(row), key: row.name })),
+  });
+}
+
+const STAGE_NAMES = {
+  extract: "extract",
+  audit: "audit",
+  publish: "publish",
+  approve_removals: "approve_removals (with the wait)",
+  remove: "remove",
+};
+
+/** How long the stages took, and how fast the directory was read. */
+export function Stages({ runs, tasks, resource, published, reading }) {
+  const ended = runs.filter((run) => run.state === "success" || run.state === "failed");
+  const times = stageTimes(ended, tasks, resource);
+  const stages = Object.entries(STAGE_NAMES)
+    .map(([stage, name]) => ({ name, trend: trend(times.map((run) => run[stage])), write: duration }))
+    .filter((row) => row.trend.values.length);
+  const rows = [
+    ...stages,
+    { name: "whole run", trend: trend(times.map((run) => run.total)), write: duration },
+    { name: "entries a second", trend: trend(throughput(times, published)), write: count },
+  ];
+  return h(
+    Section,
+    { height: "200px", reading, title: "Time per stage", what: "the tasks" },
+    times.length === 0
+      ? h(Text, { fontSize: "sm" }, "No run has ended yet.")
+      : h(Trends, { label: "Stage", rows, runs: times.length }),
+    times.length > 1 &&
+      h(
+        Text,
+        { color: "fg.muted", fontSize: "xs", mt: 2 },
+        `Usual: the median of the ${counted(times.length - 1, "run")} before. Of a retried task, its last try.`,
+      ),
+  );
+}
+
+const PROOFS = {
+  chain: "Proven: overlapping windows link the first entry to the end.",
+  reread:
+    "Proven by reading again: each page was the same before and after the next. Edits that cancel out go unseen.",
+  walk: "Not proven: the API's own links led from page to page.",
+};
+const ORDERS = {
+  observed: "Order observed: an absent entry is removed.",
+  declared: "Order declared: an absent entry is removed.",
+  assumed: "Order assumed: an absent entry is missing first, and removed when the next run lacks it too.",
+};
+
+/** How completeness was shown, and what it took to read. */
+export function Proof({ latest, published }) {
+  const row = (name, key = name) => ({
+    name,
+    trend: trend(published.map((report) => report[key])),
+    write: count,
+  });
+  return h(
+    Section,
+    { title: "Proof and requests" },
+    h(Text, { fontSize: "sm" }, PROOFS[latest.proof] ?? `Proof: ${latest.proof || "not told"}.`),
+    h(Text, { fontSize: "sm", mb: 2 }, ORDERS[latest.order] ?? ""),
+    h(Trends, {
+      label: "Count",
+      runs: published.length,
+      rows: [
+        row("windows"),
+        row("joints"),
+        row("joints bridged by the audit", "bridged"),
+        row("requests"),
+        row("retries"),
+        row("refused requests", "refused"),
+      ],
+    }),
+  );
+}

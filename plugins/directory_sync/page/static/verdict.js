@@ -1,0 +1,166 @@
+// The first sentence of the page and what waits for a person, in words.
+
+import { byStart, isActive, scheduleSeconds } from "./shape.js";
+import { ago, count, counted, interval, listed } from "./words.js";
+
+/** A publication older than so many intervals of the schedule is out of date. */
+const LATE_INTERVALS = 1.5;
+
+/** How the runs stand: the last that ended, the one that is on, the last success. */
+export function standing(runs) {
+  const ordered = byStart(runs);
+  return {
+    active: ordered.find(isActive) ?? null,
+    ended: ordered.find((run) => run.state === "success" || run.state === "failed") ?? null,
+    succeeded: ordered.find((run) => run.state === "success") ?? null,
+  };
+}
+
+/** Tells whether a publication is older than the schedule allows; null where there is no schedule. */
+export function lateness(dag, runs, snapshotAt, now) {
+  const seconds = scheduleSeconds(dag, runs);
+  if (seconds === null) return null;
+  return { seconds, isLate: (now - new Date(snapshotAt)) / 1000 > LATE_INTERVALS * seconds };
+}
+
+function beforeTheFirst({ dag, active, ended, now }) {
+  if (active) return { level: "info", text: "Nothing is published yet; the first run is on." };
+  if (ended?.state === "failed")
+    return { level: "error", text: "Nothing is published yet: the last run failed." };
+  if (dag.is_paused) return { level: "warning", text: "Nothing is published yet, and the Dag is paused." };
+  const due = dag.next_dagrun_run_after;
+  const next = due && new Date(due) > now ? ` The next run is due ${ago(due, now)}.` : "";
+  return { level: "info", text: `Nothing is published yet.${next}` };
+}
+
+/**
+ * The sentence that answers: is it complete, and is it of today?
+ *
+ * @param {object} facts dag, runs, latest (the last publication or null), now (a Date).
+ * @returns {{level: "ok" | "info" | "warning" | "error", text: string}}
+ */
+export function headline({ dag, runs, latest, now }) {
+  const { active, ended } = standing(runs);
+  if (!latest) return beforeTheFirst({ dag, active, ended, now });
+  const entries = counted(latest.entries, "entry", "entries");
+  const read = ago(latest.snapshotAt, now);
+  // A failed run that published stands beside its publication: it failed over what came after.
+  const hasPublished = ended?.dag_run_id === latest.runId;
+  if (ended?.state === "failed" && !hasPublished) {
+    return { level: "error", text: `The last run failed; the warehouse holds the ${entries} read ${read}.` };
+  }
+  const late = lateness(dag, runs, latest.snapshotAt, now);
+  if (late?.isLate) {
+    const due = interval(late.seconds);
+    return {
+      level: "warning",
+      text: `Out of date: the ${entries} were read ${read}, a run is due every ${due}.`,
+    };
+  }
+  if (latest.proof === "walk") {
+    return { level: "warning", text: `${entries}, read ${read}; that this is all of them is not proven.` };
+  }
+  const failed = ended?.state === "failed" ? "; a later task of the run failed" : "";
+  const held = latest.held ? `; ${counted(latest.held, "removal is", "removals are")} held` : "";
+  return {
+    level: failed || held ? "warning" : "ok",
+    text: `Complete: all ${entries}, read ${read}${held}${failed}.`,
+  };
+}
+
+/** The sentence on one run: what it published, or why nothing. */
+export function runHeadline({ run, latest }) {
+  const failed = run?.state === "failed";
+  if (latest) {
+    const entries = counted(latest.entries, "entry", "entries");
+    const complete = latest.proof === "walk" ? "completeness is not proven" : "complete";
+    const rest = failed ? "; a later task failed" : "";
+    return {
+      level: failed || latest.proof === "walk" ? "warning" : "ok",
+      text: `This run published ${entries}, ${complete}${rest}.`,
+    };
+  }
+  if (failed) return { level: "error", text: "This run failed and published nothing." };
+  if (run?.state === "success")
+    return {
+      level: "info",
+      text: "This run published nothing: a dry run, or nothing newer than what is published.",
+    };
+  return { level: "info", text: "This run has not published anything yet." };
+}
+
+const CHANGES = [
+  ["added", "added"],
+  ["returned", "returned"],
+  ["changed", "changed"],
+  ["reshaped", "in a new shape"],
+  ["removed", "removed"],
+  ["missing", "missing but not removed"],
+];
+
+/** What a publication changed, in a sentence. */
+export function changeSentence(latest, lead = "Since the run before") {
+  if (latest.isFirst) return `The first load: ${counted(latest.changes.added, "entry", "entries")} added.`;
+  const parts = CHANGES.filter(([kind]) => latest.changes[kind]).map(
+    ([kind, word]) => `${count(latest.changes[kind])} ${word}`,
+  );
+  return parts.length ? `${lead}: ${listed(parts)}.` : `${lead}: nothing changed.`;
+}
+
+const runPath = (run) => `/dags/${encodeURIComponent(run.dag_id)}/runs/${encodeURIComponent(run.dag_run_id)}`;
+
+/** Where a task instance is shown, or a part of it. */
+export const taskPath = (task, part = "") =>
+  `${runPath(task)}/tasks/${encodeURIComponent(task.task_id)}${task.map_index >= 0 ? `/mapped/${task.map_index}` : ""}${part && `/${part}`}`;
+
+/**
+ * What somebody should look at, the most urgent first.
+ *
+ * @param {object} facts dag, runs, tasks, latest, waiting (open questions; null: not known), now.
+ * @returns {{level: string, text: string, to?: string, action?: string}[]}
+ */
+export function notices({ dag, runs, tasks, latest, waiting, now }) {
+  const { active, ended } = standing(runs);
+  const found = (waiting ?? []).map((detail) => ({
+    level: "warning",
+    text: `${detail.subject || "A decision is asked for."} The run waits for your answer.`,
+    to: taskPath(detail.task_instance, "required_actions"),
+    action: "Decide",
+  }));
+  if (latest?.held && waiting?.length === 0) {
+    found.push({
+      level: "warning",
+      text: `${counted(latest.held, "removal is", "removals are")} held; nobody is asked at present.`,
+      to: `/dags/${encodeURIComponent(dag.dag_id)}`,
+      action: "Open the Dag",
+    });
+  }
+  if (ended?.state === "failed") {
+    const broken = tasks.filter((task) => task.dag_run_id === ended.dag_run_id && task.state === "failed");
+    const where = broken.length ? ` in ${listed(broken.map((task) => task.task_id))}` : "";
+    found.push({
+      level: "error",
+      text: `The run of ${ago(ended.start_date ?? ended.run_after, now)} failed${where}.`,
+      to: broken.length ? taskPath(broken[0]) : runPath(ended),
+      action: broken.length ? "Open its log" : "Open the run",
+    });
+  }
+  for (const finding of latest?.findings.filter((one) => one.level === "error") ?? []) {
+    found.push({ level: "error", text: finding.message });
+  }
+  const drift = latest?.findings.filter((one) => one.rule === "fields") ?? [];
+  if (drift.length)
+    found.push({
+      level: "warning",
+      text: `The schema drifted. ${drift.map((one) => one.message).join(" ")}`,
+    });
+  if (latest && dag.is_paused)
+    found.push({ level: "warning", text: "The Dag is paused: no run will begin by itself." });
+  if (active) {
+    const text = active.start_date
+      ? `A run is on; it began ${ago(active.start_date, now)}.`
+      : "A run waits to begin.";
+    found.push({ level: "info", text, to: runPath(active), action: "Watch it" });
+  }
+  return found;
+}

@@ -1,0 +1,160 @@
+"""A real Airflow with its sandbox, a real browser, and pages that are logged in as one of its users.
+
+def test_something(airflow, page_of):
+    page = page_of("vera")                     # Vera may look, not touch
+    page.goto("/plugin/directory")             # paths are Airflow's own
+    ...                                        # what the page complains of in the console fails the test
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import requests
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from demo.airflow_api import AirflowApi, DagRun
+from demo.local_airflow import DAG_ID, LocalAirflow
+from sandbox.server import SandboxServer
+from sandbox.settings import Settings
+
+ROLES = {"admin": "admin", "vera": "viewer"}
+"""The users, and what Airflow's simple auth manager lets each do."""
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+NOT_OURS = ("Failed to load resource",)
+"""What the browser says of every answer that is an error; the page's words on it are tested instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """What runs: the API, Airflow, and the passwords of Airflow's users."""
+
+    sandbox: SandboxServer
+    airflow: LocalAirflow
+    passwords: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return self.airflow.url
+
+    @property
+    def api(self) -> AirflowApi:
+        return self.airflow.api
+
+    def run(self, **conf: object) -> DagRun:
+        """One run of the Dag, to its end."""
+        run = self.airflow.begin_run(conf)
+        return self.api.wait(DAG_ID, run.run_id, seconds=150)
+
+    def report(self, run: DagRun) -> dict:
+        """What a run published, as it reported it."""
+        return self.api.xcom(DAG_ID, run.run_id, "publish")
+
+    def token(self, user: str) -> str:
+        """What the browser's cookie `_token` holds after a login."""
+        login = {"username": user, "password": self.passwords[user]}
+        answer = requests.post(f"{self.url}/auth/token", json=login, timeout=30)
+        answer.raise_for_status()
+        return answer.json()["access_token"]
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory) -> Iterator[Stack]:
+    """Airflow with a small directory, before its first run."""
+    home = tmp_path_factory.mktemp("airflow")
+    passwords = {user: secrets.token_urlsafe(12) for user in ROLES}
+    (home / "passwords.json").write_text(json.dumps(passwords))
+    with SandboxServer(Settings(entries=1200)) as sandbox:
+        connection = {
+            "conn_type": "directory_api",
+            "host": sandbox.url,
+            "login": sandbox.settings.client_id,
+            "password": sandbox.settings.client_secret,
+        }
+        environment = {
+            "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{u}:{r}" for u, r in ROLES.items()),
+        }
+        with LocalAirflow(home, environment=environment) as local:
+            yield Stack(sandbox=sandbox, airflow=local, passwords=passwords)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Window:
+    """A window of the browser; what the pages in it complain of is collected.
+
+    Airflow's own interface is 7 MB of JavaScript: a window that stays open saves seconds a test.
+    """
+
+    context: BrowserContext
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, *, width: int = 1280, dark: bool = False) -> Page:
+        page = self.context.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return page
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(NOT_OURS):
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="session")
+def window_of(airflow, browser) -> Iterator[Callable[[str | None], Window]]:
+    """A new window, logged in as a user; None: as nobody."""
+    windows = []
+
+    def window_of(user: str | None) -> Window:
+        context = browser.new_context(base_url=airflow.url, timezone_id="Europe/Berlin", locale="en-GB")
+        context.set_default_timeout(15_000)
+        if user is not None:
+            context.add_cookies([{"name": "_token", "value": airflow.token(user), "url": airflow.url}])
+        windows.append(Window(context))
+        return windows[-1]
+
+    yield window_of
+    for window in windows:
+        window.context.close()
+
+
+@pytest.fixture
+def page_of(window_of) -> Iterator[Callable[..., Page]]:
+    """Opens a page in a window of its own, logged in as a user; None: as nobody.
+
+    Args:
+        user: one of ROLES.
+        width: of the page.
+        dark: Airflow's dark mode.
+    """
+    windows = []
+
+    def page_of(user: str | None, *, width: int = 1280, dark: bool = False) -> Page:
+        windows.append(window_of(user))
+        return windows[-1].open(width=width, dark=dark)
+
+    yield page_of
+    for window in windows:
+        window.context.close()
+    assert [complaint for window in windows for complaint in window.complaints] == []
