@@ -105,6 +105,19 @@ class Directory:
             edited, initial = self._edited_json.get, self._records.encoded
             return [edited(entry_id) or initial(entry_id) for entry_id in ids], len(self._order)
 
+    def updated(self, offset: int, limit: int, *, since: str, until: str) -> tuple[list[bytes], int]:
+        """As `page`, by id, of the entries whose `updated_at` is not before `since` and before `until`.
+
+        Both are ISO 8601, in UTC and with a Z as the entries have it; an empty one is no limit.
+        """
+        with self._lock:
+            found = [
+                encoded
+                for encoded in map(self._json, self._order.ids())
+                if since <= orjson.loads(encoded)["updated_at"] < (until or "~")
+            ]
+            return found[offset : offset + limit], len(found)
+
     def total_before(self, seconds: float) -> int:
         """Number of visible entries so many seconds ago, at the earliest that at the start."""
         with self._lock:

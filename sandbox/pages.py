@@ -48,6 +48,13 @@ class PageQuery:
     limit: int
     offset: int
     sort: Sort
+    updated_since: str = ""
+    updated_until: str = ""
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether only entries updated at some time are asked for."""
+        return bool(self.updated_since or self.updated_until)
 
     @classmethod
     def parse(cls, query: bytes, settings: Settings) -> Self:
@@ -62,7 +69,13 @@ class PageQuery:
             raise ValueError("limit is at least 1, offset at least 0")
         for sort in get_args(Sort):
             if sort == values.get("sort", settings.sort):
-                return cls(limit=min(limit, settings.page_cap), offset=offset, sort=sort)
+                return cls(
+                    limit=min(limit, settings.page_cap),
+                    offset=offset,
+                    sort=sort,
+                    updated_since=values.get("updated_since", ""),
+                    updated_until=values.get("updated_until", ""),
+                )
         raise ValueError(f"sort is one of {', '.join(get_args(Sort))}")
 
 
@@ -132,7 +145,7 @@ class EntryEndpoint(_Endpoint):
 
 
 class PageEndpoint(_Endpoint):
-    """`GET /v1/directory?limit=&offset=&sort=`."""
+    """`GET /v1/directory?limit=&offset=&sort=&updated_since=&updated_until=`."""
 
     async def _answer(self, scope: Scope) -> Answer:
         """The page, or one of the faults."""
@@ -157,7 +170,11 @@ class PageEndpoint(_Endpoint):
         churned = sandbox.churn.apply(sandbox.directory, settings, offset=offset, sort=query.sort)
         sandbox.stats.churn_inserted += churned.inserted
         sandbox.stats.churn_deleted += churned.deleted
-        entries, total = sandbox.directory.page(offset, query.limit, sort=query.sort)
+        if query.is_filtered:
+            since, until = query.updated_since, query.updated_until
+            entries, total = sandbox.directory.updated(offset, query.limit, since=since, until=until)
+        else:
+            entries, total = sandbox.directory.page(offset, query.limit, sort=query.sort)
         if entries and sandbox.faults.happens("empty_page", settings.empty_page_rate):
             entries = []
         rows = b"[" + b",".join(entries) + b"]"

@@ -49,17 +49,19 @@ def compare(
     Raises:
         ConfigError: the ids are of another type than the table's.
     """
-    sealed = _Sealed(job, manifest, snapshot, files)
+    sealed, is_whole = _Sealed(job, manifest, snapshot, files), job.run.mode != "interval"
     recent = warehouse.recent_syncs(job.resource.name, at_most=RECENT_SYNCS)
-    last = recent[0] if recent else None
-    _check_id_type(job.resource, snapshot, last)
+    last, base = recent[0] if recent else None, warehouse.last_sync(job.resource.name)
+    _check_id_type(job.resource, snapshot, base)
+    _check_interval(sealed)
     difference = Difference(
         snapshot,
         files,
         warehouse,
         resource=job.resource,
-        rehash=last is not None and last.settings_fingerprint != sealed.fingerprint,
-        rewrites=job.run.mode == "rewrite",
+        rehash=is_whole and last is not None and last.settings_fingerprint != sealed.fingerprint,
+        at=sealed.at,
+        mode=job.run.mode,
     )
     before = orjson.loads(last.report)["field_shares"] if last else {}
     findings = list(_findings(sealed, difference, before, recent))
@@ -82,7 +84,7 @@ def compare(
     report = _report(
         sealed,
         difference,
-        last=last,
+        base=base,
         findings=findings,
         changed_fields=dict(changed_fields.most_common(50)),
         last_asked_at=warehouse.last_asked_at(job.resource),
@@ -151,6 +153,9 @@ def _findings(
 ) -> Iterator[Finding]:
     population, job = difference.population, sealed.job
     yield from (Finding(**finding) for finding in sealed.manifest["findings"])
+    if job.run.mode == "interval":
+        # A part of the directory bears no comparison with the whole.
+        return
     yield from check_fields(before, sealed.shares)
     yield from check_size(population.entries, [sync.entries for sync in recent], job.settings)
     yield from check_changed_share(population.changed, population.known, job.settings)
@@ -162,7 +167,7 @@ def _report(
     sealed: _Sealed,
     difference: Difference,
     *,
-    last: SyncRow | None,
+    base: SyncRow | None,
     findings: Sequence[Finding],
     changed_fields: Mapping[str, int],
     last_asked_at: datetime | None,
@@ -171,14 +176,14 @@ def _report(
     counts, held = difference.counts(), difference.held()
     return AuditReport(
         sync_id=manifest["sync_id"],
-        base_sync_id=last.sync_id if last else None,
+        base_sync_id=base.sync_id if base else None,
         resource=job.resource.name,
         run_id=job.run.run_id,
         mode=job.run.mode,
         snapshot_at=sealed.at,
         last_requested_at=datetime.fromisoformat(manifest["last_requested_at"]),
         settings_fingerprint=sealed.fingerprint,
-        id_type=sealed.snapshot.id_type or (last.id_type if last else None),
+        id_type=sealed.snapshot.id_type or (base.id_type if base else None),
         entries=population.entries,
         unchanged=population.unchanged,
         changes={kind: counts.get(kind, 0) for kind in KINDS},
@@ -187,7 +192,8 @@ def _report(
         held=held.count,
         newly_held=population.newly_missing if holds(findings) else 0,
         held_digest=held.digest,
-        asks=asks_now(
+        asks=job.run.mode != "interval"
+        and asks_now(
             held=held.count,
             grown_by=difference.held_since(last_asked_at) if last_asked_at else held.count,
             population=population.known,
@@ -246,6 +252,21 @@ def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[F
                 "removed. If the API's links can be relied on, say `removals: trusted` of the resource in "
                 "plugins/directory_sync/resources.py."
             ),
+        )
+
+
+def _check_interval(sealed: _Sealed) -> None:
+    """An API that does not know the parameters answers every interval with the whole directory."""
+    incremental, interval = sealed.job.resource.incremental, sealed.job.run.interval
+    if sealed.job.run.mode != "interval" or incremental is None or interval is None:
+        return
+    moment, name = datetime.fromisoformat(interval[0]), sealed.job.resource.name
+    entries, before = sealed.snapshot.entries_before(sealed.files, incremental.cursor_path, moment)
+    if before:
+        raise ConfigError(
+            f"{before:,} of {entries:,} entries that `{name}` answered for an interval changed before its "
+            f"begin, {interval[0]}: the API does not honour `{incremental.start_param}`. Nothing was "
+            "published. Correct `incremental` in plugins/directory_sync/resources.py, or leave it out."
         )
 
 

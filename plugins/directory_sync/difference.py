@@ -75,7 +75,9 @@ class Difference:
         warehouse: what it is compared with.
         resource: whose table.
         rehash: the hash settings changed: the table's hashes are computed anew from the log.
-        rewrites: unchanged entries are written to the table again; a rehash does so too.
+        at: of the snapshot; what was published from later ones is left alone.
+        mode: of the run. `rewrite` writes unchanged entries to the table again, and a rehash does so too;
+            absence from a snapshot of an `interval` says nothing.
     """
 
     def __init__(
@@ -86,17 +88,19 @@ class Difference:
         *,
         resource: Resource,
         rehash: bool,
-        rewrites: bool = False,
+        at: datetime,
+        mode: str = "sync",
     ) -> None:
         """Reads ids and hashes, and joins them."""
         self._snapshot, self._files = snapshot, files
         self._warehouse, self._resource = warehouse, resource
         self._database = snapshot.database
         self._id_type = snapshot.id_type or self._table_id_type()
-        self._rehash, self._rewrites = rehash, rehash or rewrites
+        self._rehash, self._rewrites = rehash, rehash or mode == "rewrite"
         self._load_states()
         snapshot.create_present()
         self._classify()
+        self._leave_alone(at, is_partial=mode == "interval")
 
     def _table_id_type(self) -> str:
         batch = next(self._warehouse.states(self._resource), None)
@@ -147,6 +151,17 @@ class Difference:
                  coalesce(p.row_hash, s.row_hash) AS row_hash, s.row_hash AS old_hash,
                  s.missing_since
                FROM present AS p FULL OUTER JOIN states AS s ON p.id = s.id"""
+        )
+
+    def _leave_alone(self, at: datetime, *, is_partial: bool) -> None:
+        """Takes out what the snapshot knows nothing of, or only something older."""
+        self._database.execute(f"CREATE OR REPLACE TABLE newer (id {self._id_type})")
+        for batch in self._warehouse.changed_after(self._resource, at):
+            self._snapshot.insert_arrow("newer", batch)
+        self._database.execute(
+            """UPDATE compared SET finding = 'left' WHERE id IN (SELECT id FROM newer)
+               OR ($partial AND finding IN ('newly_missing', 'still_missing'))""",
+            {"partial": is_partial},
         )
 
     @cached_property
@@ -215,7 +230,7 @@ class Difference:
                    WHEN 'unchanged' THEN $rewritten
                    ELSE finding END AS kind
                FROM compared AS c LEFT JOIN details AS d ON d.id = c.id
-               WHERE finding NOT IN ('gone', 'held') AND ($all OR finding <> 'unchanged')
+               WHERE finding NOT IN ('gone', 'held', 'left') AND ($all OR finding <> 'unchanged')
                  AND NOT (finding = 'still_missing' AND ($held OR coalesce(d.is_there, $ask)))""",
             {
                 "held": is_held,

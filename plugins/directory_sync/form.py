@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from directory_sync.errors import ConfigError
@@ -20,8 +21,36 @@ _AUTH = {"type", "client_id", "client_secret", "token_url", "access_token_url"}
 _HONOURED = {"columns", "schema_contract", "max_table_nesting"}
 _RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing_steps", *_HONOURED}
 _OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals", "label_field"}
-_ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator"}
+_ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator", "incremental"}
+_INCREMENTAL = {"cursor_path", "start_param", "end_param", "initial_value", "convert"}
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incremental:
+    """How entries that changed within an interval are asked for, as dlt's form has it.
+
+    Attributes:
+        cursor_path: the field that says when an entry changed, as keys.
+        start_param: the parameter of the interval's begin, which belongs to it; end_param: of its end, which
+            does not; None: the API takes none.
+        initial_value: nothing changed before it; None: it is not known.
+        convert: makes a parameter's value of a time in ISO 8601.
+    """
+
+    cursor_path: tuple[str, ...]
+    start_param: str
+    end_param: str | None = None
+    initial_value: datetime | None = None
+    convert: Callable[[str], Any] | None = None
+
+    def params(self, start: datetime, end: datetime) -> dict[str, Any]:
+        """Returns the parameters that ask for an interval."""
+        if self.initial_value:
+            start = max(start, self.initial_value)
+        times = {self.start_param: start} | ({self.end_param: end} if self.end_param else {})
+        convert = self.convert or str
+        return {name: convert(f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}") for name, at in times.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +65,7 @@ class Resource:
         sort_field: the field the API says the list is sorted by; None: it says nothing.
         ignored_fields: dotted paths which do not count into an entry's hash.
         detail_path: the path of one entry, with `{id}` in it; None: there is none.
+        incremental: how an interval is asked for; None: the API serves its present state alone.
         label_field: the field that names an entry where a person decides on its removal; None: ids alone.
         removals_are_trusted: an entry that a walk along the API's links lacks is removed without a person.
     """
@@ -53,6 +83,7 @@ class Resource:
     total_is_approximate: bool = False
     ignored_fields: tuple[tuple[str, ...], ...] = ()
     detail_path: str | None = None
+    incremental: Incremental | None = None
     label_field: tuple[str, ...] | None = None
     removals_are_trusted: bool = False
 
@@ -148,6 +179,7 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
         steps=_parse_steps(one.get("processing_steps") or (), where=where),
         order_is_stable=_choice(one, "order", "stable", where=where),
         sort_field=_parse_field(one, "sort_field", where=where),
+        incremental=_parse_incremental(endpoint.get("incremental"), endpoint["params"], where=where),
         label_field=_parse_field(one, "label_field", where=where),
         total_is_approximate=_choice(one, "total", "approximate", where=where),
         ignored_fields=_parse_ignored(one.get("ignored_fields") or (), where=where),
@@ -209,6 +241,40 @@ def _parse_field(one: Mapping[str, Any], key: str, *, where: str) -> tuple[str, 
     if not isinstance(path, str) or not path:
         raise ConfigError(f"`{key}` of {where} must be a dotted path, such as `name`.")
     return tuple(path.split("."))
+
+
+def _parse_incremental(given: Any, params: Mapping[str, Any], *, where: str) -> Incremental | None:
+    if given is None:
+        return None
+    where = f"`incremental` of {where}"
+    if not isinstance(given, Mapping):
+        refuse(f"The {type(given).__name__} in {where}", "a mapping with `cursor_path` and `start_param`")
+    refuse_unknown(given, _INCREMENTAL, where=where)
+    cursor, start, end = (given.get(key) for key in ("cursor_path", "start_param", "end_param"))
+    if not (isinstance(cursor, str) and cursor and isinstance(start, str) and start):
+        raise ConfigError(f"{where} needs `cursor_path` and `start_param`, each a string.")
+    if taken := {start, end} & set(params):
+        refuse(f"`{min(map(str, taken))}` in `params` beside {where}", "one of the two")
+    convert = given.get("convert")
+    if convert is not None and not callable(convert):
+        raise ConfigError(f"`convert` in {where} is no function.")
+    return Incremental(
+        cursor_path=tuple(cursor.split(".")),
+        start_param=start,
+        end_param=None if end is None else str(end),
+        initial_value=_parse_moment(given.get("initial_value"), where=where),
+        convert=convert,
+    )
+
+
+def _parse_moment(value: Any, *, where: str) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ConfigError(f"`initial_value` in {where} must be a time in ISO 8601; got {value!r}.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _parse_detail_path(path: Any, *, where: str) -> str | None:

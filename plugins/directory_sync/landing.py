@@ -8,7 +8,7 @@
                            /difference.parquet, report.json         what is to be published
                            /manifest.json                           written last, by the audit alone
                            /question.json, decision.json            what a person was asked, and answered
-                           /removal.parquet, removal.json           the removal that was approved
+                           /removal-<digest>.parquet, .json         the removal that was approved
                            /published.json                          which of these the warehouse holds
 
 A snapshot without a manifest does not exist. Nothing is replaced: an interrupted load leaves files that
@@ -40,7 +40,9 @@ logger = logging.getLogger(__name__)
 DATASET = "landed"
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
-REMOVAL_REPORT, REMOVAL = "removal.json", "removal.parquet"
+REMOVAL = "removal-"
+"""What the names of an approved removal begin with; the held set's digest follows."""
+
 PUBLISHED = "published.json"
 _LOAD_ID = re.compile(r"\d+\.\d+")
 
@@ -274,6 +276,11 @@ class LandedSnapshot:
         known = self.published()
         if sync_id not in known and self._fs.exists(self.path):
             self.write_json(PUBLISHED, {"sync_ids": [*known, sync_id]})
+
+    def removals(self) -> list[str]:
+        """Returns the names of landed removals, without their endings."""
+        names = (path.rsplit("/", 1)[-1] for path in self._list(self.path))
+        return sorted(n.removesuffix(".json") for n in names if n.startswith(REMOVAL) and n.endswith(".json"))
 
     def file(self, name: str) -> str:
         """The path of a file of this snapshot."""

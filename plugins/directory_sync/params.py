@@ -4,6 +4,7 @@ from airflow.sdk import Param
 
 MODES = {
     "sync": "Sync: read the directory, check it, publish the difference",
+    "interval": "Interval: fetch what changed within an interval; removes nothing (a backfill does this)",
     "dry_run": "Dry run: the report of what a sync would change; nothing is published",
     "decide": "Decide: ask again about the removals that wait; the directory is not read",
     "replay": "Replay: rebuild the warehouse from landed snapshots; the directory is not read",
@@ -15,6 +16,7 @@ OFFLINE_MODES = ("decide", "replay")
 """Modes that do not read the directory."""
 
 _REMOVALS = "Limits for removals in this run"
+_INTERVAL = "Interval"
 _WAITING = "If more entries vanished, all removals wait for a decision. Empty: the deployment's limit."
 
 PARAMS = {
@@ -42,6 +44,22 @@ PARAMS = {
         title="At most so many entries",
         description=_WAITING,
         section=_REMOVALS,
+    ),
+    "interval_start": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="From",
+        description="For mode `interval`. Empty: the begin of the run's data interval.",
+        section=_INTERVAL,
+    ),
+    "interval_end": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="To",
+        description="For mode `interval`. Empty: the end of the run's data interval.",
+        section=_INTERVAL,
     ),
     "reason": Param(
         None,

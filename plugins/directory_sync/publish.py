@@ -95,9 +95,9 @@ def publish(
         landed.mark_published(report.sync_id)
         return report
     roll_forward(resource, warehouse=warehouse, landed_of=landed.of_run, but=report.sync_id)
-    last = warehouse.last_sync(resource.name)
-    if last and report.snapshot_at <= last.last_requested_at:
-        note = f"its first request lies before the last one of {last.sync_id}, which is published"
+    last, fence = warehouse.last_sync(resource.name), warehouse.last_snapshot(resource.name)
+    if fence and report.snapshot_at <= fence.last_requested_at:
+        note = f"its first request lies before the last one of {fence.sync_id}, which is published"
         return replace(report, skipped=note)
     if (last.sync_id if last else None) != report.base_sync_id:
         logger.info("The warehouse has moved on since the audit; comparing again")

@@ -16,7 +16,7 @@ from directory_sync.envelope import parse_record
 from directory_sync.errors import RemovalsHeld
 from directory_sync.form import Resource
 from directory_sync.held import HeldSet
-from directory_sync.landing import REMOVAL, REMOVAL_REPORT, LandedSnapshot
+from directory_sync.landing import REMOVAL, LandedSnapshot
 from directory_sync.publish import publish_landed, roll_forward
 from directory_sync.question import QUESTION, Question
 from directory_sync.report import KINDS, AuditReport
@@ -108,9 +108,10 @@ def remove(
         findings=(),
     )
     rows = _removed_rows(resource, warehouse, sync_id=sync_id, at=last.snapshot_at)
-    landed.write_tables(REMOVAL, rows)
-    landed.write_json(REMOVAL_REPORT, report.as_json())
-    publish_landed(resource, landed, report, warehouse=warehouse, name=REMOVAL)
+    name = f"{REMOVAL}{question.digest[:16]}"
+    landed.write_tables(f"{name}.parquet", rows)
+    landed.write_json(f"{name}.json", report.as_json())
+    publish_landed(resource, landed, report, warehouse=warehouse, name=f"{name}.parquet")
     return report
 
 

@@ -14,8 +14,6 @@ from directory_sync.form import Resource
 from directory_sync.landing import (
     DIFFERENCE,
     MANIFEST,
-    REMOVAL,
-    REMOVAL_REPORT,
     REPORT,
     LandedSnapshot,
     Landing,
@@ -111,7 +109,7 @@ def _load(
 ) -> None:
     landed, report, name = publication.landed, publication.report, publication.difference
     if report.base_sync_id != base:
-        if name == REMOVAL:
+        if name != DIFFERENCE:
             logger.warning("The removal %s is left out: what it removes is not there", report.sync_id)
             return
         landed, report = compare_anew(landed, report)
@@ -121,9 +119,9 @@ def _load(
 def _publications(resource: Resource, landing: Landing) -> Iterator[Publication]:
     for landed in landing.snapshots(resource.name):
         marked = landed.published()
-        sealed = landed.read_json(MANIFEST) is not None
-        for name, difference in ((REPORT, DIFFERENCE), (REMOVAL_REPORT, REMOVAL)):
-            content = landed.read_json(name) if sealed or name == REMOVAL_REPORT else None
+        sealed = [(REPORT, DIFFERENCE)] if marked and landed.read_json(MANIFEST) else []
+        for name, difference in [*sealed, *((f"{n}.json", f"{n}.parquet") for n in landed.removals())]:
+            content = landed.read_json(name)
             if content is not None and content.get("sync_id") in marked:
                 report = AuditReport.from_json(content)
                 yield Publication(landed=landed, report=report, difference=difference)

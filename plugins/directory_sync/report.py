@@ -127,7 +127,8 @@ class AuditReport:
         parts += [f"{count(kind, 0):,} {kind}" for kind in ("returned", "missing", "reshaped") if count(kind)]
         if self.held:
             parts.append(f"{self.held:,} held")
-        return f"{self.resource}: {self.entries:,} entries: {', '.join(parts)}; {self._proven()}"
+        entries = "entries" if self.mode != "interval" else "entries that changed in the interval"
+        return f"{self.resource}: {self.entries:,} {entries}: {', '.join(parts)}; {self._proven()}"
 
     def _proven(self) -> str:
         if self.proof == "walk":

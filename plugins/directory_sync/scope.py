@@ -7,15 +7,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseHook, get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from directory_sync import resources
+from directory_sync.errors import ConfigError
 from directory_sync.form import Resource, parse_form
 from directory_sync.landing import LandedSnapshot, Landing
 from directory_sync.secrets import register, register_placeholders
@@ -68,10 +70,36 @@ class TaskScope:
         """The deployment's switches."""
         return SyncSettings.from_environment()
 
-    @property
+    @cached_property
     def mode(self) -> str:
-        """What the run does, see `params.MODES`."""
-        return str(self.context["params"]["mode"])
+        """What the run does, see `params.MODES`; a backfill fetches its own data interval."""
+        mode = str(self.context["params"]["mode"])
+        is_backfill = self.context["dag_run"].run_type == "backfill"
+        return "interval" if mode == "sync" and is_backfill else mode
+
+    @cached_property
+    def interval(self) -> tuple[datetime, datetime] | None:
+        """The interval of the run: its parameters', or its data interval; None where it has none."""
+        params, context = self.context["params"], self.context
+        start = params["interval_start"] or context.get("data_interval_start")
+        end = params["interval_end"] or context.get("data_interval_end")
+        return (_moment(start), _moment(end)) if start and end else None
+
+    @property
+    def skip_reason(self) -> str | None:
+        """Why there is nothing to do for this run; None where there is."""
+        if self.mode != "interval":
+            return None
+        incremental = self._full_resource.incremental
+        if incremental is None:
+            return (
+                f"`{self._resource_name}` serves only its present state: N intervals would be N "
+                "identical pulls. Mode `replay` rebuilds the past from landed snapshots."
+            )
+        initial = incremental.initial_value
+        if self.interval and initial and self.interval[1] <= initial:
+            return f"`{self._resource_name}` has nothing from before {initial.isoformat()}."
+        return None
 
     @property
     def limits(self) -> RemovalLimits:
@@ -87,7 +115,19 @@ class TaskScope:
 
     @cached_property
     def resource(self) -> Resource:
-        """The resource the task works on."""
+        """The resource the task works on; in an interval run, asked for the interval."""
+        resource = self._full_resource
+        if self.mode != "interval" or resource.incremental is None:
+            return resource
+        if self.interval is None:
+            raise ConfigError(
+                "The run has no data interval: fill in `interval_start` and `interval_end`. Nothing was read."
+            )
+        params = {**resource.params, **resource.incremental.params(*self.interval)}
+        return replace(resource, params=params)
+
+    @cached_property
+    def _full_resource(self) -> Resource:
         return next(r for r in parse_form(self.form) if r.name == self._resource_name)
 
     @cached_property
@@ -145,20 +185,25 @@ class TaskScope:
         """Returns what the audit of this run needs."""
         from directory_sync.job import Audit, Run
 
-        context = self.context
-        start, end = context.get("data_interval_start"), context.get("data_interval_end")
+        interval = self.interval
         return Audit(
             resource=self.resource,
             landed=self.landed,
             run=Run(
-                run_id=context["run_id"],
+                run_id=self.context["run_id"],
                 mode=self.mode,
-                interval=(start.isoformat(), end.isoformat()) if start and end else None,
+                interval=(interval[0].isoformat(), interval[1].isoformat()) if interval else None,
             ),
             settings=self.settings,
             limits=self.limits,
             folder=folder,
         )
+
+
+def _moment(value: Any) -> datetime:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return cast("datetime", moment)
 
 
 def connection_fields(conn_id: str) -> ConnectionFields | None:

@@ -334,6 +334,20 @@ class Snapshot:
         ).fetchone()
         return row is not None and (row[0] or row[1])
 
+    def entries_before(self, files: LandedFiles, path: Sequence[str], moment: datetime) -> tuple[int, int]:
+        """Returns how many entries landed, and in how many of them a field holds an earlier time."""
+        if not files.entries:
+            return 0, 0
+        pointer = "$" + "".join(f'."{key}"' for key in path)
+        with naming_damage("entries"):
+            row = self.database.execute(
+                """SELECT count(DISTINCT id), count(DISTINCT id) FILTER (
+                     TRY_CAST(json_extract_string(record, $pointer) AS TIMESTAMPTZ) < $moment)
+                   FROM read_parquet($files)""",
+                {"pointer": pointer, "moment": moment, "files": list(files.entries)},
+            ).fetchone()
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
     def field_ascends(self, files: LandedFiles, path: Sequence[str]) -> bool:
         """Tells whether a field of the records strictly ascends, or descends, within every window.
 

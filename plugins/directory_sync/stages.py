@@ -32,6 +32,9 @@ Summary = dict[str, Any]
 
 def audit(scope: TaskScope) -> Summary:
     """Seals, checks and compares the snapshot; in mode `decide`, asks about what is held."""
+    if scope.skip_reason:
+        _note(scope, f"Skipped: {scope.skip_reason}")
+        raise AirflowSkipException(scope.skip_reason)
     if scope.mode == "replay":
         raise AirflowSkipException("A replay publishes what was audited before.")
     with scope.warehouse() as (warehouse, folder):
@@ -73,8 +76,8 @@ def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
     """
     if scope.mode == "replay":
         return _replay(scope, event)
-    if scope.mode in ("dry_run", *OFFLINE_MODES):
-        raise AirflowSkipException(f"The mode `{scope.mode}` publishes nothing.")
+    if scope.skip_reason or scope.mode in ("dry_run", *OFFLINE_MODES):
+        raise AirflowSkipException(scope.skip_reason or f"The mode `{scope.mode}` publishes nothing.")
     question = None
     with scope.warehouse() as (warehouse, folder):
         report = publish_stage.publish(

@@ -43,8 +43,9 @@ def extract(resource: Resource, settings: SyncSettings) -> PipelineTasksGroup:
 
     def begin() -> None:
         scope["now"] = TaskScope(resource.name)
-        if scope["now"].mode in OFFLINE_MODES:
-            raise AirflowSkipException(f"The mode `{scope['now'].mode}` does not read the directory.")
+        mode, skip_reason = scope["now"].mode, scope["now"].skip_reason
+        if mode in OFFLINE_MODES or skip_reason:
+            raise AirflowSkipException(skip_reason or f"The mode `{mode}` does not read the directory.")
 
     def open_client(shards: int, in_flight: int) -> "tuple[DirectoryClient, Resource]":
         now = scope["now"]

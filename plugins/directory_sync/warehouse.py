@@ -68,14 +68,25 @@ class Warehouse:
         self.pipeline, self._client = pipeline, client
 
     def last_sync(self, resource: str) -> SyncRow | None:
-        """Returns the last published full snapshot, None before the first."""
+        """Returns the last publication of any kind, None before the first: what a difference is based on."""
+        return next(iter(self.recent_syncs(resource, at_most=1, of_intervals=True)), None)
+
+    def last_snapshot(self, resource: str) -> SyncRow | None:
+        """Returns the last published full snapshot, None before the first: the fence."""
         return next(iter(self.recent_syncs(resource, at_most=1)), None)
 
-    def recent_syncs(self, resource: str, *, at_most: int) -> list[SyncRow]:
-        """Returns the last publications, the newest first."""
+    def recent_syncs(self, resource: str, *, at_most: int, of_intervals: bool = False) -> list[SyncRow]:
+        """Returns the last publications, the newest first.
+
+        Args:
+            resource: whose.
+            at_most: how many.
+            of_intervals: those of interval runs as well, which hold a part of the directory.
+        """
+        full = "" if of_intervals else f"AND {self._name('mode')} <> 'interval' "
         columns = ", ".join(self._name(column) for column in _SYNC_COLUMNS)
         rows = self._query(
-            f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
+            f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s {full}"
             f"ORDER BY {self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC LIMIT {int(at_most)}",
             resource,
         )
@@ -89,6 +100,14 @@ class Warehouse:
             sync_id,
         )
         return _sync_row(rows[0]) if rows else None
+
+    def changed_after(self, resource: Resource, moment: datetime) -> "Iterator[pa.Table]":
+        """Yields the ids of entries that syncs of later snapshots changed."""
+        yield from self._arrow(
+            f"SELECT DISTINCT {self._name('id')} AS id FROM {self._table(resource.changes_table)} "
+            f"WHERE {self._name('snapshot_at')} > %s",
+            moment,
+        )
 
     def states(self, resource: Resource) -> "Iterator[pa.Table]":
         """Yields (id, row_hash, missing_since, removed_at) of all entries, in batches."""

@@ -55,6 +55,13 @@ class Stack:
             time.sleep(0.2)
         return run
 
+    def backfill(self, first_day: str, last_day: str, **conf: object) -> list[DagRun]:
+        """The runs of a backfill over some days, when they have ended."""
+        known = {run.run_id for run in self.airflow.api.runs(DAG_ID)}
+        self.airflow.api.backfill(DAG_ID, f"{first_day}T00:00:00Z", f"{last_day}T23:59:59Z", conf)
+        new = [run for run in self.airflow.api.runs(DAG_ID) if run.run_id not in known]
+        return [self.airflow.api.wait(DAG_ID, run.run_id, seconds=150) for run in new]
+
     def answer(self, run: DagRun, option: str, **fields: object) -> DagRun:
         """Answers what a run asks; returns it when it has ended."""
         self.airflow.api.answer(DAG_ID, run.run_id, "approve_removals", option, **{"reason": None, **fields})
@@ -143,8 +150,14 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
             yield Stack(sandbox=sandbox, airflow=airflow, temporary=temporary)
 
 
-def table_differences(before: Path, after: Path) -> dict[str, tuple[int, int]]:
-    """Of each table but dlt's own: how many rows vanished and how many are new, where any."""
+def table_differences(before: Path, after: Path, *, but: tuple[str, ...] = ()) -> dict[str, tuple[int, int]]:
+    """Of each table but dlt's own: how many rows vanished and how many are new, where any.
+
+    Args:
+        before: a warehouse.
+        after: another.
+        but: columns that do not count.
+    """
     database = duckdb.connect()
     try:
         database.execute(f"ATTACH '{before}' AS old (READ_ONLY)")
@@ -155,7 +168,8 @@ def table_differences(before: Path, after: Path) -> dict[str, tuple[int, int]]:
         ).fetchall()
         found = {}
         for (name,) in names:
-            sides = [f'SELECT * FROM {side}.directory."{name}"' for side in ("old", "new")]
+            kept = f"COLUMNS(c -> c NOT IN {but})" if but else "*"
+            sides = [f'SELECT {kept} FROM {side}.directory."{name}"' for side in ("old", "new")]
             counts = [
                 database.execute(f"SELECT count(*) FROM ({a} EXCEPT ALL {b})").fetchone()[0]
                 for a, b in (sides, sides[::-1])

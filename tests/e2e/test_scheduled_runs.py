@@ -10,6 +10,7 @@ TABLE = "directory.directory_resource"
 SHARD = "extract.directory_shard_{}-2"
 
 
+DLT_COLUMNS = ("_dlt_id", "_dlt_load_id", "_dlt_parent_id", "_dlt_root_id")
 HELD = f"SELECT id FROM {TABLE} WHERE _missing_since IS NOT NULL AND _removed_at IS NULL ORDER BY id"
 
 
@@ -132,6 +133,25 @@ def test_entries_that_come_back_are_returned(stack):
     assert run.state == "success"
     assert stack.changes(run) == {"returned": len(back)}
     assert differences(table_entries(stack), api_entries(stack)) == []
+
+
+def test_a_backfill_of_a_directory_without_intervals_is_skipped_with_a_note(stack, tmp_path):
+    before, pages = stack.copy_of_warehouse(tmp_path), stack.sandbox.stats.pages
+    runs = stack.backfill("2026-01-01", "2026-01-02")
+    assert [run.state for run in runs] == ["success", "success"]
+    assert all("serves only its present state" in run.note for run in runs)
+    assert stack.sandbox.stats.pages == pages
+    assert table_differences(before, stack.warehouse) == {}
+
+
+def test_mode_replay_rebuilds_an_emptied_warehouse_without_the_api(stack, tmp_path):
+    before, pages = stack.copy_of_warehouse(tmp_path), stack.sandbox.stats.pages
+    stack.warehouse.unlink()
+    run = stack.run(mode="replay")
+    assert run.state == "success"
+    assert "replayed" in run.note
+    assert stack.sandbox.stats.pages == pages
+    assert table_differences(before, stack.warehouse, but=DLT_COLUMNS) == {}
 
 
 def test_an_unavailable_window_retries_its_shard_alone(stack, tmp_path):

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Cycle:
         resource: what the form says of the resource, beyond the seed's.
         endpoint: what it says of the endpoint.
         settings: switches.
+        interval: set, its runs fetch what changed within it.
     """
 
     url: str
@@ -58,6 +60,7 @@ class Cycle:
     secret: str = SECRET
     shards: int = 1
     tokens: list[str] = field(default_factory=list)
+    interval: tuple[datetime, datetime] | None = None
 
     @property
     def switches(self) -> SyncSettings:
@@ -65,6 +68,13 @@ class Cycle:
 
     @property
     def parsed(self) -> Resource:
+        if self.interval is None or self._parsed.incremental is None:
+            return self._parsed
+        asked = self._parsed.incremental.params(*self.interval)
+        return replace(self._parsed, params={**self._parsed.params, **asked})
+
+    @property
+    def _parsed(self) -> Resource:
         return parse_form(
             {
                 "client": {
@@ -134,7 +144,11 @@ class Cycle:
         return Audit(
             resource=self.parsed,
             landed=self.landed(run_id),
-            run=Run(run_id=run_id, mode=mode),
+            run=Run(
+                run_id=run_id,
+                mode="interval" if self.interval else mode,
+                interval=tuple(at.isoformat() for at in self.interval) if self.interval else None,
+            ),
             settings=self.switches,
             limits=self.switches.removal_limits,
             folder=folder,

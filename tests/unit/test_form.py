@@ -509,3 +509,28 @@ def test_several_resources_are_parsed_in_order():
 def test_no_header_stands_in_a_repr():
     resource = parse(endpoint={"headers": {"X-Key": SECRET}})
     assert SECRET not in repr(resource)
+
+
+@pytest.mark.parametrize(
+    ("incremental", "named"),
+    [
+        ("updated_at", "a mapping with `cursor_path`"),
+        ({"cursor_path": "updated_at"}, "needs `cursor_path` and `start_param`"),
+        ({"start_param": "since"}, "needs `cursor_path` and `start_param`"),
+        ({"cursor_path": "updated_at", "start_param": "since", "end_value": 1}, "end_value"),
+        ({"cursor_path": "updated_at", "start_param": "since", "initial_value": "now"}, "ISO 8601"),
+        ({"cursor_path": "updated_at", "start_param": "since", "convert": "str"}, "no function"),
+        ({"cursor_path": "updated_at", "start_param": "active"}, "`active` in `params`"),
+    ],
+)
+def test_an_incremental_that_cannot_be_honoured_is_refused(incremental, named):
+    endpoint = {
+        "data_selector": "$",
+        "paginator": "offset",
+        "params": {"active": 1},
+        "incremental": incremental,
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_form({"resources": [{"name": "r", "endpoint": endpoint}]})
+    assert named in str(caught.value)
+    assert "`r`" in str(caught.value)
