@@ -78,9 +78,8 @@ function EntriesLine({ points, x, sides, top }) {
   );
 }
 
-function ChangeBars({ points, x, slot, sides, top, hatch }) {
+function ChangeBars({ points, x, slot, sides, top, hatch, lowest }) {
   const highest = scaleTop(points.map((point) => point.added + point.changed));
-  const lowest = scaleTop(points.map((point) => point.removed));
   const hasRemovals = points.some((point) => point.removed);
   // Both directions at one scale, so that heights compare.
   const most = highest + (hasRemovals ? lowest : 0);
@@ -89,9 +88,18 @@ function ChangeBars({ points, x, slot, sides, top, hatch }) {
   const width = Math.max(1, Math.min(22, slot * 0.72));
   const bars = points.flatMap((point, index) => {
     const left = x(index) - width / 2;
+    const cut = (y) =>
+      h("path", {
+        d: `M${left - 2},${y}l${width + 4},-4v4l${-width - 4},4z`,
+        fill: color("bg"),
+        key: `cut ${index} ${y}`,
+      });
+    const total = (y, text) =>
+      label(x(index), y, text, { textAnchor: index > points.length / 2 ? "end" : "start" });
     const isCut = point.added + point.changed > highest;
-    const added = Math.min(point.added, highest);
-    const changed = Math.min(point.changed, highest - added);
+    // A bar that is cut keeps the proportion of its parts.
+    const kept = isCut ? highest / (point.added + point.changed) : 1;
+    const [added, changed] = [point.added * kept, point.changed * kept];
     const removed = Math.min(point.removed, lowest);
     const bar = (kind, y, value, fill) =>
       value > 0 &&
@@ -100,16 +108,11 @@ function ChangeBars({ points, x, slot, sides, top, hatch }) {
       bar("added", zero - Math.max(1, added * scale), added, INK.added),
       bar("changed", zero - (added + changed) * scale, changed, `url(#${hatch})`),
       bar("removed", zero, removed, INK.removed),
-      isCut &&
-        h("path", {
-          d: `M${left - 2},${top + 7}l${width + 4},-4v4l${-width - 4},4z`,
-          fill: color("bg"),
-          key: `cut ${index}`,
-        }),
-      isCut &&
-        label(x(index), top - 6, count(point.added + point.changed), {
-          textAnchor: index > points.length / 2 ? "end" : "start",
-        }),
+      isCut && [cut(top + 7), total(top - 6, count(point.added + point.changed))],
+      point.removed > lowest && [
+        cut(zero + removed * scale - 3),
+        total(zero + removed * scale + 12, `−${count(point.removed)}`),
+      ],
       point.failed > 0 &&
         label(x(index), zero + 13, "✕", {
           fill: INK.failed,
@@ -184,6 +187,9 @@ export function RunsChart({ points: all, dagId }) {
   const x = (place) => sides.left + slot * (place + 0.5);
   const changesTop = ENTRIES_HEIGHT + 2 * GAP + 22;
   const bottom = changesTop + CHANGES_HEIGHT;
+  const lowest = scaleTop(points.map((point) => point.removed));
+  // Room for the count at a bar that is cut.
+  const axisTop = bottom + (points.some((point) => point.removed > lowest) ? 14 : 0);
   const move = (event) => {
     const steps = {
       ArrowLeft: -1,
@@ -225,7 +231,7 @@ export function RunsChart({ points: all, dagId }) {
       width > 0 &&
         h(
           "svg",
-          { "aria-hidden": true, display: "block", height: bottom + AXIS_HEIGHT, width },
+          { "aria-hidden": true, display: "block", height: axisTop + AXIS_HEIGHT, width },
           h(
             "defs",
             null,
@@ -254,11 +260,11 @@ export function RunsChart({ points: all, dagId }) {
           label(0, 11, "Entries"),
           h(EntriesLine, { points, sides, top: GAP, x }),
           label(0, changesTop - GAP + 9, "Changes"),
-          h(ChangeBars, { hatch, points, sides, slot, top: changesTop, x }),
+          h(ChangeBars, { hatch, lowest, points, sides, slot, top: changesTop, x }),
           points.map(
             (one, place) =>
               (points.length - 1 - place) % every === 0 &&
-              label(x(place), bottom + 15, (isLong ? month : day)(one.at), {
+              label(x(place), axisTop + 15, (isLong ? month : day)(one.at), {
                 textAnchor: place === points.length - 1 && points.length > 1 ? "end" : "middle",
                 ...(place === points.length - 1 && points.length > 1 && { x: sides.right }),
               }),
@@ -308,7 +314,10 @@ export const RunsTable = ({ points, dagId }) =>
         cells: [
           h(
             Inner,
-            { to: `/dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(point.runId)}` },
+            {
+              to: `/dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(point.runId)}`,
+              whiteSpace: "nowrap",
+            },
             moment(point.at),
           ),
           ...(point.entries === null
