@@ -23,34 +23,8 @@ removals can be given for one run.
 `directory_syncs` (one row a run). The asset `directory_resource` gets one event per sync, with the report.
 """
 
-from airflow.sdk import DAG, CronDataIntervalTimetable
+from airflow.sdk import DAG
 
-from directory_sync import secrets
+from directory_sync.dag import directory_dag
 
-# Before dlt reads its configuration for the first time.
-secrets.quiet_dlt()
-
-from directory_sync import params, retry, scope, tasks
-from directory_sync.settings import SyncSettings
-
-settings = SyncSettings.from_environment()
-
-with DAG(
-    "directory_sync",
-    schedule=CronDataIntervalTimetable(settings.schedule, timezone="UTC"),
-    catchup=False,
-    max_active_runs=1,
-    default_args=retry.DEFAULT_ARGS,
-    params=params.PARAMS,
-    tags=["directory", "dlt"],
-    doc_md=__doc__,
-) as dag:
-    for number, resource in enumerate(scope.declared_resources()):
-        with tasks.group_of(resource, is_first=number == 0):
-            (
-                tasks.extract(resource, settings)
-                >> tasks.audit(resource)
-                >> tasks.publish(resource)
-                >> tasks.approve_removals(resource, settings)
-                >> tasks.remove(resource)
-            )
+dag: DAG = directory_dag("directory_sync", doc_md=__doc__)

@@ -8,6 +8,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
+from directory_sync.directories import Directory
 from directory_sync.question import (
     Choice,
     Decision,
@@ -34,14 +35,17 @@ class RemovalApproval(ApprovalOperator):
     answered already is not asked again when the task is cleared.
 
     Args:
-        resource_name: whose removals.
+        directory: whose removals.
+        resource_name: of which resource.
         response_timeout: how long to wait; silence is a Reject.
     """
 
     # The page shows text of the API's: none of it is a template.
     template_fields = ()
 
-    def __init__(self, *, resource_name: str, response_timeout: timedelta, **kwargs: Any) -> None:
+    def __init__(
+        self, *, directory: Directory, resource_name: str, response_timeout: timedelta, **kwargs: Any
+    ) -> None:
         """Asks nothing yet."""
         super().__init__(
             subject=f"Remove entries from {resource_name}?",
@@ -49,11 +53,11 @@ class RemovalApproval(ApprovalOperator):
             response_timeout=response_timeout,
             **kwargs,
         )
-        self.resource_name = resource_name
+        self.directory, self.resource_name = directory, resource_name
 
     def execute(self, context: Any) -> None:
         """Asks the question that was landed with the run."""
-        scope = TaskScope(self.resource_name)
+        scope = TaskScope(self.directory, self.resource_name)
         question = landed_question(scope.landed)
         if question is None:
             raise AirflowSkipException("No removal waits for a decision.")
@@ -69,7 +73,7 @@ class RemovalApproval(ApprovalOperator):
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
         """Lands the answer; where it is no approval, the removal is skipped."""
-        scope = TaskScope(self.resource_name)
+        scope = TaskScope(self.directory, self.resource_name)
         question = landed_question(scope.landed)
         if question is not None and "error" not in event:
             given = (event["params_input"] or {}).get("reason") or ""

@@ -7,10 +7,11 @@ from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from directory_sync.client import DirectoryClient
+from directory_sync.directories import Directory
 from directory_sync.errors import DirectorySyncError
 from directory_sync.form import Resource
 from directory_sync.provider import CONNECTION_TYPE
-from directory_sync.scope import connection_fields, declared_resources
+from directory_sync.scope import connection_fields
 from directory_sync.settings import API_CONNECTION, ApiSettings
 
 
@@ -33,7 +34,7 @@ class DirectoryApiHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Fetches a token and the first page; returns whether it worked, and what was found."""
-        resource = declared_resources()[0]
+        resource = Directory().declared_resources()[0]
         try:
             return True, self._try_first_page(resource)
         except DirectorySyncError as e:

@@ -102,9 +102,12 @@ class Landing:
         self._fs, self._root = fsspec.url_to_fs(root_url)
 
     @classmethod
-    def open(cls, connection: ConnectionFields | None, settings: SyncSettings) -> "Landing":
+    def open(
+        cls, connection: ConnectionFields | None, settings: SyncSettings, *, folder: str = ""
+    ) -> "Landing":
         """Opens the connection `directory_landing`, or the embedded default."""
-        return cls(landing_url(connection, settings))
+        root = landing_url(connection, settings)
+        return cls(f"{root}/{folder}" if folder else root)
 
     def snapshot(self, resource: str, run_id: str) -> "LandedSnapshot":
         """Returns the folder of one run's snapshot, whether it exists or not."""

@@ -16,19 +16,19 @@ from airflow.sdk import BaseHook, get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from directory_sync import resources
+from directory_sync.directories import Directory
 from directory_sync.errors import ConfigError
 from directory_sync.form import Resource, parse_form
 from directory_sync.landing import LandedSnapshot, Landing
-from directory_sync.secrets import register, register_placeholders
+from directory_sync.secrets import register
 from directory_sync.settings import (
-    API_CONNECTION,
     LANDING_CONNECTION,
     WAREHOUSE_CONNECTION,
     ApiSettings,
     ConnectionFields,
     RemovalLimits,
     SyncSettings,
+    missing_connection,
 )
 
 if TYPE_CHECKING:
@@ -44,17 +44,18 @@ class TaskScope:
     """What one running task looks up: each connection is fetched at most once.
 
     Args:
-        resource_name: the resource the task works on.
+        directory: the directory the task works on.
+        resource_name: which of its resources.
     """
 
-    def __init__(self, resource_name: str) -> None:
+    def __init__(self, directory: Directory, resource_name: str) -> None:
         """Looks nothing up yet; makes dlt ask this task's connections."""
-        self._resource_name = resource_name
+        self._directory, self._resource_name = directory, resource_name
         self._connections: dict[str, ConnectionFields | None] = {}
         register(
             {
-                "client_id": lambda: self._required(API_CONNECTION).login or None,
-                "client_secret": lambda: self._required(API_CONNECTION).password or None,
+                "client_id": lambda: self._api_connection.login or None,
+                "client_secret": lambda: self._api_connection.password or None,
                 "filesystem.bucket_url": lambda: self.landed.path,
                 "restore_from_destination": lambda: False,
             }
@@ -68,7 +69,7 @@ class TaskScope:
     @cached_property
     def settings(self) -> SyncSettings:
         """The deployment's switches."""
-        return SyncSettings.from_environment()
+        return self._directory.switches
 
     @cached_property
     def mode(self) -> str:
@@ -111,7 +112,7 @@ class TaskScope:
     @cached_property
     def form(self) -> Mapping[str, Any]:
         """The configuration, with the secrets resolved."""
-        return resources.directory()
+        return self._directory.form()
 
     @cached_property
     def resource(self) -> Resource:
@@ -133,7 +134,8 @@ class TaskScope:
     @cached_property
     def landing(self) -> Landing:
         """The landing zone."""
-        return Landing.open(self.connection(LANDING_CONNECTION), self.settings)
+        connection = self.connection(LANDING_CONNECTION)
+        return Landing.open(connection, self.settings, folder=self._directory.landing_folder)
 
     @cached_property
     def landed(self) -> LandedSnapshot:
@@ -146,13 +148,12 @@ class TaskScope:
             self._connections[conn_id] = connection_fields(conn_id)
         return self._connections[conn_id]
 
-    def _required(self, conn_id: str) -> ConnectionFields:
-        connection = self.connection(conn_id)
-        if connection is None:
-            # Raises the ConfigError that says what to create.
-            ApiSettings.from_connection(None)
-        assert connection is not None
-        return connection
+    @property
+    def _api_connection(self) -> ConnectionFields:
+        found = self.connection(self._directory.connection)
+        if found is None:
+            raise missing_connection(self._directory.connection)
+        return found
 
     def client(self, *, share_of: int = 1, connections: int = 2) -> "DirectoryClient":
         """Opens an HTTP client.
@@ -164,8 +165,7 @@ class TaskScope:
         from directory_sync.client import DirectoryClient
         from directory_sync.rate import RequestRate
 
-        connection = self.connection(API_CONNECTION)
-        api = ApiSettings.from_connection(connection, client=self.form["client"])
+        api = ApiSettings.from_connection(self._api_connection, client=self.form["client"])
         allowance = api.requests_per_second
         rate = RequestRate(allowance / share_of if allowance else None)
         return DirectoryClient(api, self.resource, rate=rate, connections=connections, mask=mask_secret)
@@ -224,13 +224,3 @@ def connection_fields(conn_id: str) -> ConnectionFields | None:
         password=found.password or "",
         extra=found.extra_dejson,
     )
-
-
-def declared_resources() -> tuple[Resource, ...]:
-    """Returns the resources of `resources.py`, at parse: no connection is needed.
-
-    Raises:
-        ConfigError: the form says something that cannot be honoured.
-    """
-    register_placeholders("client_id", "client_secret")
-    return parse_form(resources.directory())

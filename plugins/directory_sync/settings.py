@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import urljoin, urlsplit
 
 from croniter import croniter
@@ -61,10 +61,11 @@ class ApiSettings:
     verify: bool | str = True
     timeout_seconds: float = 30.0
     requests_per_second: float | None = None
+    conn_id: str = API_CONNECTION
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value no request could be made with."""
-        where = f"connection `{API_CONNECTION}`"
+        where = f"connection `{self.conn_id}`"
         if not _is_http_url(self.base_url):
             raise ConfigError(
                 f"The host of {where} must be the API's base URL, such as "
@@ -111,18 +112,13 @@ class ApiSettings:
             ConfigError: no connection, or a value that cannot be used.
         """
         if connection is None:
-            raise ConfigError(
-                f"There is no connection `{API_CONNECTION}`. Create one of the type "
-                "`directory_api` (host = base URL, login = client id, password = client secret) "
-                f"or set AIRFLOW_CONN_{API_CONNECTION.upper()}. Nothing was requested."
-            )
-        auth = dict((client or {}).get("auth") or {})
+            raise missing_connection(API_CONNECTION)
+        auth, timeout = dict((client or {}).get("auth") or {}), _number(connection, "timeout_seconds")
         extra = connection.extra
         base_url, token_url = _base_url(connection), extra.get("token_url")
         if not base_url:
             base_url = str((client or {}).get("base_url") or "")
             token_url = token_url or auth.get("token_url") or auth.get("access_token_url")
-        rate, timeout = extra.get("requests_per_second"), extra.get("timeout_seconds")
         return cls(
             base_url=base_url,
             client_id=_as_given(auth.get("client_id"), connection.login),
@@ -131,8 +127,9 @@ class ApiSettings:
             scope=str(extra.get("scope") or ""),
             auth_method=str(extra.get("auth_method") or "client_secret_post"),
             verify=_verify(extra.get("verify", True)),
-            timeout_seconds=30.0 if timeout in (None, "") else _number(timeout, "timeout_seconds"),
-            requests_per_second=None if rate in (None, "") else _number(rate, "requests_per_second"),
+            conn_id=connection.conn_id,
+            timeout_seconds=30.0 if timeout is None else timeout,
+            requests_per_second=_number(connection, "requests_per_second"),
         )
 
 
@@ -290,10 +287,23 @@ def _verify(value: Any) -> bool | str:
     return False if text.lower() in ("false", "0", "no", "off") else text
 
 
-def _number(value: Any, name: str) -> float:
+def missing_connection(conn_id: str) -> ConfigError:
+    """The error for a source connection that no backend has."""
+    return ConfigError(
+        f"There is no connection `{conn_id}`. Create one of the type `directory_api` (host = base URL, "
+        f"login = client id, password = client secret) or set AIRFLOW_CONN_{conn_id.upper()}. Nothing was "
+        "requested."
+    )
+
+
+def _number(connection: ConnectionFields, name: str) -> float | None:
+    """A number of the connection's extra; None where it is not given."""
+    value = connection.extra.get(name)
+    if value in (None, ""):
+        return None
     try:
-        return float(value)
+        return float(cast("float", value))
     except (TypeError, ValueError):
         raise ConfigError(
-            f"`{name}` of connection `{API_CONNECTION}` must be a number; got {type(value).__name__}."
+            f"`{name}` of connection `{connection.conn_id}` must be a number; got {type(value).__name__}."
         ) from None

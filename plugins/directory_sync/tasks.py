@@ -16,12 +16,12 @@ from dlt.common.configuration.utils import get_resolved_traces
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
 from directory_sync.approval import ANSWER_FIELDS, RemovalApproval
+from directory_sync.directories import Directory
 from directory_sync.extract import directory_source
 from directory_sync.form import Resource
 from directory_sync.landing import DATASET, LAYOUT
 from directory_sync.params import OFFLINE_MODES
 from directory_sync.scope import TaskScope
-from directory_sync.settings import SyncSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
@@ -34,15 +34,16 @@ def group_of(resource: Resource, *, is_first: bool) -> AbstractContextManager[An
     return nullcontext() if is_first else TaskGroup(resource.name)
 
 
-def extract(resource: Resource, settings: SyncSettings) -> PipelineTasksGroup:
+def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
     """Declares the shard tasks of a resource, through dlt's Airflow helper."""
+    settings = directory.switches
     group = PipelineTasksGroup("extract", wipe_local_data=True)
     # What dlt leaves in its working folder goes at the end of a parse, and of a task.
     atexit.register(shutil.rmtree, os.environ["DLT_DATA_DIR"], ignore_errors=True)
     scope: dict[str, TaskScope] = {}
 
     def begin() -> None:
-        scope["now"] = TaskScope(resource.name)
+        scope["now"] = TaskScope(directory, resource.name)
         mode, skip_reason = scope["now"].mode, scope["now"].skip_reason
         if mode in OFFLINE_MODES or skip_reason:
             raise AirflowSkipException(skip_reason or f"The mode `{mode}` does not read the directory.")
@@ -72,38 +73,39 @@ def extract(resource: Resource, settings: SyncSettings) -> PipelineTasksGroup:
     return group
 
 
-def audit(resource: Resource) -> "XComArg":
+def audit(directory: Directory, resource: Resource) -> "XComArg":
     """Declares the task that seals, checks and compares the snapshot."""
 
     @task(task_id="audit", trigger_rule="none_failed")
     def audit() -> dict[str, Any]:
         from directory_sync import stages
 
-        return stages.audit(TaskScope(resource.name))
+        return stages.audit(TaskScope(directory, resource.name))
 
     return audit()
 
 
-def publish(resource: Resource) -> "XComArg":
+def publish(directory: Directory, resource: Resource) -> "XComArg":
     """Declares the task that writes the difference into the warehouse."""
-    asset = Asset(resource.name)
+    asset = Asset(directory.asset_name(resource.name))
 
     @task(task_id="publish", outlets=[asset], max_active_tis_per_dag=1, trigger_rule="none_failed")
     def publish(*, outlet_events: Any = None) -> dict[str, Any]:
         from directory_sync import stages
 
-        return stages.publish(TaskScope(resource.name), outlet_events[asset].extra)
+        return stages.publish(TaskScope(directory, resource.name), outlet_events[asset].extra)
 
     return publish()
 
 
-def approve_removals(resource: Resource, settings: SyncSettings) -> RemovalApproval:
+def approve_removals(directory: Directory, resource: Resource) -> RemovalApproval:
     """Declares the task that asks a person about removals over a limit."""
     return RemovalApproval(
         task_id="approve_removals",
+        directory=directory,
         resource_name=resource.name,
         params=ANSWER_FIELDS,
-        response_timeout=settings.response_timeout,
+        response_timeout=directory.switches.response_timeout,
         # A retry would ask the person again.
         retries=0,
         # In mode `decide` nothing is published before.
@@ -111,14 +113,14 @@ def approve_removals(resource: Resource, settings: SyncSettings) -> RemovalAppro
     )
 
 
-def remove(resource: Resource) -> "XComArg":
+def remove(directory: Directory, resource: Resource) -> "XComArg":
     """Declares the task that carries out an approved removal."""
-    asset = Asset(resource.name)
+    asset = Asset(directory.asset_name(resource.name))
 
     @task(task_id="remove", outlets=[asset], max_active_tis_per_dag=1)
     def remove(*, outlet_events: Any = None) -> dict[str, Any]:
         from directory_sync import stages
 
-        return stages.remove(TaskScope(resource.name), outlet_events[asset].extra)
+        return stages.remove(TaskScope(directory, resource.name), outlet_events[asset].extra)
 
     return remove()

@@ -1,0 +1,61 @@
+"""The Dag of one directory, as a Dag file declares it.
+
+A second directory, in a file of its own in the Dags folder:
+
+    from airflow.sdk import DAG
+    from directory_sync.dag import Directory, directory_dag
+
+    dag: DAG = directory_dag(
+        "partners_sync",
+        Directory(connection="partners_api", form=partners, settings={"dataset": "partners"}),
+    )
+"""
+
+from airflow.sdk import DAG, CronDataIntervalTimetable
+
+from directory_sync import secrets
+
+# Before dlt reads its configuration for the first time.
+secrets.quiet_dlt()
+
+from directory_sync import tasks  # noqa: E402
+from directory_sync.directories import Directory  # noqa: E402
+from directory_sync.params import PARAMS  # noqa: E402
+from directory_sync.retry import DEFAULT_ARGS  # noqa: E402
+
+__all__ = ["Directory", "directory_dag"]
+
+
+def directory_dag(dag_id: str, directory: Directory | None = None, *, doc_md: str | None = None) -> DAG:
+    """Declares the Dag of a directory: extract >> audit >> publish >> approve_removals >> remove.
+
+    Args:
+        dag_id: its id.
+        directory: which directory; None: the one of the connection `directory_api`.
+        doc_md: its documentation in the interface.
+
+    Raises:
+        ConfigError: a setting, or the form, says something that cannot be honoured.
+    """
+    directory = directory or Directory()
+    settings = directory.switches
+    with DAG(
+        dag_id,
+        schedule=CronDataIntervalTimetable(settings.schedule, timezone="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        default_args=DEFAULT_ARGS,
+        params=PARAMS,
+        tags=["directory", "dlt"],
+        doc_md=doc_md,
+    ) as dag:
+        for number, resource in enumerate(directory.declared_resources()):
+            with tasks.group_of(resource, is_first=number == 0):
+                (
+                    tasks.extract(directory, resource)
+                    >> tasks.audit(directory, resource)
+                    >> tasks.publish(directory, resource)
+                    >> tasks.approve_removals(directory, resource)
+                    >> tasks.remove(directory, resource)
+                )
+    return dag

@@ -1,0 +1,75 @@
+"""Several directories beside each other: no name of one is a name of another."""
+
+import pytest
+from airflow.sdk import Asset
+
+from directory_sync.dag import Directory, directory_dag
+from directory_sync.errors import ConfigError
+from directory_sync.landing import Landing
+from directory_sync.resources import directory
+
+PARTNERS = Directory(
+    connection="partners_api",
+    settings={"dataset": "partners", "shards": 2, "schedule": "30 4 * * *", "max_removed_count": 5},
+)
+
+
+def two_resources():
+    form = directory()
+    [first] = form["resources"]
+    second = {**first, "name": "sites", "endpoint": {**first["endpoint"], "path": "/v1/sites"}}
+    return {**form, "resources": [first, second]}
+
+
+@pytest.fixture(scope="module")
+def dags():
+    return directory_dag("directory_sync"), directory_dag("partners_sync", PARTNERS)
+
+
+def test_a_second_directory_is_a_dag_of_its_own(dags):
+    first, second = dags
+    assert (second.dag_id, second.tags) == ("partners_sync", first.tags)
+    assert second.timetable != first.timetable
+    shards = {task for task in second.task_ids if task.endswith("-2")}
+    assert shards == {"extract.directory_shard_0-2", "extract.directory_shard_1-2"}
+    assert set(second.task_ids) >= {"audit", "publish", "approve_removals", "remove"}
+
+
+def test_two_directories_share_no_asset(dags):
+    outlets = [{asset for task in dag.tasks for asset in task.outlets} for dag in dags]
+    assert outlets == [{Asset("directory_resource")}, {Asset("partners.directory_resource")}]
+
+
+def test_two_directories_share_no_dataset_and_no_landing_folder():
+    first, second = Directory(), PARTNERS
+    assert (first.switches.dataset, second.switches.dataset) == ("directory", "partners")
+    folders = [
+        Landing.open(None, one.switches, folder=one.landing_folder).snapshot("directory_resource", "run").path
+        for one in (first, second)
+    ]
+    assert folders[0].endswith("landing/directory_resource/run")
+    assert folders[1].endswith("landing/dataset=partners/directory_resource/run")
+
+
+def test_a_directory_has_the_switches_of_the_environment_but_its_own(monkeypatch):
+    monkeypatch.setenv("DIRECTORY_SYNC_MAX_REMOVED_COUNT", "7")
+    monkeypatch.setenv("DIRECTORY_SYNC_RETENTION_DAYS", "9")
+    assert (PARTNERS.switches.max_removed_count, PARTNERS.switches.retention_days) == (5, 9)
+
+
+def test_a_second_connection_without_a_dataset_of_its_own_is_refused():
+    with pytest.raises(ConfigError, match="`partners_api` needs a dataset of its own"):
+        Directory(connection="partners_api")
+
+
+def test_a_switch_that_does_not_exist_is_refused():
+    with pytest.raises(ConfigError, match="`retention`"):
+        Directory(settings={"retention": 3})
+
+
+def test_a_further_resource_is_a_group_that_holds_the_same_names():
+    dag = directory_dag("directory_sync", Directory(form=two_resources))
+    stages = {"audit", "publish", "approve_removals", "remove"}
+    assert stages | {f"sites.{stage}" for stage in stages} <= set(dag.task_ids)
+    assert dag.get_task("sites.approve_removals").downstream_task_ids == {"sites.remove"}
+    assert {asset.name for asset in dag.get_task("sites.publish").outlets} == {"sites"}
