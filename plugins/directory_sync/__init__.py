@@ -14,20 +14,28 @@ How an entry travels, and where to read about it, in this order:
       columns.py                  the columns it lands
     landing.py                  the landed snapshot: files, manifest, retention
 
-    audit.py                    stage 2: seals the snapshot, checks it, compares it
+    audit.py                    stage 2: seals the snapshot, checks it, compares it (job.py: what it works on)
+      manifest.py                 sealed, and said so
       chain.py                    what links its windows
       seal.py                     the proof that nobody was missed
       walk_seal.py                what takes its place where pages cannot overlap
       snapshot.py                 the landed entries as a DuckDB query
+      compare.py                  with the warehouse: what is suspicious, what waits
       checks.py                   what is an error, a hold or a warning
       difference.py               what to add, change and remove
+      held.py                     the entries that wait for a person, and when to ask
       report.py                   the outcome: for people, for XCom, for the asset event
 
     publish.py                  stage 3: the difference into the warehouse, safe to run twice
       warehouse.py                the only module that speaks SQL to it
+    removals.py                 stage 4: what a person approved (question.py: what is shown and answered)
+    replay.py                   all of it again from the landing zone
 
-    tasks.py                    the Airflow tasks
+    dag.py, directories.py      the Dag of one directory
+    tasks.py, approval.py       its tasks, as declared (params.py, retry.py: what holds for them)
+    stages.py                   what each task does
     scope.py                    what a running task looks up: connections, settings, the run
+    run_note.py                 the note on each run
     hook.py, provider.py        the connection type in the UI, and its Test button
     page/                       the page "Directory" in the UI
 

@@ -1,0 +1,47 @@
+"""### A second directory
+
+The partners' directory, by a connection and a Dag of its own. Put this file into the Dags folder and add a
+connection `partners_api` of the type *Directory API*. Its tables stand in the schema `partners`, its landed
+snapshots in a folder of that name, its asset is `partners.directory_resource`.
+"""
+
+from typing import Any
+
+import dlt
+from airflow.sdk import DAG
+
+from directory_sync.dag import Directory, directory_dag
+
+
+def partners() -> dict[str, Any]:
+    """Returns what is synced, in the form of `resources.py`; the secrets are those of `partners_api`."""
+    return {
+        "client": {
+            "auth": {
+                "type": "oauth2",
+                "client_id": dlt.secrets["client_id"],
+                "client_secret": dlt.secrets["client_secret"],
+            },
+        },
+        "resources": [
+            {
+                "name": "directory_resource",
+                "endpoint": {
+                    "path": "/v1/directory",
+                    "data_selector": "data",
+                    "paginator": {"type": "offset", "limit": 100},
+                },
+            },
+        ],
+    }
+
+
+dag: DAG = directory_dag(
+    "partners_sync",
+    Directory(
+        connection="partners_api",
+        form=partners,
+        settings={"dataset": "partners", "schedule": "30 4 * * *", "shards": 2},
+    ),
+    doc_md=__doc__,
+)
