@@ -163,10 +163,12 @@ class AirflowApi:
         return sorted(tasks, key=lambda task: (task.started_at or latest, task.task_id))
 
     def questions(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Returns what the tasks of a run ask a person and nobody answered yet."""
+        """Returns what the tasks of a run ask a person and nobody answered yet.
+
+        A question is there a moment before its task waits; an answer in between would be lost.
+        """
         found = self._get(f"{_path(dag_id, run_id)}/hitlDetails", response_received=False)
-        details: list[dict[str, Any]] = found["hitl_details"]
-        return details
+        return [ask for ask in found["hitl_details"] if ask["task_instance"]["state"] == "awaiting_input"]
 
     def answer(self, dag_id: str, run_id: str, task_id: str, option: str, **fields: Any) -> None:
         """Answers what a task asks; the fields stand beside the options in its form."""

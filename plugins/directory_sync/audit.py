@@ -5,7 +5,8 @@ is what makes the landed files a snapshot.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from directory_sync.compare import HasEntry, compare
@@ -22,15 +23,20 @@ logger = logging.getLogger(__name__)
 
 
 def audit(
-    job: Audit, *, warehouse: Warehouse, read_page: ReadPage, has_entry: HasEntry | None = None
+    job: Audit,
+    *,
+    open_warehouse: Callable[[], AbstractContextManager[Warehouse]],
+    read_page: ReadPage,
+    has_entry: HasEntry | None = None,
 ) -> AuditReport:
     """Seals, checks and compares one snapshot; lands the difference and the report.
 
-    A dry run does not write the manifest, so what it landed is no snapshot.
+    The warehouse is opened when the snapshot is sealed: nobody waits for it while the API is read. A dry run
+    does not write the manifest, so what it landed is no snapshot.
 
     Args:
         job: whose snapshot, against which limits.
-        warehouse: what it is compared with.
+        open_warehouse: opens what it is compared with.
         read_page: reads what does not join.
         has_entry: asks for one absent entry; None where the resource has no `detail_path`.
 
@@ -43,15 +49,17 @@ def audit(
         loads = shard_of_load(database, job.landed)
         files = job.landed.latest_files(loads)
         manifest = _landed_manifest(job)
-        if manifest is None or manifest["loads"] != list(files.loads):
+        known = manifest if manifest and manifest["loads"] == list(files.loads) else None
+        if known is not None:
+            manifest, files = known, manifest_files(job.landed, known)
+            snapshot = Snapshot(database, files)
+        else:
             snapshot = Snapshot(database, files)
             manifest, files = seal_snapshot(job, snapshot, files, read_page=read_page)
-        elif (published := _published_report(job, manifest, warehouse)) is not None:
-            return published
-        else:
-            files = manifest_files(job.landed, manifest)
-            snapshot = Snapshot(database, files)
-        report = compare(job, manifest, snapshot, files, warehouse=warehouse, has_entry=has_entry)
+        with open_warehouse() as warehouse:
+            if known is not None and (published := _published_report(job, known, warehouse)) is not None:
+                return published
+            report = compare(job, manifest, snapshot, files, warehouse=warehouse, has_entry=has_entry)
         if job.run.mode != "dry_run":
             job.landed.write_json(MANIFEST, manifest)
         return report

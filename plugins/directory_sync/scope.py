@@ -5,7 +5,7 @@ Together with `tasks.py` and `hook.py` the only modules that import airflow.
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -171,15 +171,16 @@ class TaskScope:
         return DirectoryClient(api, self.resource, rate=rate, connections=connections, mask=mask_secret)
 
     @contextmanager
-    def warehouse(self) -> "Iterator[tuple[Warehouse, Path]]":
-        """Opens the warehouse with a folder that goes with the task."""
+    def folder(self) -> Iterator[Path]:
+        """A folder that goes with the task."""
+        with tempfile.TemporaryDirectory(prefix="directory_sync_") as name:
+            yield Path(name)
+
+    def open_warehouse(self, folder: Path) -> "AbstractContextManager[Warehouse]":
+        """Opens the warehouse and holds it until the block ends; it works in the folder."""
         from directory_sync.warehouse import open_warehouse
 
-        connection = self.connection(WAREHOUSE_CONNECTION)
-        with tempfile.TemporaryDirectory(prefix="directory_sync_") as name:
-            folder = Path(name)
-            with open_warehouse(connection, self.settings, folder=folder) as warehouse:
-                yield warehouse, folder
+        return open_warehouse(self.connection(WAREHOUSE_CONNECTION), self.settings, folder=folder)
 
     def audit_job(self, folder: Path) -> "Audit":
         """Returns what the audit of this run needs."""

@@ -1,7 +1,8 @@
 """What each task does: opens what it needs, makes one call into a stage, and tells the outcome."""
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,26 +38,31 @@ def audit(scope: TaskScope) -> Summary:
         raise AirflowSkipException(scope.skip_reason)
     if scope.mode == "replay":
         raise AirflowSkipException("A replay publishes what was audited before.")
-    with scope.warehouse() as (warehouse, folder):
-        if scope.mode != "dry_run":
-            publish_stage.roll_forward(scope.resource, warehouse=warehouse, landed_of=scope.landed.of_run)
+    with scope.folder() as folder:
         if scope.mode == "decide":
-            return _ask_again(scope, warehouse)
-        client = scope.client()
-        try:
+            with _opened(scope, folder) as warehouse:
+                return _ask_again(scope, warehouse)
+        with closing(scope.client()) as client:
             job = scope.audit_job(folder)
             report = audit_stage.audit(
                 job,
-                warehouse=warehouse,
+                open_warehouse=partial(_opened, scope, folder),
                 read_page=client.page,
                 has_entry=client.has_entry if job.resource.detail_path else None,
             )
-        finally:
-            client.close()
     _log(report)
     if scope.mode == "dry_run":
         _note(scope, f"Dry run, nothing was published. {report.headline()}")
     return report.summary()
+
+
+@contextmanager
+def _opened(scope: TaskScope, folder: Path) -> Iterator[Warehouse]:
+    """The warehouse, with nothing left in it that an interrupted run had begun."""
+    with scope.open_warehouse(folder) as warehouse:
+        if scope.mode != "dry_run":
+            publish_stage.roll_forward(scope.resource, warehouse=warehouse, landed_of=scope.landed.of_run)
+        yield warehouse
 
 
 def _ask_again(scope: TaskScope, warehouse: Warehouse) -> Summary:
@@ -79,7 +85,7 @@ def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
     if scope.skip_reason or scope.mode in ("dry_run", *OFFLINE_MODES):
         raise AirflowSkipException(scope.skip_reason or f"The mode `{scope.mode}` publishes nothing.")
     question = None
-    with scope.warehouse() as (warehouse, folder):
+    with scope.folder() as folder, scope.open_warehouse(folder) as warehouse:
         report = publish_stage.publish(
             scope.resource,
             scope.landed,
@@ -115,7 +121,7 @@ def remove(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
     decision = landed_decision(scope.landed, question) if question else None
     if question is None or decision is None or decision.choice != "approved":
         raise AirflowSkipException("No removal was approved in this run.")
-    with scope.warehouse() as (warehouse, _):
+    with scope.folder() as folder, scope.open_warehouse(folder) as warehouse:
         report = removals.remove(
             scope.resource,
             scope.landed,
@@ -142,7 +148,7 @@ def _ask(scope: TaskScope, warehouse: Warehouse, report: AuditReport | None = No
 
 
 def _replay(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
-    with scope.warehouse() as (warehouse, folder):
+    with scope.folder() as folder, scope.open_warehouse(folder) as warehouse:
         replayed = replay(
             scope.resource,
             scope.landing,

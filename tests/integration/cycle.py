@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -157,17 +157,18 @@ class Cycle:
     def audit(
         self, run_id: str, *, read_page: Callable[[int], Page] | None = None, mode: str = "sync"
     ) -> AuditReport:
-        with self.warehouse() as (warehouse, folder):
+        with tempfile.TemporaryDirectory() as name, closing(self.client()) as client:
+            return audit_stage.audit(
+                self.job(run_id, Path(name), mode),
+                open_warehouse=self._rolled_forward,
+                read_page=read_page or client.page,
+            )
+
+    @contextmanager
+    def _rolled_forward(self):
+        with self.warehouse() as (warehouse, _):
             publish_stage.roll_forward(self.parsed, warehouse=warehouse, landed_of=self.landed)
-            client = self.client()
-            try:
-                return audit_stage.audit(
-                    self.job(run_id, folder, mode),
-                    warehouse=warehouse,
-                    read_page=read_page or client.page,
-                )
-            finally:
-                client.close()
+            yield warehouse
 
     def publish(self, run_id: str) -> AuditReport:
         with self.warehouse() as (warehouse, folder):
