@@ -12,6 +12,7 @@ How an entry travels, and where to read about it, in this order:
       client.py                   one request: token (oauth.py), rate (rate.py), retries
       envelope.py                 one answer: its entries, or what is wrong with it
       columns.py                  the columns it lands
+      progress.py                 how far a reader has come, for its log
     landing.py                  the landed snapshot: files, manifest, retention
 
     audit.py                    stage 2: seals the snapshot, checks it, compares it

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow.sdk import XComArg
 
     from directory_sync.client import DirectoryClient
+    from directory_sync.progress import ReadFacts
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ def extract(resource: Resource, settings: SyncSettings) -> PipelineTasksGroup:
             shards=settings.shards,
             requests_in_flight=settings.requests_in_flight,
             open_client=open_client,
+            tell=lambda facts: _show(scope["now"], facts),
         ),
         decompose="parallel-isolated",
         serialize_first_task=False,
@@ -233,3 +235,9 @@ def _log(report: AuditReport) -> None:
 def _note(scope: TaskScope, text: str) -> None:
     """Leaves a line for the run's note, which the plugin puts together."""
     scope.context["ti"].xcom_push(key=NOTE, value=text)
+
+
+def _show(scope: TaskScope, facts: "ReadFacts") -> None:
+    """Shows what a shard did among its task's XComs."""
+    for name in ("pages", "entries", "seconds", "retries"):
+        scope.context["ti"].xcom_push(key=name, value=round(getattr(facts, name), 1))
