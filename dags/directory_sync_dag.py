@@ -30,7 +30,7 @@ from directory_sync import secrets
 # Before dlt reads its configuration for the first time.
 secrets.quiet_dlt()
 
-from directory_sync import params, retry, scope, tasks
+from directory_sync import deadline, display, params, retry, scope, tasks
 from directory_sync.settings import SyncSettings
 
 settings = SyncSettings.from_environment()
@@ -44,6 +44,8 @@ with DAG(
     params=params.PARAMS,
     tags=["directory", "dlt"],
     doc_md=__doc__,
+    deadline=deadline.alerts(settings),
+    owner_links=display.owner_links(settings),
 ) as dag:
     for number, resource in enumerate(scope.declared_resources()):
         with tasks.group_of(resource, is_first=number == 0):
@@ -54,3 +56,4 @@ with DAG(
                 >> tasks.approve_removals(resource, settings)
                 >> tasks.remove(resource)
             )
+        display.describe(dag, resource)

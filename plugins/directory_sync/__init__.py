@@ -29,6 +29,8 @@ How an entry travels, and where to read about it, in this order:
 
     tasks.py                    the Airflow tasks
     scope.py                    what a running task looks up: connections, settings, the run
+    display.py, run_note.py     what the UI shows of a task, and of a run
+    deadline.py                 the alert when a run is late
     hook.py, provider.py        the connection type in the UI, and its Test button
 
     errors.py                   every error, classed by what happens next
