@@ -57,6 +57,6 @@ def describe(dag: DAG, resource: Resource) -> None:
     """Gives those tasks of a Dag a text and a link which have none yet: the ones of this resource."""
     for task in dag.tasks:
         stage = "shard" if "_shard_" in task.task_id else task.task_id.rpartition(".")[2]
-        if stage in DOCS and not task.operator_extra_links:
+        if isinstance(task, BaseOperator) and stage in DOCS and not task.operator_extra_links:
             task.doc_md = DOCS[stage]
             task.operator_extra_links = (DirectoryLink(resource.name),)
