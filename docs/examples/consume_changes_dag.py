@@ -69,8 +69,9 @@ with DAG(
         by_kind: dict[str, list[Any]] = {}
         for entry_id, kind in read_changes(sync_ids):
             by_kind.setdefault(kind, []).append(entry_id)
-        logger.info("%d syncs: %s", len(sync_ids), {kind: len(ids) for kind, ids in by_kind.items()})
+        counts = {kind: len(ids) for kind, ids in by_kind.items()}
+        logger.info("Syncs: %s; changes: %s", sync_ids, counts)
         forget(by_kind.get("removed", []))
-        return {kind: len(ids) for kind, ids in by_kind.items()}
+        return counts
 
     hand_on()

@@ -26,8 +26,8 @@ def run_is_late(*, context: Mapping[str, Any], minutes: float) -> None:
     """
     run = context["dag_run"]
     logger.error(
-        "Run %s of %s has not ended %g minutes after it was queued; it is %s. The tables are as the last "
-        "sync left them. See docs/runbook.md#the-nights-sync-is-late.",
+        "Run %s of %s has not ended %g minutes after it was queued; it is %s. It goes on: nothing was "
+        "cancelled. Open it to see what it waits for; see docs/runbook.md#the-nights-sync-is-late.",
         run["dag_run_id"],
         run["dag_id"],
         minutes,

@@ -74,9 +74,9 @@ class Progress:
         facts = self.facts
         if facts.pages >= self._at_least:
             logger.info(
-                "%s: %s pages, %s entries in %s s (%s/s); %s retries, %s refused",
+                "%s: %s, %s entries in %s s (%s/s); %s retries, %s refused",
                 self._who,
-                f"{facts.pages:,}",
+                _pages(facts),
                 f"{facts.entries:,}",
                 f"{facts.seconds:,.0f}",
                 f"{_rate(facts):,.0f}",
@@ -102,13 +102,17 @@ class Progress:
         rate = _rate(facts)
         # A list that has grown beyond its total has no percentage.
         if not expected or expected < facts.entries:
-            return f"{facts.pages:,} pages, {facts.entries:,} entries, {rate:,.0f} entries/s"
+            return f"{_pages(facts)}, {facts.entries:,} entries, {rate:,.0f} entries/s"
         left = f", {(expected - facts.entries) / rate:,.0f} s left" if rate else ""
         return (
-            f"{facts.pages:,} pages, {facts.entries:,} of about {expected:,} entries "
+            f"{_pages(facts)}, {facts.entries:,} of about {expected:,} entries "
             f"({100 * facts.entries / expected:.0f} %), {rate:,.0f} entries/s{left}"
         )
 
 
 def _rate(facts: ReadFacts) -> float:
     return facts.entries / facts.seconds if facts.seconds else 0.0
+
+
+def _pages(facts: ReadFacts) -> str:
+    return "1 page" if facts.pages == 1 else f"{facts.pages:,} pages"

@@ -60,21 +60,21 @@ def test_without_a_total_there_is_no_percentage_and_no_time_left(clock, lines):
     progress = Progress("Shard 1 of 1", clock=clock)
     clock.seconds += 10
     progress.add(*windows(1))
-    assert lines() == ["Shard 1 of 1: 1 pages, 100 entries, 10 entries/s"]
+    assert lines() == ["Shard 1 of 1: 1 page, 100 entries, 10 entries/s"]
 
 
 def test_a_list_beyond_its_total_has_no_percentage(clock, lines):
     progress = Progress("Shard 1 of 1", clock=clock)
     clock.seconds += 10
     progress.add(windows(1)[0], expected=99)
-    assert lines() == ["Shard 1 of 1: 1 pages, 100 entries, 10 entries/s"]
+    assert lines() == ["Shard 1 of 1: 1 page, 100 entries, 10 entries/s"]
 
 
 def test_a_clock_that_stands_still_gives_no_rate(clock, lines):
     progress = Progress("Shard 1 of 1", clock=clock)
     progress.add(windows(1)[0], expected=1_000)
     progress.finish()
-    assert lines() == ["Shard 1 of 1: 1 pages, 100 entries in 0 s (0/s); 0 retries, 0 refused"]
+    assert lines() == ["Shard 1 of 1: 1 page, 100 entries in 0 s (0/s); 0 retries, 0 refused"]
 
 
 def test_the_last_line_says_what_it_took(clock, lines):
