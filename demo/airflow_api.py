@@ -198,10 +198,16 @@ class AirflowApi:
         found = self._get("assets/events", source_dag_id=dag_id, source_run_id=run_id, order_by="timestamp")
         return [event["extra"] for event in found["asset_events"]]
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
-        """Returns what a task returned."""
-        path = f"{_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/return_value"
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        """Returns what a task returned, or left under another key."""
+        path = f"{_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/{quote(key)}"
         return self._get(path, deserialize=True)["value"]
+
+    def links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str | None]:
+        """Returns the links beside a task's details, by their names."""
+        path = f"{_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/links"
+        links: dict[str, str | None] = self._get(path)["extra_links"]
+        return links
 
     def log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1) -> list[LogLine]:
         """Returns the log of one try of a task, as far as it is written."""

@@ -12,6 +12,7 @@ How an entry travels, and where to read about it, in this order:
       client.py                   one request: token (oauth.py), rate (rate.py), retries
       envelope.py                 one answer: its entries, or what is wrong with it
       columns.py                  the columns it lands
+      progress.py                 how far a reader has come, for its log
     landing.py                  the landed snapshot: files, manifest, retention
 
     audit.py                    stage 2: seals the snapshot, checks it, compares it (job.py: what it works on)
@@ -35,7 +36,8 @@ How an entry travels, and where to read about it, in this order:
     tasks.py, approval.py       its tasks, as declared (params.py, retry.py: what holds for them)
     stages.py                   what each task does
     scope.py                    what a running task looks up: connections, settings, the run
-    run_note.py                 the note on each run
+    display.py, run_note.py     what the UI shows of a task, and of a run
+    deadline.py                 the alert when a run is late
     hook.py, provider.py        the connection type in the UI, and its Test button
     page/                       the page "Directory" in the UI
 

@@ -19,7 +19,9 @@ from directory_sync import secrets
 secrets.quiet_dlt()
 
 from directory_sync import tasks  # noqa: E402
+from directory_sync.deadline import alerts  # noqa: E402
 from directory_sync.directories import Directory  # noqa: E402
+from directory_sync.display import describe, owner_links  # noqa: E402
 from directory_sync.params import PARAMS  # noqa: E402
 from directory_sync.retry import DEFAULT_ARGS  # noqa: E402
 
@@ -48,6 +50,8 @@ def directory_dag(dag_id: str, directory: Directory | None = None, *, doc_md: st
         params=PARAMS,
         tags=["directory", "dlt"],
         doc_md=doc_md,
+        deadline=alerts(settings),
+        owner_links=owner_links(settings),
     ) as dag:
         for number, resource in enumerate(directory.declared_resources()):
             with tasks.group_of(resource, is_first=number == 0):
@@ -58,4 +62,5 @@ def directory_dag(dag_id: str, directory: Directory | None = None, *, doc_md: st
                     >> tasks.approve_removals(directory, resource)
                     >> tasks.remove(directory, resource)
                 )
+            describe(dag, resource)
     return dag

@@ -38,6 +38,11 @@ class LinkedReader:
         self._client, self._resource = client, resource
         self.total: int | None = None
 
+    @property
+    def expected(self) -> int | None:
+        """About how many entries there are; None where the API states no total."""
+        return self.total
+
     def pages(self) -> Iterator[Page]:
         """Yields the pages in the order of the links; `offset` counts the entries before.
 

@@ -60,13 +60,18 @@ class ShardReader:
         self._fetch, self._shard = fetch, shard
         self._limit, self._in_flight = limit, in_flight
         self._size = limit
-        self._next = 0
+        self._next = self._start = 0
         self._is_last = False
         self._last_ids: set[EntryId | None] = set()
         self._gaps: list[tuple[int, int]] = []
         self._short_windows = 0
         self.total: int | None = None
         self.stop: int | None = 0
+
+    @property
+    def expected(self) -> int | None:
+        """About how many entries this shard reads; None where the API states no total."""
+        return None if self.stop is None else max(0, self.stop - self._start)
 
     def pages(self) -> Iterator[Page]:
         """Yields the windows as they are answered, in no order.
@@ -122,6 +127,7 @@ class ShardReader:
             return
         self._is_last = self._shard.number == shards - 1
         self._next, stop = Shard(number=self._shard.number, count=shards).share(self.total)
+        self._start = self._next
         self.stop = stop if self._is_last else min(stop + self._size, self.total)
         if self._shard.number == 0:
             self._next = count

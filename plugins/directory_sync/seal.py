@@ -19,12 +19,15 @@ from directory_sync.client import Page
 from directory_sync.envelope import EntryId
 from directory_sync.errors import ApiError, ConfigError, SnapshotError
 from directory_sync.pagination import OVERLAP, SINGLE_ENTRIES, refuse_fixed_answer
+from directory_sync.progress import Progress
 from directory_sync.snapshot import Snapshot, Window
 
 EMPTY_ANSWERS_NEEDED = 3
 LONE_ANSWERS_NEEDED = 3
 FURTHER_BACK = 4
 SPARE_REQUESTS = 100
+REQUESTS_NOT_LOGGED = 8
+"""An audit that sends no more than the end of the list takes says nothing of it."""
 
 ReadPage = Callable[[int], Page]
 """Answers an offset with a page of the resource's limit."""
@@ -76,6 +79,7 @@ def seal(snapshot: Snapshot, read_page: ReadPage) -> Seal:
     chain = Chain(snapshot)
     walk = _Walk(snapshot, chain, read_page)
     end = walk.to_the_end()
+    walk.progress.finish()
     return Seal(
         windows=chain.size,
         joints=chain.joints,
@@ -102,6 +106,7 @@ class _Walk:
         self._last_places: dict[EntryId, int] = {}
         self._placed_at = 0
         self.requests = self.bridged = 0
+        self.progress = Progress("The audit reads what does not join", at_least=REQUESTS_NOT_LOGGED + 1)
 
     def to_the_end(self) -> int | None:
         """Returns the offset of the last entry; None: the directory is empty."""
@@ -163,7 +168,9 @@ class _Walk:
                 "was published. Airflow tries again; see docs/runbook.md#snapshoterror."
             )
         self.requests += 1
-        return self._read_page(offset)
+        page = self._read_page(offset)
+        self.progress.add(page)
+        return page
 
     def _read_head(self) -> Window | None:
         """Reads offset 0; None where the directory is empty, which takes several answers."""

@@ -179,13 +179,20 @@ class SyncSettings:
     response_timeout_hours: float = 20.0
     max_changed_share: float = 0.5
     max_size_deviation: float = 0.2
+    deadline_minutes: float = 0.0
+    owner_link: str = ""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value outside its range."""
         for name in ("shards", "requests_in_flight", "retention_days", "memory_limit_mb", "ask_again_days"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 1 or more.")
-        for name in ("warehouse_wait_seconds", "max_changed_share", "max_size_deviation"):
+        for name in (
+            "warehouse_wait_seconds",
+            "max_changed_share",
+            "max_size_deviation",
+            "deadline_minutes",
+        ):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 0 or more.")
         if not croniter.is_valid(self.schedule):
@@ -194,6 +201,10 @@ class SyncSettings:
             )
         if not self.response_timeout_hours > 0:
             raise ConfigError(f"{ENVIRONMENT_PREFIX}RESPONSE_TIMEOUT_HOURS must be above 0.")
+        if self.owner_link and not _is_owner_link(self.owner_link):
+            raise ConfigError(
+                f"{ENVIRONMENT_PREFIX}OWNER_LINK must be a URL or mailto:...; got {self.owner_link!r}."
+            )
         if not self.home.is_absolute():
             raise ConfigError(f"{ENVIRONMENT_PREFIX}HOME must be an absolute path; got {str(self.home)!r}.")
         self.removal_limits  # noqa: B018  validates them
@@ -222,6 +233,11 @@ class SyncSettings:
         times: list[datetime] = [ticks.get_next() for _ in range(TICKS_LOOKED_AT)]
         shortest = min(later - earlier for earlier, later in pairwise(times))
         return min(timedelta(hours=self.response_timeout_hours), shortest * 5 / 6)
+
+    @property
+    def deadline(self) -> timedelta | None:
+        """How long a run may take from when it was queued until the alert; None: no alert."""
+        return timedelta(minutes=self.deadline_minutes) or None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -265,6 +281,11 @@ def _is_http_url(text: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def _is_owner_link(text: str) -> bool:
+    parts = urlsplit(text)
+    return bool(parts.path) if parts.scheme == "mailto" else _is_http_url(text)
 
 
 def _as_given(value: Any, field: str) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow.sdk import XComArg
 
     from directory_sync.client import DirectoryClient
+    from directory_sync.progress import ReadFacts
 
 
 def group_of(resource: Resource, *, is_first: bool) -> AbstractContextManager[Any]:
@@ -62,6 +63,7 @@ def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
             shards=settings.shards,
             requests_in_flight=settings.requests_in_flight,
             open_client=open_client,
+            tell=lambda facts: _show(scope["now"], facts),
         ),
         decompose="parallel-isolated",
         serialize_first_task=False,
@@ -124,3 +126,9 @@ def remove(directory: Directory, resource: Resource) -> "XComArg":
         return stages.remove(TaskScope(directory, resource.name), outlet_events[asset].extra)
 
     return remove()
+
+
+def _show(scope: TaskScope, facts: "ReadFacts") -> None:
+    """Shows what a shard did among its task's XComs."""
+    for name in ("pages", "entries", "seconds", "retries"):
+        scope.context["ti"].xcom_push(key=name, value=round(getattr(facts, name), 1))

@@ -52,6 +52,11 @@ class NumberedReader:
         self._head: list[object] = []
         self.total: int | None = None
 
+    @property
+    def expected(self) -> int | None:
+        """About how many entries there are; None where the API states no total."""
+        return self.total
+
     def pages(self) -> Iterator[Page]:
         """Yields every answer, those that are read again too.
 

@@ -24,3 +24,19 @@ def dag_bag() -> Iterator[object]:
 def dag(dag_bag):
     assert not dag_bag.import_errors
     return dag_bag.dags["directory_sync"]
+
+
+@pytest.fixture
+def parse(monkeypatch):
+    """Parses the Dag file anew, in a deployment with these variables."""
+
+    def parse(**variables: str) -> object:
+        from airflow.dag_processing.dagbag import DagBag
+
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        bag = DagBag(str(DAGS / "directory_sync_dag.py"))
+        assert not bag.import_errors
+        return bag.dags["directory_sync"]
+
+    return parse

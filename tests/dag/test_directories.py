@@ -7,7 +7,6 @@ from directory_sync.dag import Directory, directory_dag
 from directory_sync.errors import ConfigError
 from directory_sync.landing import Landing
 from directory_sync.resources import directory
-from tests.conftest import CHECKOUT
 
 PARTNERS = Directory(
     connection="partners_api",
@@ -74,14 +73,3 @@ def test_a_further_resource_is_a_group_that_holds_the_same_names():
     assert stages | {f"sites.{stage}" for stage in stages} <= set(dag.task_ids)
     assert dag.get_task("sites.approve_removals").downstream_task_ids == {"sites.remove"}
     assert {asset.name for asset in dag.get_task("sites.publish").outlets} == {"sites"}
-
-
-@pytest.mark.parametrize(
-    "example", sorted((CHECKOUT / "docs" / "examples").glob("*_dag.py")), ids=lambda p: p.stem
-)
-def test_an_example_in_the_documentation_parses(example):
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(str(example))
-    assert not bag.import_errors
-    assert len(bag.dags) == 1

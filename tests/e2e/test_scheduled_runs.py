@@ -74,6 +74,30 @@ def test_where_nothing_is_held_nobody_is_asked_and_no_process_starts(stack):
     assert {tasks[name].try_number for name in ("approve_removals", "remove")} == {0}
 
 
+def test_a_shard_shows_what_it_did(stack):
+    api, run_id, task = stack.airflow.api, stack.airflow.api.runs(DAG_ID)[0].run_id, SHARD.format(1)
+    [last] = [line for line in api.log(DAG_ID, run_id, task) if " entries in " in line.text]
+    said = re.match(r"Shard 2 of 4: (\d+) pages, ([\d,]+) entries in ", last.text)
+    shown = {key: api.xcom(DAG_ID, run_id, task, key) for key in ("pages", "entries", "retries")}
+    assert last.level == "info"
+    assert shown == {"pages": int(said[1]), "entries": int(said[2].replace(",", "")), "retries": 0}
+
+
+def test_no_task_of_a_run_that_succeeded_logs_an_error(stack):
+    run = stack.airflow.api.runs(DAG_ID)[0]
+    ran = [task_id for task_id, tries in stack.tries(run).items() if tries]
+    levels = {line.level for name in ran for line in stack.airflow.api.log(DAG_ID, run.run_id, name)}
+    assert len(ran) == 6
+    assert levels <= {"", "debug", "info", "warning"}
+
+
+def test_a_task_links_to_the_page_of_its_directory(stack):
+    run = stack.airflow.api.runs(DAG_ID)[0]
+    url = "/plugin/directory?dag_id=directory_sync&resource=directory_resource"
+    for name in (SHARD.format(0), "audit", "publish"):
+        assert stack.airflow.api.links(DAG_ID, run.run_id, name) == {"Directory": url}
+
+
 def test_too_many_removals_wait_for_a_person_and_a_rejection_removes_nothing(stack):
     before = stack.present()
     edits = stack.sandbox.directory.edit(7, 5, remove=3_000, seed=2)

@@ -111,8 +111,16 @@ def test_the_client_is_closed_at_the_end_and_after_a_failure() -> None:
     assert broken.is_closed
 
 
-def test_what_was_read_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "directory_sync.extract")
-    read(StillClient(StillList(range(60))), Shard(number=0, count=1))
-    assert any("entries/s" in message for message in caplog.messages)
-    assert any("shard 1 of 1: read;" in message for message in caplog.messages)
+def test_what_was_read_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "directory_sync.progress")
+    told: list[Any] = []
+    list(read_shard(Shard(number=0, count=1), 2, opener(StillClient(StillList(range(60)))), told.append))
+    assert caplog.messages[-1].startswith("Shard 1 of 1: 4 pages, 60 entries in ")
+    assert [(facts.pages, facts.entries) for facts in told] == [(4, 60)]
+
+
+def test_a_shard_without_a_share_says_and_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "directory_sync.progress")
+    told: list[Any] = []
+    list(read_shard(Shard(number=3, count=4), 2, opener(StillClient(StillList(range(5)))), told.append))
+    assert (caplog.messages, told) == ([], [])

@@ -277,6 +277,9 @@ def test_the_home_is_below_that_of_airflow():
         ("REQUESTS_IN_FLIGHT", "16", 16),
         ("MAX_REMOVED_SHARE", "0.5", 0.5),
         ("WAREHOUSE_WAIT_SECONDS", "10", 10.0),
+        ("DEADLINE_MINUTES", "90", 90.0),
+        ("OWNER_LINK", "mailto:data@example.org", "mailto:data@example.org"),
+        ("OWNER_LINK", "https://chat.example.org/data", "https://chat.example.org/data"),
     ],
 )
 def test_a_switch_is_read_from_the_environment(variable, text, value):
@@ -294,6 +297,12 @@ def test_a_switch_is_read_from_the_environment(variable, text, value):
         ("RETENTION_DAYS", "0"),
         ("MEMORY_LIMIT_MB", "256MB"),
         ("MAX_REMOVED_SHARE", "5 %"),
+        ("DEADLINE_MINUTES", "-1"),
+        ("DEADLINE_MINUTES", "inf"),
+        ("DEADLINE_MINUTES", "soon"),
+        ("OWNER_LINK", "the data team"),
+        ("OWNER_LINK", "/plugin/directory"),
+        ("OWNER_LINK", "mailto:"),
     ],
 )
 def test_a_switch_that_does_not_parse_is_named(variable, text):

@@ -1,0 +1,77 @@
+"""### What changed in the directory
+
+An example to copy into a Dags folder. It runs whenever a sync has published, reads the change rows of that
+sync and hands them on: here it logs how many there are of each kind, and which entries left.
+
+Syncs that follow each other quickly may start one run: the events that started it name all their syncs.
+"""
+
+import logging
+import time
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Asset, task
+
+DIRECTORY = Asset("directory_resource")
+CHANGES = """
+    SELECT id, kind FROM directory.directory_resource_changes
+    WHERE list_contains(?, sync_id) ORDER BY snapshot_at, sync_id, id
+"""
+WAIT_SECONDS = 120
+
+logger = logging.getLogger(__name__)
+
+
+def read_changes(sync_ids: list[str]) -> list[tuple[Any, str]]:
+    """Returns id and kind of each change. The file is closed at once: an open reader keeps the sync out."""
+    import duckdb
+
+    from directory_sync.scope import connection_fields
+    from directory_sync.settings import WAREHOUSE_CONNECTION, SyncSettings
+    from directory_sync.warehouse import duckdb_path
+
+    path = duckdb_path(connection_fields(WAREHOUSE_CONNECTION), SyncSettings.from_environment())
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            with duckdb.connect(path, read_only=True) as warehouse:
+                return warehouse.execute(CHANGES, [sync_ids]).fetchall()
+        except duckdb.IOException:
+            # A sync writes. If it takes longer than this, Airflow tries again.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
+def forget(entry_ids: list[Any]) -> None:
+    """Put here what your system does with entries that left; it may be called twice with the same ones."""
+    logger.info("%d entries left: %s", len(entry_ids), entry_ids[:20])
+
+
+with DAG(
+    "consume_directory_changes",
+    schedule=[DIRECTORY],
+    catchup=False,
+    # One after the other: changes are handed on in the order of the syncs.
+    max_active_runs=1,
+    default_args={"retries": 5, "retry_delay": timedelta(minutes=1)},
+    tags=["directory", "example"],
+    doc_md=__doc__,
+):
+
+    @task
+    def hand_on(*, triggering_asset_events: Any = None) -> dict[str, int]:
+        """Returns counts only: XCom is no place for entries."""
+        events = triggering_asset_events[DIRECTORY]
+        # An event that somebody created by hand names no sync.
+        sync_ids = [event.extra["sync_id"] for event in events if "sync_id" in event.extra]
+        by_kind: dict[str, list[Any]] = {}
+        for entry_id, kind in read_changes(sync_ids):
+            by_kind.setdefault(kind, []).append(entry_id)
+        counts = {kind: len(ids) for kind, ids in by_kind.items()}
+        logger.info("Syncs: %s; changes: %s", sync_ids, counts)
+        forget(by_kind.get("removed", []))
+        return counts
+
+    hand_on()
