@@ -150,3 +150,11 @@ def test_each_limit_holds_by_itself(api: SandboxServer, published: Cycle, mode: 
     limits = {"share": {"max_removed_share": 0.01}, "count": {"max_removed_count": 3}}[mode]
     api.directory.edit(remove=4, seed=1)
     assert published.with_(settings=limits).run("two").held == 4
+
+
+def test_an_entry_that_gets_another_key_is_removed_and_added(api: SandboxServer, published: Cycle) -> None:
+    """The key is who an entry is: the API says that one left and one came."""
+    edits = api.directory.edit(1, remove=1, seed=9)
+    report = published.run("two")
+    assert {kind: n for kind, n in report.changes.items() if n} == {"added": 1, "removed": 1}
+    assert published.ids("_removed_at IS NOT NULL") == set(edits.removed)
