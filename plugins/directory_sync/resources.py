@@ -13,6 +13,7 @@ Beyond dlt's form a resource may say:
     detail_path     "/v1/directory/{id}": an absent entry is asked for there; 404 or 410 proves it gone
     total           "approximate": the API's own count is an estimate and is not reconciled
     ignored_fields  fields (dotted paths) whose changes do not count as a change of the entry
+    label_field     a field (a dotted path) that names an entry where a person decides on its removal
     removals        "trusted": what a walk along cursors or links lacks is removed without a person
 
 The paginator may be any of dlt's; see `paging_form.py` for what each can prove.
