@@ -65,7 +65,7 @@ with DAG(
         """Returns counts only: XCom is no place for entries."""
         events = triggering_asset_events[DIRECTORY]
         # An event that somebody created by hand names no sync.
-        sync_ids = [event.extra["sync_id"] for event in events if "sync_id" in event.extra]
+        sync_ids = [sync_id for event in events for sync_id in event.extra.get("sync_ids", ())]
         by_kind: dict[str, list[Any]] = {}
         for entry_id, kind in read_changes(sync_ids):
             by_kind.setdefault(kind, []).append(entry_id)

@@ -9,6 +9,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from directory_sync.directories import Directory
+from directory_sync.errors import RemovalsHeld
 from directory_sync.question import (
     Choice,
     Decision,
@@ -19,6 +20,9 @@ from directory_sync.question import (
 )
 from directory_sync.retry import NOTE
 from directory_sync.scope import TaskScope
+
+ASKED = "asked_digest"
+"""The XCom key of what was shown: the answer is to that."""
 
 ANSWER_FIELDS = {
     "reason": Param(
@@ -64,6 +68,7 @@ class RemovalApproval(ApprovalOperator):
         decision = landed_decision(scope.landed, question)
         if decision is None:
             self.subject, self.body = question.subject(), question.body()
+            context["ti"].xcom_push(key=ASKED, value=question.digest)
             super().execute(context)
             return
         self.log.info("Decided already: %s. Mode `decide` asks again.", decision.note(question.held))
@@ -76,6 +81,13 @@ class RemovalApproval(ApprovalOperator):
         scope = TaskScope(self.directory, self.resource_name)
         question = landed_question(scope.landed)
         if question is not None and "error" not in event:
+            if context["ti"].xcom_pull(task_ids=self.task_id, key=ASKED) != question.digest:
+                raise RemovalsHeld(
+                    "The question changed while it waited for this answer. Nothing was removed. Clear this "
+                    "task to be asked about the present one."
+                )
+            self.validate_chosen_options(event["chosen_options"])
+            self.validate_params_input(event["params_input"] or {})
             given = (event["params_input"] or {}).get("reason") or ""
             is_approved = event["chosen_options"] == [self.APPROVE]
             choice: Choice = (

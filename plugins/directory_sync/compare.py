@@ -65,11 +65,14 @@ def compare(
     )
     before = orjson.loads(last.report)["field_shares"] if last else {}
     findings = list(_findings(sealed, difference, before, recent))
+    # An interval run may have met an absent entry after this snapshot's requests: it leaves no trace of that.
+    is_overtaken = warehouse.has_interval_after(job.resource.name, sealed.at)
     is_held = holds(findings)
     details = {} if is_held else _ask_details(difference, has_entry)
     findings += check_details(details)
     difference.decide(
-        is_proven=sealed.order != "assumed",
+        is_proven=sealed.order != "assumed" and not is_overtaken,
+        removes_none=is_overtaken,
         is_held=is_held,
         at=sealed.at,
         details=details,
@@ -87,11 +90,12 @@ def compare(
         base=base,
         findings=findings,
         changed_fields=dict(changed_fields.most_common(50)),
-        last_asked_at=warehouse.last_asked_at(job.resource),
+        last_asked=warehouse.last_asked(job.resource),
     )
     rows = difference.rows(sync_id=report.sync_id, snapshot_at=sealed.at)
     landed = job.lands_in or job.landed
-    landed.write_tables(DIFFERENCE, rows)
+    landed.of_sync(report.sync_id).write_tables(DIFFERENCE, rows)
+    landed.of_sync(report.sync_id).write_json(REPORT, report.as_json())
     landed.write_json(REPORT, report.as_json())
     return report
 
@@ -170,7 +174,7 @@ def _report(
     base: SyncRow | None,
     findings: Sequence[Finding],
     changed_fields: Mapping[str, int],
-    last_asked_at: datetime | None,
+    last_asked: SyncRow | None,
 ) -> AuditReport:
     job, manifest, population = sealed.job, sealed.manifest, difference.population
     counts, held = difference.counts(), difference.held()
@@ -195,9 +199,9 @@ def _report(
         asks=job.run.mode != "interval"
         and asks_now(
             held=held.count,
-            grown_by=difference.held_since(last_asked_at) if last_asked_at else held.count,
+            grown_by=difference.held_since(last_asked.snapshot_at) if last_asked else held.count,
             population=population.known,
-            last_asked_at=last_asked_at,
+            last_asked_at=last_asked.snapshot_at if last_asked else None,
             at=sealed.at,
             limits=job.limits,
             ask_again_days=job.settings.ask_again_days,
@@ -261,7 +265,13 @@ def _check_interval(sealed: _Sealed) -> None:
     if sealed.job.run.mode != "interval" or incremental is None or interval is None:
         return
     moment, name = datetime.fromisoformat(interval[0]), sealed.job.resource.name
-    entries, before = sealed.snapshot.entries_before(sealed.files, incremental.cursor_path, moment)
+    entries, timed, before = sealed.snapshot.entries_before(sealed.files, incremental.cursor_path, moment)
+    if entries and not timed:
+        raise ConfigError(
+            f"`{'.'.join(incremental.cursor_path)}`, the `cursor_path` of `{name}`, holds no time in ISO "
+            "8601: whether the API honours the interval cannot be seen. Nothing was published. Correct "
+            "`incremental` in plugins/directory_sync/resources.py, or leave it out."
+        )
     if before:
         raise ConfigError(
             f"{before:,} of {entries:,} entries that `{name}` answered for an interval changed before its "

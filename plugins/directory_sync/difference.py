@@ -204,6 +204,7 @@ class Difference:
         is_proven: bool,
         is_held: bool,
         at: datetime,
+        removes_none: bool = False,
         details: Mapping[EntryId, bool] | None = None,
         needs_details: bool = False,
     ) -> None:
@@ -213,6 +214,7 @@ class Difference:
             is_proven: the order is observed or declared, so an absent entry is gone.
             is_held: newly missing entries wait for a decision; an absence in such a snapshot removes none.
             at: of the snapshot: since then its newly missing entries are.
+            removes_none: not even an entry that was missing before is removed.
             details: of absent entries, whether the detail path still has them; that goes before the order.
             needs_details: there is a detail path: who was not asked for there stays missing.
         """
@@ -231,9 +233,10 @@ class Difference:
                    ELSE finding END AS kind
                FROM compared AS c LEFT JOIN details AS d ON d.id = c.id
                WHERE finding NOT IN ('gone', 'held', 'left') AND ($all OR finding <> 'unchanged')
-                 AND NOT (finding = 'still_missing' AND ($held OR coalesce(d.is_there, $ask)))""",
+                 AND NOT (finding = 'still_missing' AND ($held OR $none OR coalesce(d.is_there, $ask)))""",
             {
                 "held": is_held,
+                "none": removes_none,
                 "proven": is_proven,
                 "ask": needs_details,
                 "rewritten": REWRITTEN,

@@ -50,7 +50,9 @@ class Incremental:
             start = max(start, self.initial_value)
         times = {self.start_param: start} | ({self.end_param: end} if self.end_param else {})
         convert = self.convert or str
-        return {name: convert(f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}") for name, at in times.items()}
+        return {
+            name: convert(at.astimezone(UTC).isoformat().replace("+00:00", "Z")) for name, at in times.items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,11 @@
                                   /fields/...                       how often a field had which type
                                   /_dlt_loads/...                   which loads are complete
                            /audit/                                  what the audit read itself
-                           /difference.parquet, report.json         what is to be published
+                           /<sync>/difference.parquet, report.json  what is to be published, also of a removal
+                           /report.json                             the latest of these reports
                            /manifest.json                           written last, by the audit alone
                            /question.json, decision.json            what a person was asked, and answered
-                           /removal-<digest>.parquet, .json         the removal that was approved
+                           /rolled_forward.json                     syncs of other runs that this one finished
                            /published.json                          which of these the warehouse holds
 
 A snapshot without a manifest does not exist. Nothing is replaced: an interrupted load leaves files that
@@ -40,9 +41,6 @@ logger = logging.getLogger(__name__)
 DATASET = "landed"
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
-REMOVAL = "removal-"
-"""What the names of an approved removal begin with; the held set's digest follows."""
-
 PUBLISHED = "published.json"
 _LOAD_ID = re.compile(r"\d+\.\d+")
 
@@ -152,6 +150,15 @@ class LandedSnapshot:
     def of_run(self, run_id: str) -> "LandedSnapshot":
         """Returns the folder of another run of the same resource."""
         return LandedSnapshot(self._fs, f"{self.path.rsplit('/', 1)[0]}/{folder_name(run_id)}")
+
+    def of_sync(self, sync_id: str) -> "LandedSnapshot":
+        """Returns the folder of one publication of this run: clearing the run makes another one."""
+        return LandedSnapshot(self._fs, f"{self.path}/{sync_id}")
+
+    def forget(self, name: str) -> None:
+        """Deletes a file, where there is one."""
+        if self._fs.exists(self.file(name)):
+            self._fs.rm_file(self.file(name))
 
     def load_files(self, table: str) -> dict[str, list[str]]:
         """Returns the files of a table by load id, of complete loads only."""
@@ -280,11 +287,6 @@ class LandedSnapshot:
         if sync_id not in known and self._fs.exists(self.path):
             self.write_json(PUBLISHED, {"sync_ids": [*known, sync_id]})
 
-    def removals(self) -> list[str]:
-        """Returns the names of landed removals, without their endings."""
-        names = (path.rsplit("/", 1)[-1] for path in self._list(self.path))
-        return sorted(n.removesuffix(".json") for n in names if n.startswith(REMOVAL) and n.endswith(".json"))
-
     def file(self, name: str) -> str:
         """The path of a file of this snapshot."""
         return f"{self.path}/{name}"
@@ -301,8 +303,7 @@ class LandedSnapshot:
 
     def delete(self) -> None:
         """Deletes the folder, the manifest first: without it the snapshot does not exist."""
-        if self._fs.exists(self.file(MANIFEST)):
-            self._fs.rm_file(self.file(MANIFEST))
+        self.forget(MANIFEST)
         self._fs.rm(self.path, recursive=True)
 
     def _list(self, folder: str) -> list[str]:

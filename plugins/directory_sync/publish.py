@@ -112,20 +112,18 @@ def publish_landed(
     report: AuditReport,
     *,
     warehouse: Warehouse,
-    name: str = DIFFERENCE,
 ) -> None:
     """Loads a landed difference as it stands, and notes in the landing zone that the warehouse holds it.
 
     Args:
         resource: whose table.
-        landed: where the difference lies.
+        landed: the run's folder; the difference lies in that of the sync.
         report: what it comes to.
         warehouse: open, and held by this process.
-        name: the difference's file.
     """
     rows = partial(
-        landed.read_tables,
-        name,
+        landed.of_sync(report.sync_id).read_tables,
+        DIFFERENCE,
         rows=ROWS_PER_BATCH,
         columns=CHANGE_COLUMNS,
         expected=sum(report.changes.values()) + report.rewritten,
@@ -140,8 +138,8 @@ def roll_forward(
     warehouse: Warehouse,
     landed_of: Callable[[str], LandedSnapshot],
     but: str | None = None,
-) -> int:
-    """Finishes publications which were interrupted; returns how many.
+) -> list[str]:
+    """Finishes publications which were interrupted; returns their ids.
 
     Args:
         resource: whose publications.
@@ -169,7 +167,7 @@ def roll_forward(
         values = _parse_header(header)
         load(resource, Difference(rows=read, sync_values=values), warehouse=warehouse)
         landed_of(values["run_id"]).mark_published(sync_id)
-    return len(unfinished)
+    return unfinished
 
 
 def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) -> None:

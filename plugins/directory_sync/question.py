@@ -106,7 +106,8 @@ class Decision:
             "rejected": f"the removal of {held:,} entries was rejected; nothing was removed",
             "unanswered": f"nobody decided on {held:,} held entries in time; nothing was removed",
         }
-        return words[self.choice] + (f" ({self.reason})" if self.reason else "")
+        reason = " ".join(self.reason.split())
+        return words[self.choice] + (f" ({reason})" if reason else "")
 
 
 def landed_question(landed: LandedSnapshot) -> Question | None:

@@ -16,7 +16,7 @@ from directory_sync.envelope import parse_record
 from directory_sync.errors import RemovalsHeld
 from directory_sync.form import Resource
 from directory_sync.held import HeldSet
-from directory_sync.landing import REMOVAL, LandedSnapshot
+from directory_sync.landing import DIFFERENCE, REPORT, LandedSnapshot
 from directory_sync.publish import publish_landed, roll_forward
 from directory_sync.question import QUESTION, Question
 from directory_sync.report import KINDS, AuditReport
@@ -51,6 +51,8 @@ def ask(
     """
     held, last = HeldSet.of(warehouse.held(resource)), warehouse.last_sync(resource.name)
     if held.digest is None or last is None:
+        # What an earlier try has asked is settled.
+        landed.forget(QUESTION)
         return None
     question = Question(
         resource=resource.name,
@@ -90,12 +92,15 @@ def remove(
             f"{held.count:,} held. Nothing was removed. Trigger the Dag with mode `decide` to be asked about "
             "the present ones; see docs/runbook.md#removalsheld."
         )
+    snapshot = warehouse.last_snapshot(resource.name) or last
     report = replace(
-        AuditReport.from_json(orjson.loads(last.report)),
+        AuditReport.from_json(orjson.loads(snapshot.report)),
         sync_id=sync_id,
         base_sync_id=last.sync_id,
         mode="decide",
         run_id=run_id,
+        snapshot_at=last.snapshot_at,
+        last_requested_at=last.last_requested_at,
         changes=dict.fromkeys(KINDS, 0) | {"removed": held.count},
         population=question.population,
         newly_missing=0,
@@ -108,10 +113,9 @@ def remove(
         findings=(),
     )
     rows = _removed_rows(resource, warehouse, sync_id=sync_id, at=last.snapshot_at)
-    name = f"{REMOVAL}{question.digest[:16]}"
-    landed.write_tables(f"{name}.parquet", rows)
-    landed.write_json(f"{name}.json", report.as_json())
-    publish_landed(resource, landed, report, warehouse=warehouse, name=f"{name}.parquet")
+    landed.of_sync(sync_id).write_tables(DIFFERENCE, rows)
+    landed.of_sync(sync_id).write_json(REPORT, report.as_json())
+    publish_landed(resource, landed, report, warehouse=warehouse)
     return report
 
 
@@ -132,7 +136,7 @@ def _label(record: Any, path: Sequence[str]) -> str:
 
 
 def _recent(resource: Resource, warehouse: Warehouse) -> Iterator[tuple[str, int, int, int, int, int]]:
-    for sync in warehouse.recent_syncs(resource.name, at_most=SYNCS_SHOWN):
+    for sync in warehouse.recent_syncs(resource.name, at_most=SYNCS_SHOWN, of_all_kinds=True):
         changes = orjson.loads(sync.report)["changes"]
         counts = [int(changes.get(kind, 0)) for kind in ("added", "changed", "removed")]
         yield (f"{sync.snapshot_at:%Y-%m-%d %H:%M}", sync.entries, counts[0], counts[1], counts[2], sync.held)

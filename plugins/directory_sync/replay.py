@@ -6,18 +6,12 @@ snapshot that is still kept, the snapshot itself is compared anew.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from directory_sync.form import Resource
-from directory_sync.landing import (
-    DIFFERENCE,
-    MANIFEST,
-    REPORT,
-    LandedSnapshot,
-    Landing,
-)
+from directory_sync.landing import REPORT, LandedSnapshot, Landing
 from directory_sync.publish import publish_landed, roll_forward
 from directory_sync.report import AuditReport
 from directory_sync.warehouse import Warehouse
@@ -30,16 +24,14 @@ CompareAnew = Callable[[LandedSnapshot, AuditReport], tuple[LandedSnapshot, Audi
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """A sync that was published once, as it was landed."""
+    """A sync that was published once, as it was landed.
+
+    Attributes:
+        landed: the folder of its run.
+    """
 
     landed: LandedSnapshot
     report: AuditReport
-    difference: str
-
-    @property
-    def place(self) -> tuple[object, ...]:
-        """Where it stands in the row of syncs."""
-        return self.report.snapshot_at, self.report.sync_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,30 +39,31 @@ class Replayed:
     """What a replay did.
 
     Attributes:
-        published: syncs that were loaded.
+        sync_ids: syncs that were loaded, in their order.
         present: syncs the warehouse held already.
-        late: syncs older than the warehouse's last, which were left out: it never moves back.
+        left_out: syncs from before the warehouse's last, which never moves back, and removals and intervals
+            whose ground is no longer kept.
         last: the warehouse's last sync; None: it is empty.
     """
 
-    published: int = 0
+    sync_ids: tuple[str, ...] = ()
     present: int = 0
-    late: int = 0
+    left_out: int = 0
     last: str | None = None
 
     def headline(self, resource: str) -> str:
         """The outcome in one line."""
-        late = f", {self.late:,} older than the warehouse were left out" if self.late else ""
+        left_out = f", {self.left_out:,} were left out" if self.left_out else ""
         return (
-            f"{resource}: replayed {self.published:,} landed syncs without the API, "
-            f"{self.present:,} were there{late}; the warehouse is at {self.last or 'no sync'}"
+            f"{resource}: replayed {len(self.sync_ids):,} landed syncs without the API, "
+            f"{self.present:,} were there{left_out}; the warehouse is at {self.last or 'no sync'}"
         )
 
 
 def replay(
     resource: Resource, landing: Landing, *, warehouse: Warehouse, compare_anew: CompareAnew
 ) -> Replayed:
-    """Loads all landed publications which the warehouse lacks, in their order.
+    """Loads all landed publications which the warehouse lacks, in the order they were published in.
 
     Args:
         resource: whose tables.
@@ -83,20 +76,43 @@ def replay(
         WarehouseError: a load failed; a retry goes on where it ended.
     """
     roll_forward(resource, warehouse=warehouse, landed_of=partial(landing.snapshot, resource.name))
-    published = present = late = 0
-    for publication in sorted(_publications(resource, landing), key=lambda p: p.place):
-        report, last = publication.report, warehouse.last_sync(resource.name)
-        if warehouse.sync(report.sync_id):
-            present += 1
-        elif last and publication.place < (last.snapshot_at, last.sync_id):
-            late += 1
-        else:
-            base = last.sync_id if last else None
-            _load(resource, publication, base=base, warehouse=warehouse, compare_anew=compare_anew)
-            published += 1
-            logger.info("Replayed %s of run %s", report.sync_id, report.run_id)
+    publications = in_order(_publications(resource, landing))
+    known = [place for place, one in enumerate(publications) if warehouse.sync(one.report.sync_id)]
     last = warehouse.last_sync(resource.name)
-    return Replayed(published=published, present=present, late=late, last=last.sync_id if last else None)
+    begin = known[-1] + 1 if known else 0
+    loaded: list[str] = []
+    for publication in publications[begin:]:
+        report, base = publication.report, last.sync_id if last else None
+        if last and not known and not loaded and report.snapshot_at < last.snapshot_at:
+            continue
+        if _load(resource, publication, base=base, warehouse=warehouse, compare_anew=compare_anew):
+            loaded.append(report.sync_id)
+            last = warehouse.last_sync(resource.name)
+            logger.info("Replayed %s of run %s", report.sync_id, report.run_id)
+    return Replayed(
+        sync_ids=tuple(loaded),
+        present=len(known),
+        left_out=len(publications) - len(known) - len(loaded),
+        last=last.sync_id if last else None,
+    )
+
+
+def in_order(publications: Iterable[Publication]) -> list[Publication]:
+    """Returns publications in the order they were published in: each names the one before it.
+
+    Where the one before is no longer kept, or the warehouse was begun anew, a row of them begins; the rows
+    come in the order of their first snapshots.
+    """
+    found = sorted(publications, key=lambda one: (one.report.snapshot_at, one.report.sync_id))
+    ids = {one.report.sync_id for one in found}
+    after = {one.report.base_sync_id: one for one in reversed(found) if one.report.base_sync_id in ids}
+    ordered: list[Publication] = []
+    for first in (one for one in found if one.report.base_sync_id not in ids):
+        publication: Publication | None = first
+        while publication:
+            ordered.append(publication)
+            publication = after.get(publication.report.sync_id)
+    return ordered
 
 
 def _load(
@@ -106,22 +122,22 @@ def _load(
     base: str | None,
     warehouse: Warehouse,
     compare_anew: CompareAnew,
-) -> None:
-    landed, report, name = publication.landed, publication.report, publication.difference
+) -> bool:
+    """Loads one publication; False where it stands on ground that is no longer kept."""
+    landed, report = publication.landed, publication.report
     if report.base_sync_id != base:
-        if name != DIFFERENCE:
-            logger.warning("The removal %s is left out: what it removes is not there", report.sync_id)
-            return
+        manifest = landed.read_manifest()
+        if report.mode == "decide" or manifest is None or manifest["sync_id"] != report.sync_id:
+            logger.warning("%s is left out: what it changed is not there", report.sync_id)
+            return False
         landed, report = compare_anew(landed, report)
-    publish_landed(resource, landed, report, warehouse=warehouse, name=name)
+    publish_landed(resource, landed, report, warehouse=warehouse)
+    return True
 
 
 def _publications(resource: Resource, landing: Landing) -> Iterator[Publication]:
     for landed in landing.snapshots(resource.name):
-        marked = landed.published()
-        sealed = [(REPORT, DIFFERENCE)] if marked and landed.read_json(MANIFEST) else []
-        for name, difference in [*sealed, *((f"{n}.json", f"{n}.parquet") for n in landed.removals())]:
-            content = landed.read_json(name)
-            if content is not None and content.get("sync_id") in marked:
-                report = AuditReport.from_json(content)
-                yield Publication(landed=landed, report=report, difference=difference)
+        for sync_id in landed.published():
+            content = landed.of_sync(sync_id).read_json(REPORT)
+            if content is not None:
+                yield Publication(landed=landed, report=AuditReport.from_json(content))

@@ -13,6 +13,10 @@ from directory_sync.retry import NOTE
 
 logger = logging.getLogger(__name__)
 
+MAX_LENGTH = 1000
+"""What Airflow's database has room for."""
+
+CUT = " … (see the tasks' logs)"
 SUCCESS, FAILURE, REASON = "✔ ", "✖ ", "✎ "
 """What lines of ours begin with; a run that was cleared has them put together anew."""
 
@@ -60,7 +64,9 @@ def compose(said: list[str], *, mark: str, reason: object, seconds: float | None
     lines = [*kept, f"{mark}{said[0]}{took}", *(f"{mark}{line}" for line in said[1:])]
     if reason:
         lines.append(f"{REASON}{' '.join(str(reason).split())}")
-    return "\n\n".join(line for line in lines if line)
+    note = "\n\n".join(dict.fromkeys(line for line in lines if line))
+    # What does not fit would fail in the scheduler's own transaction.
+    return note if len(note) <= MAX_LENGTH else note[: MAX_LENGTH - len(CUT)] + CUT
 
 
 def _said(dag_run: Any) -> list[str]:

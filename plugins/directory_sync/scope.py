@@ -84,7 +84,12 @@ class TaskScope:
         params, context = self.context["params"], self.context
         start = params["interval_start"] or context.get("data_interval_start")
         end = params["interval_end"] or context.get("data_interval_end")
-        return (_moment(start), _moment(end)) if start and end else None
+        if not start or not end:
+            return None
+        interval = _moment(start), _moment(end)
+        if interval[0] >= interval[1]:
+            raise ConfigError("The interval ends before it begins: correct `interval_end`. Nothing was read.")
+        return interval
 
     @property
     def skip_reason(self) -> str | None:

@@ -334,19 +334,31 @@ class Snapshot:
         ).fetchone()
         return row is not None and (row[0] or row[1])
 
-    def entries_before(self, files: LandedFiles, path: Sequence[str], moment: datetime) -> tuple[int, int]:
-        """Returns how many entries landed, and in how many of them a field holds an earlier time."""
+    def entries_before(
+        self, files: LandedFiles, path: Sequence[str], moment: datetime
+    ) -> tuple[int, int, int]:
+        """Counts entries: all, those of which a field holds a time, those of which it is an earlier time.
+
+        A field that holds dates is compared by the day.
+        """
         if not files.entries:
-            return 0, 0
+            return 0, 0, 0
         pointer = "$" + "".join(f'."{key}"' for key in path)
         with naming_damage("entries"):
             row = self.database.execute(
-                """SELECT count(DISTINCT id), count(DISTINCT id) FILTER (
-                     TRY_CAST(json_extract_string(record, $pointer) AS TIMESTAMPTZ) < $moment)
-                   FROM read_parquet($files)""",
+                """WITH entries AS (
+                     SELECT id, json_extract_string(record, $pointer) AS text FROM read_parquet($files)),
+                   timed AS (
+                     SELECT id, TRY_CAST(text AS TIMESTAMPTZ) AS told, length(text) <= 10 AS is_date
+                     FROM entries)
+                   SELECT count(DISTINCT id), count(DISTINCT id) FILTER (told IS NOT NULL),
+                          count(DISTINCT id) FILTER (told < CASE WHEN is_date THEN date_trunc('day', $moment)
+                                                               ELSE date_trunc('second', $moment) END)
+                   FROM timed""",
                 {"pointer": pointer, "moment": moment, "files": list(files.entries)},
             ).fetchone()
-        return (int(row[0]), int(row[1])) if row else (0, 0)
+        assert row is not None
+        return int(row[0]), int(row[1]), int(row[2])
 
     def field_ascends(self, files: LandedFiles, path: Sequence[str]) -> bool:
         """Tells whether a field of the records strictly ascends, or descends, within every window.

@@ -27,6 +27,9 @@ from directory_sync.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
 
+ROLLED_FORWARD = "rolled_forward.json"
+"""Names the syncs of other runs that this one finished: its event tells of them."""
+
 Summary = dict[str, Any]
 """What goes to XCom and to the asset event: counts, digests, findings."""
 
@@ -61,7 +64,11 @@ def _opened(scope: TaskScope, folder: Path) -> Iterator[Warehouse]:
     """The warehouse, with nothing left in it that an interrupted run had begun."""
     with scope.open_warehouse(folder) as warehouse:
         if scope.mode != "dry_run":
-            publish_stage.roll_forward(scope.resource, warehouse=warehouse, landed_of=scope.landed.of_run)
+            finished = publish_stage.roll_forward(
+                scope.resource, warehouse=warehouse, landed_of=scope.landed.of_run
+            )
+            if finished:
+                scope.landed.write_json(ROLLED_FORWARD, {"sync_ids": finished})
         yield warehouse
 
 
@@ -93,7 +100,7 @@ def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
             warehouse=warehouse,
             compare_again=lambda: compare_again(scope.audit_job(folder), warehouse=warehouse),
         )
-        if report.asks and not report.skipped:
+        if not report.skipped and (report.asks or _was_never_asked(scope, warehouse, report)):
             question = _ask(scope, warehouse, report)
     _log(report)
     _note(scope, report.headline())
@@ -104,7 +111,8 @@ def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
         before=report.snapshot_at - scope.settings.retention,
         keep=report.run_id,
     )
-    event.update(report.summary())
+    rolled_forward = (scope.landed.read_json(ROLLED_FORWARD) or {}).get("sync_ids", [])
+    event.update(report.summary() | {"sync_ids": [*rolled_forward, report.sync_id]})
     if question is None:
         _skip_what_follows(scope, report.summary())
     return report.summary()
@@ -131,8 +139,14 @@ def remove(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
         )
     _log(report)
     _note(scope, report.headline())
-    event.update(report.summary())
+    event.update(report.summary() | {"sync_ids": [report.sync_id]})
     return report.summary()
+
+
+def _was_never_asked(scope: TaskScope, warehouse: Warehouse, report: AuditReport) -> bool:
+    """The run that was to ask about the held entries ended before it did."""
+    last = warehouse.last_asked(scope.resource) if report.held else None
+    return last is not None and landed_question(scope.landed.of_run(last.run_id)) is None
 
 
 def _ask(scope: TaskScope, warehouse: Warehouse, report: AuditReport | None = None) -> Question | None:
@@ -176,7 +190,7 @@ def _compare_anew(
 
 
 def _replay_summary(replayed: Replayed) -> Summary:
-    return {"mode": "replay", **vars(replayed)}
+    return {"mode": "replay", **vars(replayed), "sync_ids": list(replayed.sync_ids)}
 
 
 def _skip_what_follows(scope: TaskScope, summary: Summary) -> NoReturn:

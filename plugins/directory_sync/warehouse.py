@@ -68,29 +68,50 @@ class Warehouse:
         self.pipeline, self._client = pipeline, client
 
     def last_sync(self, resource: str) -> SyncRow | None:
-        """Returns the last publication of any kind, None before the first: what a difference is based on."""
-        return next(iter(self.recent_syncs(resource, at_most=1, of_intervals=True)), None)
+        """Returns the last publication of any kind, None before the first: what a difference is based on.
+
+        Each publication names the one before it, so the last is the one that no other names. Its snapshot
+        need not be the latest one: interval runs are published beside others.
+        """
+        base, sync_id = self._name("base_sync_id"), self._name("sync_id")
+        named = f"SELECT {base} FROM {self._table(SYNCS)} WHERE {base} IS NOT NULL"
+        tips = self._syncs(resource, f"AND {sync_id} NOT IN ({named})", at_most=1)
+        return tips[0] if tips else None
 
     def last_snapshot(self, resource: str) -> SyncRow | None:
         """Returns the last published full snapshot, None before the first: the fence."""
         return next(iter(self.recent_syncs(resource, at_most=1)), None)
 
-    def recent_syncs(self, resource: str, *, at_most: int, of_intervals: bool = False) -> list[SyncRow]:
-        """Returns the last publications, the newest first.
+    def recent_syncs(self, resource: str, *, at_most: int, of_all_kinds: bool = False) -> list[SyncRow]:
+        """Returns the last publications, those of the latest snapshots first.
 
         Args:
             resource: whose.
             at_most: how many.
-            of_intervals: those of interval runs as well, which hold a part of the directory.
+            of_all_kinds: those of interval runs and of decisions as well, which are no full snapshots.
         """
-        full = "" if of_intervals else f"AND {self._name('mode')} <> 'interval' "
+        full = f"AND {self._name('mode')} NOT IN ('interval', 'decide')"
+        return self._syncs(resource, "" if of_all_kinds else full, at_most=at_most)
+
+    def _syncs(self, resource: str, condition: str, *, at_most: int) -> list[SyncRow]:
         columns = ", ".join(self._name(column) for column in _SYNC_COLUMNS)
         rows = self._query(
-            f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s {full}"
+            f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s {condition} "
             f"ORDER BY {self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC LIMIT {int(at_most)}",
             resource,
         )
         return [_sync_row(row) for row in rows]
+
+    def has_interval_after(self, resource: str, moment: datetime) -> bool:
+        """Tells whether an interval run was published whose requests came later."""
+        return bool(
+            self._query(
+                f"SELECT 1 FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
+                f"AND {self._name('mode')} = 'interval' AND {self._name('last_requested_at')} > %s LIMIT 1",
+                resource,
+                moment,
+            )
+        )
 
     def sync(self, sync_id: str) -> SyncRow | None:
         """Returns one publication, None where it was not published."""
@@ -126,16 +147,13 @@ class Warehouse:
         )
         return [row[0] for row in rows]
 
-    def last_asked_at(self, resource: Resource) -> datetime | None:
-        """Returns when a person was asked about held entries last; None where none were held since."""
-        snapshot_at, of_resource = self._name("snapshot_at"), f"{self._name('resource')} = %s"
-        newest = f"SELECT max({snapshot_at}) FROM {self._table(SYNCS)} WHERE {of_resource}"
-        asked = self._query(f"{newest} AND {self._name('asks')}", resource.name)
-        settled = self._query(f"{newest} AND {self._name('held')} = 0", resource.name)
-        if not asked or asked[0][0] is None:
+    def last_asked(self, resource: Resource) -> SyncRow | None:
+        """Returns the last sync that was to ask a person about held entries; None where none were since."""
+        asked = self._syncs(resource.name, f"AND {self._name('asks')}", at_most=1)
+        settled = self._syncs(resource.name, f"AND {self._name('held')} = 0", at_most=1)
+        if asked and settled and settled[0].snapshot_at >= asked[0].snapshot_at:
             return None
-        is_settled = settled[0][0] is not None and settled[0][0] >= asked[0][0]
-        return None if is_settled else asked[0][0]
+        return asked[0] if asked else None
 
     def held(self, resource: Resource) -> Iterator[tuple[EntryId, datetime]]:
         """Yields the entries that wait for a decision, each with its absence's begin, ordered by id."""

@@ -219,6 +219,15 @@ def test_a_decision_counts_for_its_run(show):
     expect(page.get_by_role("slider")).to_have_attribute("aria-valuemax", "4")
 
 
+def test_what_an_interval_run_fetched_is_no_count_of_the_directory(show):
+    answers = nights(3)
+    fetched = a_report(3, now(), 6, mode="interval", changes={"added": 4, "changed": 2})
+    answers.add_event(fetched.summary(), "backfill", now())
+    page = show(answers)
+    headline(page).to_contain_text("Complete: all 100,0")
+    expect(page.get_by_text("all 6 entries")).to_have_count(0)
+
+
 def test_a_publication_told_twice_counts_once(show):
     answers = nights(2)
     again = {**answers.events[-1], "id": 99, "timestamp": now().isoformat()}

@@ -221,7 +221,7 @@ class Cycle:
                 compare_anew=compare_anew,
             )
 
-    def roll_forward(self) -> int:
+    def roll_forward(self) -> list[str]:
         with self.warehouse() as (warehouse, _):
             return publish_stage.roll_forward(self.parsed, warehouse=warehouse, landed_of=self.landed)
 

@@ -97,9 +97,9 @@ def test_a_publication_killed_between_packages_is_rolled_forward(
     cycle, tables = undisturbed
     die_before_package(cycle, package)
     assert cycle.tables() != tables
-    assert cycle.roll_forward() == 1
+    assert len(cycle.roll_forward()) == 1
     assert cycle.tables() == tables
-    assert cycle.roll_forward() == 0
+    assert len(cycle.roll_forward()) == 0
 
 
 def test_a_publication_killed_between_packages_is_published_again(
@@ -121,7 +121,7 @@ def test_a_first_publication_killed_after_the_change_rows_is_rolled_forward(
     copy = copy_of(cycle, "fresh, undisturbed")
     copy.publish("one")
     die_before_package(cycle, 2, "one")
-    assert cycle.roll_forward() == 1
+    assert len(cycle.roll_forward()) == 1
     assert cycle.tables() == copy.tables()
 
 
@@ -135,7 +135,7 @@ def test_publishing_rolls_an_older_interrupted_sync_forward_first(
     published.audit("three")
     die_before_package(published, 2)
     published.publish("three")
-    assert published.roll_forward() == 0
+    assert len(published.roll_forward()) == 0
     assert published.ids() == set(api.directory.ids())
     assert published.run("four").changes_nothing
 

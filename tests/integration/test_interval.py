@@ -64,10 +64,13 @@ def test_a_full_difference_leaves_alone_what_was_fetched_after_its_first_request
     interval.run("interval")
     report = published.publish("full")
     assert report.skipped is None
-    assert report.changes["removed"] == 2
+    assert (report.changes["missing"], report.changes["removed"]) == (2, 0)
     names = dict(published.query(f"SELECT id, name FROM {RESOURCE} WHERE _removed_at IS NULL"))
-    assert names == {id_: api.directory.get(id_)["name"] for id_ in api.directory.ids()}
+    assert {i: n for i, n in names.items() if i in set(api.directory.ids())} == {
+        id_: api.directory.get(id_)["name"] for id_ in api.directory.ids()
+    }
     assert set(changed.added) <= names.keys()
+    assert published.run("next").changes["removed"] == 2
 
 
 def test_an_interval_run_does_not_move_the_fence(
@@ -122,7 +125,7 @@ def test_interval_runs_are_replayed_in_their_place(
     interval.run("another")
     before = published.tables()
     (published.home / "warehouse.duckdb").unlink()
-    assert published.replay().published == 4
+    assert len(published.replay().sync_ids) == 4
     assert published.tables() == before
 
 
@@ -132,3 +135,69 @@ def test_an_interval_never_begins_before_the_first_change() -> None:
         "updated_since": "2020-01-01T00:00:00Z",
         "updated_until": "2025-01-01T01:00:00Z",
     }
+
+
+def test_of_two_fetches_the_later_one_stands_whichever_is_published_first(
+    api: SandboxServer, published: Cycle, interval: Cycle
+) -> None:
+    """Backfill runs are beside each other: all three have begun before the first is published."""
+    [entry_id] = api.directory.edit(2, 1, seed=1).changed
+    for run in ("first", "second", "third"):
+        interval.extract(run)
+        api.directory.edit(1, 0, seed=3)
+    interval.audit("third")
+    interval.publish("third")
+    interval.audit("first")
+    interval.audit("second")
+    interval.publish("second")
+    interval.publish("first")
+    doubled = interval.query(
+        f"SELECT id FROM {RESOURCE}_changes WHERE kind = 'added' GROUP BY id HAVING count(*) > 1"
+    )
+    assert doubled == []
+    names = dict(interval.query(f"SELECT id, name FROM {RESOURCE}"))
+    assert names[entry_id] == api.directory.get(entry_id)["name"]
+    before = interval.tables()
+    (published.home / "warehouse.duckdb").unlink()
+    published.replay()
+    assert interval.tables() == before
+
+
+def test_an_entry_that_an_interval_run_met_later_is_not_removed_by_an_older_snapshot(
+    api: SandboxServer, published: Cycle, interval: Cycle
+) -> None:
+    [changed] = api.directory.edit(0, 1, seed=1).changed
+    interval.run("it is known by")
+    api.directory.delete_at(api.directory.ids().index(changed))
+    published.extract("full")
+    published.audit("full")
+    api.directory.restore([changed])
+    interval.run("meets it")
+    report = published.publish("full")
+    assert (report.changes["removed"], report.changes["missing"]) == (0, 1)
+    assert changed in published.ids()
+    assert published.run("next").changes["returned"] == 1
+
+
+def test_a_decision_after_an_interval_run_is_no_full_snapshot(
+    api: SandboxServer, published: Cycle, interval: Cycle
+) -> None:
+    api.directory.edit(remove=16, seed=1)
+    full = published.run("held")
+    api.directory.edit(0, 3, seed=2)
+    interval.run("interval")
+    question = published.ask("decide")
+    published.remove("decide", question)
+    with published.warehouse() as (warehouse, _):
+        assert warehouse.last_snapshot(RESOURCE).sync_id == full.sync_id
+    other = published.with_(resource={"ignored_fields": ["elevation"]})
+    report = other.run("next")
+    assert (report.changes["changed"], report.held) == (0, 0)
+
+
+@pytest.mark.parametrize("cursor", ["id", "name"])
+def test_a_cursor_that_holds_no_time_is_refused(api: SandboxServer, interval: Cycle, cursor: str) -> None:
+    api.directory.edit(0, 2, seed=1)
+    wrong = interval.with_(endpoint={"incremental": {**INCREMENTAL, "cursor_path": cursor}})
+    with pytest.raises(ConfigError, match="holds no time in ISO 8601"):
+        wrong.run("interval")

@@ -33,14 +33,14 @@ def test_an_emptied_warehouse_is_rebuilt_without_the_api(api: SandboxServer, eve
     before, pages = eventful.tables(), api.stats.pages
     lose_the_warehouse(eventful)
     replayed = eventful.with_(url="http://127.0.0.1:9").replay()
-    assert (replayed.published, replayed.present, replayed.late) == (7, 0, 0)
+    assert (len(replayed.sync_ids), replayed.present, replayed.left_out) == (7, 0, 0)
     assert eventful.tables() == before
     assert api.stats.pages == pages
 
 
 def test_a_replay_over_what_is_there_changes_nothing(eventful: Cycle) -> None:
     before = eventful.tables()
-    assert eventful.replay().published == 0
+    assert eventful.replay().sync_ids == ()
     assert eventful.tables() == before
 
 
@@ -52,7 +52,7 @@ def test_a_restored_backup_is_brought_up_to_date(api: SandboxServer, published: 
     before = published.tables()
     (published.home / "warehouse.duckdb").write_bytes(backup)
     replayed = published.replay()
-    assert (replayed.published, replayed.present) == (3, 1)
+    assert (len(replayed.sync_ids), replayed.present) == (3, 1)
     assert published.tables() == before
 
 
@@ -61,7 +61,7 @@ def test_a_replay_reaches_as_far_back_as_snapshots_do(api: SandboxServer, eventf
     eventful.landed("one").delete()
     eventful.landed("edits").delete()
     lose_the_warehouse(eventful)
-    assert eventful.replay().published == 5
+    assert len(eventful.replay().sync_ids) == 5
     assert eventful.ids() == entries
     first = eventful.query(
         f"SELECT DISTINCT kind FROM {RESOURCE}_changes WHERE sync_id = "
@@ -88,7 +88,7 @@ def test_history_never_moves_backwards(api: SandboxServer, published: Cycle) -> 
     published.run("three")
     before = published.tables()
     replayed = published.replay()
-    assert (replayed.published, replayed.late) == (0, 2)
+    assert (replayed.sync_ids, replayed.left_out) == ((), 2)
     assert published.tables() == before
 
 
@@ -104,7 +104,7 @@ def test_what_was_never_published_is_not_replayed(api: SandboxServer, published:
         refused.run("refused")
     before = published.tables()
     lose_the_warehouse(published)
-    assert published.replay().published == 1
+    assert len(published.replay().sync_ids) == 1
     assert published.tables() == before
 
 
@@ -115,8 +115,35 @@ def test_what_was_rolled_forward_is_replayed(api: SandboxServer, published: Cycl
     with published.warehouse() as (warehouse, _), warehouse.pipeline.sql_client() as client:
         client.execute_sql("DELETE FROM directory_syncs WHERE run_id = 'two'")
     (published.home / "landing" / RESOURCE / "two" / "published.json").unlink()
-    assert published.roll_forward() == 1
+    assert len(published.roll_forward()) == 1
     before = published.tables()
     lose_the_warehouse(published)
-    assert published.replay().published == 2
+    assert len(published.replay().sync_ids) == 2
     assert published.tables() == before
+
+
+def test_a_run_that_was_cleared_is_replayed_as_often_as_it_was_published(
+    api: SandboxServer, published: Cycle
+) -> None:
+    """Its second publication does not take the place of the first one, nor of the decision between them."""
+    api.directory.edit(2, 2, remove=16, seed=1)
+    published.run("two")
+    published.remove("two", asked(published, "two"))
+    api.directory.edit(1, 3, seed=2)
+    published.run("two")
+    before = published.tables()
+    lose_the_warehouse(published)
+    replayed = published.replay()
+    assert (len(replayed.sync_ids), replayed.left_out) == (4, 0)
+    assert published.tables() == before
+
+
+def test_a_removal_whose_ground_is_gone_is_left_out_and_counted(api: SandboxServer, published: Cycle) -> None:
+    api.directory.edit(remove=16, seed=1)
+    published.run("two")
+    published.remove("decided", asked(published, "decided"))
+    for run in ("one", "two"):
+        published.landed(run).delete()
+    lose_the_warehouse(published)
+    replayed = published.replay()
+    assert (replayed.sync_ids, replayed.left_out, replayed.last) == ((), 1, None)

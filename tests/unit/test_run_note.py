@@ -25,3 +25,14 @@ def test_a_run_that_is_cleared_has_its_lines_put_together_anew() -> None:
     first = compose(["`audit` failed"], mark=FAILURE, reason="a test", seconds=5, before="mine")
     second = compose([OUTCOME], mark=SUCCESS, reason="a test", seconds=7, before=first)
     assert second.split("\n\n") == ["mine", f"✔ {OUTCOME}; 7 s", "✎ a test"]
+
+
+def test_a_note_fits_into_airflows_database() -> None:
+    said = [f"`extract.directory_shard_{n}-2` failed: " + "a long message. " * 40 for n in range(5)]
+    note = compose(said, mark=FAILURE, reason="r" * 500, seconds=1.0, before="mine")
+    assert len(note) == 1000
+    assert note.endswith("(see the tasks' logs)")
+
+
+def test_what_several_tasks_say_alike_is_said_once() -> None:
+    assert compose(["same", "same", "same"], mark=FAILURE, reason=None, seconds=None, before=None) == "✖ same"

@@ -33,9 +33,9 @@ export function pointText(point) {
       ? `${counted(point.runs, "run")}, ${moment(point.since)} to ${moment(point.at)}`
       : moment(point.at);
   const failed = point.failed ? (point.runs > 1 ? `${count(point.failed)} failed` : "failed") : "";
-  if (point.entries === null) return `${when}: ${failed}, nothing published`;
+  if (point.entries === null && !point.isInterval) return `${when}: ${failed}, nothing published`;
   const parts = [
-    `${count(point.entries)} entries`,
+    point.isInterval ? "an interval" : `${count(point.entries)} entries`,
     `${count(point.added)} added`,
     `${count(point.changed)} changed`,
     `${count(point.removed)} removed`,
@@ -320,9 +320,11 @@ export const RunsTable = ({ points, dagId }) =>
             },
             moment(point.at),
           ),
-          ...(point.entries === null
+          ...(point.entries === null && !point.isInterval
             ? ["–", "–", "–", "–", "–"]
-            : [point.entries, point.added, point.changed, point.removed, point.held].map(count)),
+            : [point.entries, point.added, point.changed, point.removed, point.held].map((value) =>
+                value === null ? "–" : count(value),
+              )),
           point.failed ? "✕ failed" : "✓ published",
         ],
       })),

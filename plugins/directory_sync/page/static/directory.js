@@ -45,7 +45,7 @@ export function useDirectory({ assetId, dag, dagId, resource }, range) {
   const found = events.data?.events ?? [];
   const own = resource ?? reportOf(found.findLast(reportOf))?.resource ?? null;
   const published = publications(found, own);
-  const latest = published.at(-1) ?? null;
+  const [before = null, latest = null] = [null, null, ...published.filter((one) => !one.isInterval)].slice(-2);
   const facts = { dag, latest, now, runs: runs.data ?? [], waiting: waiting.data };
-  return { events, facts, isRunning, published, resource: own, runs, waiting };
+  return { before, events, facts, isRunning, published, resource: own, runs, waiting };
 }

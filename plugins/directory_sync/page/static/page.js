@@ -30,7 +30,7 @@ const DEFAULT_RANGE = "30";
 /** One resource over all its runs. */
 function Overview({ source, range, onRange }) {
   const { dagId } = source;
-  const { events, facts, isRunning, published, resource, runs, waiting } = useDirectory(source, range);
+  const { before, events, facts, isRunning, published, resource, runs, waiting } = useDirectory(source, range);
   const { dag, latest, now } = facts;
   const failed = useReading(
     `failed ${dagId}`,
@@ -64,7 +64,7 @@ function Overview({ source, range, onRange }) {
     latest &&
       h(
         Counts,
-        { before: published.at(-2), latest },
+        { before, latest },
         h(LastSuccess, { due: dag.next_dagrun_run_after, late, now, run: succeeded }),
       ),
     (latest || failed.data?.length > 0) &&

@@ -51,6 +51,7 @@ export function reportOf(event) {
     snapshotAt: isTime(extra.snapshot_at) ? extra.snapshot_at : event.timestamp,
     isFirst: extra.base_sync_id === null,
     isDecision: extra.mode === "decide",
+    isInterval: extra.mode === "interval",
     order: String(extra.order ?? ""),
     proof: String(extra.proof ?? ""),
     changes: Object.fromEntries(KINDS.map((kind) => [kind, number(extra.changes[kind])])),
@@ -103,7 +104,9 @@ export function points(published, failedRuns, { since = null } = {}) {
   const shown = published.map((report) => ({
     runId: report.runId,
     at: report.snapshotAt,
-    entries: report.entries,
+    // What an interval run fetched is a part of the directory, and no count of it.
+    entries: report.isInterval ? null : report.entries,
+    isInterval: report.isInterval,
     held: report.held,
     runs: 1,
     added: report.changes.added + report.changes.returned,

@@ -73,6 +73,8 @@ export function runHeadline({ run, latest }) {
   const failed = run?.state === "failed";
   if (latest) {
     const entries = counted(latest.entries, "entry", "entries");
+    if (latest.isInterval && !failed)
+      return { level: "ok", text: `This run fetched ${entries} that changed in its interval.` };
     const complete = latest.proof === "walk" ? "completeness is not proven" : "complete";
     const rest = failed ? "; a later task failed" : "";
     return {
