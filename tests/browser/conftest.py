@@ -111,7 +111,7 @@ def published(airflow) -> Stack:
     """The same, with its directory published; over a few nights where pictures are taken."""
     if not any(run.state == "success" for run in airflow.api.runs(DAG_ID)):
         assert airflow.run().state == "success"
-    for night in range(6 if PICTURES else 0):
+    for night in range(4 if PICTURES else 0):
         airflow.sandbox.directory.edit(
             add=4 + night * 3 % 8, change=30 + night * 17 % 40, remove=2, seed=night
         )
@@ -193,12 +193,18 @@ def page_of(window_of) -> Iterator[Callable[..., Page]]:
 def picture() -> Callable[..., None]:
     """Takes a picture of a page for the documentation, where a folder for it is named."""
 
-    def picture(page: Page, name: str, *, height: int = 900) -> None:
+    def picture(page: Page, name: str, *, left: int = 0, top: int = 0, height: int = 900) -> None:
         if PICTURES:
             page.set_viewport_size({"width": 1280, "height": height})
+            # A field that is being typed into, or a button that is pointed at, looks unlike the others.
+            page.evaluate("document.activeElement.blur()")
             page.mouse.move(0, 0)
             # Charts grow and messages fade; nothing in the page says when they are done.
             page.wait_for_timeout(6_000)
-            page.screenshot(path=Path(PICTURES) / f"{name}.png", animations="disabled")
+            page.screenshot(
+                path=Path(PICTURES) / f"{name}.png",
+                animations="disabled",
+                clip={"x": left, "y": top, "width": 1280 - left, "height": height - top},
+            )
 
     return picture
