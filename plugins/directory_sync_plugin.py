@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from directory_sync import page, run_note
+from directory_sync import empty_port, page, run_note
 from directory_sync.provider import PACKAGE_NAME, VERSION, get_provider_info
 
 
@@ -22,6 +22,7 @@ class DirectorySyncPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
         """The files of the page."""
+        empty_port.mend()
         return page.fastapi_apps()
 
     @cached_property

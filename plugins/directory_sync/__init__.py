@@ -39,6 +39,7 @@ How an entry travels, and where to read about it, in this order:
     display.py, run_note.py     what the UI shows of a task, and of a run
     deadline.py                 the alert when a run is late
     hook.py, provider.py        the connection type in the UI, and its Test button
+    empty_port.py               what that button needs in Airflow 3.3.1 and 3.3.2
     page/                       the page "Directory" in the UI
 
     errors.py                   every error, classed by what happens next

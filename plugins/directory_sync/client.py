@@ -274,7 +274,8 @@ class DirectoryClient:
                 self._rate.refused(sent_at=sent_at, wait_seconds=min(wait, LONGEST_SLEEP_SECONDS))
             if failures > self._max_retries or wait > LONGEST_SLEEP_SECONDS:
                 raise ApiUnavailableError(
-                    f"{where}: {failure}, {failures} time(s) in a row"
+                    f"{where}: {failure}"
+                    + (f", {failures} time(s) in a row" if self._max_retries else "")
                     + (f"; the API asks to wait {asked:,.0f} s" if asked else "")
                     + ". Nothing was published. Airflow tries again; look at the API's status.",
                     retry_after_seconds=asked if asked and asked > LONGEST_SLEEP_SECONDS else None,
@@ -308,7 +309,10 @@ class DirectoryClient:
             if _is_cut_off(e):
                 return None, "connection lost"
             error: Exception = ConfigError(
-                f"The TLS certificate of {self._api.base_url} is not trusted. Nothing was read. Set "
+                f"There is no TLS at {self._api.base_url}. Nothing was read. Check the connection's host, "
+                "its scheme and its port."
+                if "WRONG_VERSION_NUMBER" in str(e)
+                else f"The TLS certificate of {self._api.base_url} is not trusted. Nothing was read. Set "
                 "`verify` of the connection to the path of the CA bundle."
             )
         except (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError):
@@ -318,7 +322,7 @@ class DirectoryClient:
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             return None, "timed out"
         except _LOST as e:
-            return None, "timed out" if "timed out" in str(e).lower() else "connection lost"
+            return None, _what_was_lost(e)
         except (OSError, ValueError) as e:
             # All else that requests raises, and what it lets pass: `verify` names no file, for one.
             error = ConfigError(
@@ -338,8 +342,9 @@ class DirectoryClient:
             )
         if status == 403:
             raise AuthError(
-                f"{where} answered 403: the client may not read it. Nothing was published. Ask the "
-                "API's owner for the scope, and set `scope` of the connection if it needs one."
+                f"{where} answered 403: the client lacks the scope, or the right to read it. Nothing was "
+                "published. Ask the API's owner for the scope, and set `scope` of the connection if it "
+                "needs one."
             )
         raise ApiError(
             f"{where} answered {status}. Nothing was published. Check the host of the connection and "
@@ -390,6 +395,16 @@ def _read_body(response: requests.Response, *, where: str, timeout_seconds: floa
             raise requests.exceptions.ReadTimeout("the body stalled")
     # What requests itself does when it reads a body; its own way has no bound.
     response._content = b"".join(chunks)  # noqa: SLF001
+
+
+def _what_was_lost(exception: Exception) -> str:
+    """A host that is not there is told from one that hung up; the exception's own text holds the URL."""
+    reason = getattr(exception.args[0], "reason", None) if exception.args else None
+    if isinstance(reason, urllib3.exceptions.NameResolutionError):
+        return "no connection, the host's name is unknown"
+    if isinstance(reason, urllib3.exceptions.NewConnectionError):
+        return "no connection, the host refused it or is not there"
+    return "timed out" if "timed out" in str(exception).lower() else "connection lost"
 
 
 def _is_cut_off(exception: Any) -> bool:

@@ -209,13 +209,12 @@ def _walk(document: Any, selector: Sequence[str], *, where: str) -> list[Any]:
             _refuse(where, f"has no object at `{_label(selector[:depth])}` ({json_type(current)})")
         if key not in current:
             keys = ", ".join(f"`{name[:40]}`" for name in list(current)[:8] if _is_name(name)) or "nothing"
-            _refuse(
-                where,
-                f"has no list at `{_label(selector)}`; `{_label(selector[:depth])}` has {keys}",
-            )
+            within = f"`{_path(selector[:depth])}` in " * bool(depth)
+            _refuse_shape(f"No list at `{_path(selector)}`: {within}the body of {where} has {keys}")
         current = current[key]
     if not isinstance(current, list):
-        _refuse(where, f"has no list at `{_label(selector)}` but a value of type {json_type(current)}")
+        found = f"the body of {where} has a value of type {json_type(current)} there"
+        _refuse_shape(f"No list at `{_path(selector)}`: {found}")
     return current
 
 
@@ -254,6 +253,11 @@ def _label(selector: Sequence[str]) -> str:
     return ".".join(("$", *selector))
 
 
+def _path(selector: Sequence[str]) -> str:
+    """A path as `data_selector` has it; `$` is the body itself."""
+    return ".".join(selector) or "$"
+
+
 def _is_name(key: str) -> bool:
     """A key that is a field's name, not a person's: an object keyed by data names nobody."""
     return key.isidentifier()
@@ -267,7 +271,11 @@ def _looks_like(body: bytes) -> str:
 
 
 def _refuse(where: str, what: str) -> NoReturn:
+    _refuse_shape(f"The body of {where} {what}")
+
+
+def _refuse_shape(finding: str) -> NoReturn:
     raise EnvelopeError(
-        f"The body of {where} {what}. Nothing of it was used. Check `data_selector` in "
+        f"{finding}. Nothing of it was used. Check `data_selector` in "
         "plugins/directory_sync/resources.py, or ask the API's vendor."
     )

@@ -1,5 +1,6 @@
 """The hook of the connection type `directory_api`: what stands behind the Test button."""
 
+import re
 import time
 from typing import Any
 
@@ -8,7 +9,7 @@ from airflow.sdk.log import mask_secret
 
 from directory_sync.client import DirectoryClient
 from directory_sync.directories import Directory
-from directory_sync.errors import DirectorySyncError
+from directory_sync.errors import ApiUnavailableError, DirectorySyncError
 from directory_sync.form import Resource
 from directory_sync.provider import CONNECTION_TYPE
 from directory_sync.scope import connection_fields
@@ -38,7 +39,7 @@ class DirectoryApiHook(BaseHook):
         try:
             return True, self._try_first_page(resource)
         except DirectorySyncError as e:
-            return False, str(e)
+            return False, _in_words(e)
 
     def _try_first_page(self, resource: Resource) -> str:
         api = ApiSettings.from_connection(connection_fields(self._conn_id))
@@ -56,3 +57,12 @@ class DirectoryApiHook(BaseHook):
             f"Token granted; {total} entries; pages of {len(page.entries)}; "
             f"first page in {milliseconds:.0f} ms"
         )
+
+
+def _in_words(error: DirectorySyncError) -> str:
+    """The error's finding and its remedy; what was not done goes without saying, and nobody tries again."""
+    sentences = re.split(r"(?<=\.) (?=[A-Z])", str(error))
+    words = " ".join(s for s in sentences if not s.startswith(("Nothing ", "Airflow tries again")))
+    if isinstance(error, ApiUnavailableError):
+        words += " Check the base URL, and whether the API is up."
+    return words[:1].upper() + words[1:]

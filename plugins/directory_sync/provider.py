@@ -9,6 +9,10 @@ from typing import Any
 PACKAGE_NAME = "directory-sync"
 VERSION = "0.1.0"
 CONNECTION_TYPE = "directory_api"
+_AUTH_METHODS = {
+    "client_secret_post": "In the form (client_secret_post)",
+    "client_secret_basic": "In the header (client_secret_basic)",
+}
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -23,14 +27,13 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": "Directory API",
                 "hook-class-name": "directory_sync.hook.DirectoryApiHook",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["port", "schema"],
-                    "relabeling": {
-                        "host": "Base URL",
-                        "login": "Client ID",
-                        "password": "Client secret",
-                        "description": "Notes",
+                    "hidden-fields": ["port", "schema", "description"],
+                    "relabeling": {"host": "Base URL", "login": "Client ID", "password": "Client secret"},
+                    "placeholders": {
+                        "host": "https://directory.example.org",
+                        "login": "as the API's owner gave it",
+                        "password": "as the API's owner gave it; never shown again",
                     },
-                    "placeholders": {"host": "https://directory.example.org"},
                 },
                 "conn-fields": _fields(),
             }
@@ -54,7 +57,8 @@ def _fields() -> dict[str, Any]:
             "description": "How the token URL takes the client's id and secret.",
             "schema": {
                 "type": "string",
-                "enum": ["client_secret_post", "client_secret_basic"],
+                "enum": list(_AUTH_METHODS),
+                "values_display": _AUTH_METHODS,
                 "default": "client_secret_post",
             },
         },

@@ -10,11 +10,10 @@ QUESTION, DECISION = "question.json", "decision.json"
 
 Choice = Literal["approved", "rejected", "unanswered"]
 
-_CHOICES = (
-    "**Approve** marks exactly these entries as removed. **Reject**, or no answer in time, removes nothing: "
-    "they stay in the table, and count as present as soon as the API lists them again. The following nights "
-    "go on and do not ask again for the same entries."
-)
+_CHOICES = """\
+- **Approve** marks exactly these entries as removed.
+- **Reject**, or no answer in time, removes nothing: they stay in the table, and count as present as soon as
+  the API lists them again. The nights after go on and do not ask again for the same entries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +56,24 @@ class Question:
     def body(self) -> str:
         """The question's page, in Markdown."""
         share = self.held / self.population if self.population else 1.0
-        limits = f"{self.limits.max_removed_share:.1%} and {self.limits.max_removed_count:,} entries"
-        label = " | label" * any(text for _, text in self.sample)
-        shown = f"The first {len(self.sample)}" if self.held > len(self.sample) else "All of them"
-        absent = f"**{self.held:,} entries ({share:.1%}) are absent** from the directory"
+        limit = self.limits
+        held = _bold(f"{self.held:,}", when=self.held > limit.max_removed_count)
+        part = _bold(f"{share:.1%}", when=share > limit.max_removed_share)
+        absent = f"**{self.held:,} entries ({share:.1%}) are absent**"
+        shown = f"The first {len(self.sample)} of them" if self.held > len(self.sample) else "All of them"
         lines = [
-            f"{absent} and wait for a decision. The limits are {limits}. All else of the sync is published.",
+            f"{absent} from the directory and wait for a decision. All else of the sync is published.",
             "",
             *(f"- {reason}" for reason in self.reasons),
+            "",
+            "#### Against the limits",
+            "",
+            "| | absent | limit |",
+            "|---|--:|--:|",
+            f"| entries | {held} | {limit.max_removed_count:,} |",
+            f"| share | {part} | {limit.max_removed_share:.1%} |",
+            "",
+            "#### The answers",
             "",
             _CHOICES,
             "",
@@ -76,19 +85,25 @@ class Question:
             "",
             f"#### {shown}",
             "",
-            f"| id{label} |",
-            f"|---|{'---|' * bool(label)}",
-            *(f"| {_cell(id_)}{' | ' + _cell(text) if label else ''} |" for id_, text in self.sample),
+            *self._sample_lines(),
             "",
-            "To see all, in the warehouse:",
+            "#### All, in the warehouse",
             "",
             "```sql",
-            f"SELECT * FROM {self.table} WHERE _missing_since IS NOT NULL AND _removed_at IS NULL",
+            f"SELECT * FROM {self.table}",
+            "WHERE _missing_since IS NOT NULL AND _removed_at IS NULL",
             "```",
             "",
             f"Digest of the set: `{self.digest[:16]}`, on top of sync `{self.sync_id}`.",
         ]
         return "\n".join(lines)
+
+    def _sample_lines(self) -> list[str]:
+        """The ids in one paragraph, or in a table with their labels."""
+        if not any(label for _, label in self.sample):
+            return [", ".join(_cell(id_) for id_, _ in self.sample)]
+        rows = [f"| {_cell(id_)} | {_cell(label)} |" for id_, label in self.sample]
+        return ["| id | label |", "|---|---|", *rows]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +147,10 @@ def land_decision(landed: LandedSnapshot, decision: Decision) -> None:
 
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _bold(text: str, *, when: bool) -> str:
+    return f"**{text}**" if when else text
 
 
 def _cell(text: str) -> str:

@@ -7,9 +7,12 @@ def test_something(airflow, page_of):
 """
 
 import json
+import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import requests
@@ -32,6 +35,9 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
+PICTURES = os.environ.get("SCREENSHOTS")
+"""A folder for pictures of what the tests see, such as docs/images; none are taken without it."""
+
 NOT_OURS = ("Failed to load resource",)
 """What the browser says of every answer that is an error; the page's words on it are tested instead."""
 
@@ -56,6 +62,16 @@ class Stack:
         """One run of the Dag, to its end."""
         run = self.airflow.begin_run(conf)
         return self.api.wait(DAG_ID, run.run_id, seconds=150)
+
+    def wait_for_question(self, run: DagRun) -> dict:
+        """What a run asks a person."""
+        deadline = time.monotonic() + 150
+        while not (questions := self.api.questions(DAG_ID, run.run_id)):
+            run = self.api.run(DAG_ID, run.run_id)
+            assert not run.has_ended, f"{run.state}: {run.note}"
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+        return questions[0]
 
     def report(self, run: DagRun) -> dict:
         """What a run published, as it reported it."""
@@ -88,6 +104,19 @@ def airflow(tmp_path_factory) -> Iterator[Stack]:
         }
         with LocalAirflow(home, environment=environment) as local:
             yield Stack(sandbox=sandbox, airflow=local, passwords=passwords)
+
+
+@pytest.fixture(scope="session")
+def published(airflow) -> Stack:
+    """The same, with its directory published; over a few nights where pictures are taken."""
+    if not any(run.state == "success" for run in airflow.api.runs(DAG_ID)):
+        assert airflow.run().state == "success"
+    for night in range(4 if PICTURES else 0):
+        airflow.sandbox.directory.edit(
+            add=4 + night * 3 % 8, change=30 + night * 17 % 40, remove=2, seed=night
+        )
+        airflow.run()
+    return airflow
 
 
 @pytest.fixture(scope="session")
@@ -158,3 +187,24 @@ def page_of(window_of) -> Iterator[Callable[..., Page]]:
     for window in windows:
         window.context.close()
     assert [complaint for window in windows for complaint in window.complaints] == []
+
+
+@pytest.fixture
+def picture() -> Callable[..., None]:
+    """Takes a picture of a page for the documentation, where a folder for it is named."""
+
+    def picture(page: Page, name: str, *, left: int = 0, top: int = 0, height: int = 900) -> None:
+        if PICTURES:
+            page.set_viewport_size({"width": 1280, "height": height})
+            # A field that is being typed into, or a button that is pointed at, looks unlike the others.
+            page.evaluate("document.activeElement.blur()")
+            page.mouse.move(0, 0)
+            # Charts grow and messages fade; nothing in the page says when they are done.
+            page.wait_for_timeout(6_000)
+            page.screenshot(
+                path=Path(PICTURES) / f"{name}.png",
+                animations="disabled",
+                clip={"x": left, "y": top, "width": 1280 - left, "height": height - top},
+            )
+
+    return picture

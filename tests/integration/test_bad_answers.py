@@ -39,7 +39,7 @@ from directory_sync.errors import (
     SnapshotError,
     find_error,
 )
-from directory_sync.tasks import DirectoryRetryPolicy
+from directory_sync.retry import DirectoryRetryPolicy
 from tests.capture import Capture
 from tests.integration.cycle import Cycle
 from tests.wire import (
@@ -416,14 +416,14 @@ BODIES = {
         Bad(page=as_json(lambda page: {"items": page["data"]})),
         EnvelopeError,
         PAGE,
-        "no list at `$.data`; `$` has `items`",
+        "No list at `data`: the body of /v1/directory at offset",
         *VENDOR,
     ),
     "null list": fails(
         Bad(page=as_json(lambda page: {**page, "data": None})),
         EnvelopeError,
         PAGE,
-        "no list at `$.data` but a value of type null",
+        "No list at `data`: the body of",
         *VENDOR,
     ),
     "entry that is null": fails(
@@ -689,8 +689,16 @@ def no_port() -> str:
 @pytest.mark.parametrize(
     ("url", "row"),
     [
-        (no_port(), fails(Bad(), ApiUnavailableError, "the token URL: connection lost", FOUR, WAIT)),
-        ("http://directory.invalid", fails(Bad(), ApiUnavailableError, "connection lost", FOUR, WAIT)),
+        (
+            no_port(),
+            fails(
+                Bad(), ApiUnavailableError, "the token URL: no connection, the host refused it", FOUR, WAIT
+            ),
+        ),
+        (
+            "http://directory.invalid",
+            fails(Bad(), ApiUnavailableError, "the host's name is unknown", FOUR, WAIT),
+        ),
         ("http://exa mple.org", fails(Bad(), ConfigError, "no request can be made", "Check the host")),
     ],
     ids=["refused", "DNS", "no host name"],

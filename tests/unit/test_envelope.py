@@ -100,17 +100,23 @@ REFUSED = {
     "list where an object was": ('[{"id":1,"s":"%s"}]' % SENTINEL, "no object at `$` (array)"),
     "number where an object was": ("7", "no object at `$` (integer)"),
     "null where an object was": ("null", "no object at `$` (null)"),
-    "null list": ('{"data":null,"s":"%s"}' % SENTINEL, "no list at `$.data` but a value of type null"),
+    "null list": (
+        '{"data":null,"s":"%s"}' % SENTINEL,
+        "No list at `data`: the body of /v1/directory at offset 400 has a value of type null",
+    ),
     "object for a list": (
         '{"data":{"id":1,"s":"%s"}}' % SENTINEL,
-        "no list at `$.data` but a value of type object",
+        "No list at `data`: the body of /v1/directory at offset 400 has a value of type object",
     ),
-    "text for a list": ('{"data":"%s"}' % SENTINEL, "no list at `$.data` but a value of type string"),
+    "text for a list": (
+        '{"data":"%s"}' % SENTINEL,
+        "No list at `data`: the body of /v1/directory at offset 400 has a value of type string",
+    ),
     "no list": (
         '{"items":[{"id":1}],"%s":1}' % SENTINEL,
-        "no list at `$.data`; `$` has `items`.",
+        "No list at `data`: the body of /v1/directory at offset 400 has `items`.",
     ),
-    "empty object": ("{}", "no list at `$.data`; `$` has nothing"),
+    "empty object": ("{}", "No list at `data`: the body of /v1/directory at offset 400 has nothing"),
     "entry that is a number": ('{"data":[{"id":1,"s":"%s"},7]}' % SENTINEL, "`$.data[1]` of"),
     "entry that is a text": ('{"data":["%s"]}' % SENTINEL, "is of type string; an object is needed"),
     "entry that is null": ('{"data":[null],"s":"%s"}' % SENTINEL, "is of type null"),
@@ -167,7 +173,10 @@ def test_an_entry_is_named_by_its_place():
 
 
 def test_the_keys_found_are_named_where_the_list_is_missing():
-    with pytest.raises(EnvelopeError, match=r"no list at `\$\.result\.data`; `\$\.result` has `items`"):
+    with pytest.raises(
+        EnvelopeError,
+        match=r"No list at `result\.data`: `result` in the body of /v1/directory at offset 400 has `items`",
+    ):
         parse('{"result":{"items":[]}}', selector=("result", "data"))
 
 
