@@ -255,7 +255,7 @@ class Twin:
 
     def follow(self, run: DagRun) -> None:
         """Does the same night, undisturbed."""
-        self.cycle.run(run.run_id)
+        self.cycle.run(run.run_id, mode="rewrite" if run.run_type == "backfill" else "sync")
         self.synced.append(run.run_id)
 
     def approve(self, run: DagRun) -> None:

@@ -225,10 +225,10 @@ class Cycle:
         with self.warehouse() as (warehouse, _):
             return publish_stage.roll_forward(self.parsed, warehouse=warehouse, landed_of=self.landed)
 
-    def run(self, run_id: str) -> AuditReport:
+    def run(self, run_id: str, *, mode: str = "sync") -> AuditReport:
         """A whole run; returns what was published."""
         self.extract(run_id)
-        self.audit(run_id)
+        self.audit(run_id, mode=mode)
         return self.publish(run_id)
 
     def with_(self, **changes: Any) -> "Cycle":
