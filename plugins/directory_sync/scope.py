@@ -1,7 +1,4 @@
-"""What a running task, or the Test button, looks up: connections, settings, the run.
-
-Together with `tasks.py` and `hook.py` the only modules that import airflow.
-"""
+"""What a running task, or the Test button, looks up: connections, settings, the run."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
