@@ -52,7 +52,8 @@ def present(stack: Stack) -> set[int]:
 def held(published) -> Iterator[Held]:
     directory = published.sandbox.directory
     edits = directory.edit(add=3, change=14, remove=GONE, seed=8)
-    run = published.airflow.begin_run({})
+    # Triggered: without values it could be the due night, which ended long ago.
+    run = published.airflow.begin_run({"mode": "sync"})
     published.wait_for_question(run)
     yield Held(run=run, ids=set(edits.removed))
     end(published, run)
