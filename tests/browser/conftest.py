@@ -115,7 +115,7 @@ def published(airflow) -> Stack:
         airflow.sandbox.directory.edit(
             add=4 + night * 3 % 8, change=30 + night * 17 % 40, remove=2, seed=night
         )
-        airflow.run()
+        assert airflow.run(mode="sync").state == "success"
     return airflow
 
 
