@@ -32,7 +32,8 @@ PARAMS = {
         None,
         type=["null", "number"],
         minimum=0,
-        maximum=1,
+        # Not `maximum`: Airflow's form makes 1 of what is above it, and a 5 that was meant as 5 % allows all.
+        exclusiveMaximum=1.000001,
         title="At most this share (0.05 is 5 %)",
         description=_WAITING,
         section=_REMOVALS,

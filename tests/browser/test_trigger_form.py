@@ -43,12 +43,21 @@ def test_the_limits_have_a_section_and_each_field_a_description(page, form, pict
         expect(group.first).to_contain_text("all removals wait for a decision")
 
 
-def test_a_share_above_one_never_leaves_the_form(form):
+def test_a_share_above_one_is_refused_in_words_and_not_made_one(page, form, airflow):
+    """5 is meant as 5 %: taken for all, it would lift the limit."""
+    runs = len(airflow.api.runs(DAG_ID))
     form.get_by_role("button", name=LIMITS).click()
     share = form.get_by_label("At most this share")
-    share.fill("1.5")
+    share.fill("5")
     share.press("Tab")
-    expect(share).to_have_value("1")
+    expect(share).to_have_value("5")
+    with page.expect_response(
+        lambda got: got.request.method == "POST" and got.url.endswith("/dagRuns")
+    ) as got:
+        form.get_by_role("button", name="Trigger", exact=True).click()
+    assert got.value.status in (400, 422)
+    expect(page.get_by_text("is greater than or equal to the maximum").first).to_be_visible()
+    assert len(airflow.api.runs(DAG_ID)) == runs
 
 
 @pytest.mark.parametrize(
