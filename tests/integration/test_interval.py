@@ -121,7 +121,7 @@ def test_interval_runs_are_replayed_in_their_place(
     api.directory.edit(2, 2, seed=2)
     interval.run("another")
     before = published.tables()
-    (published.home / "warehouse.duckdb").unlink()
+    published.lose_warehouse()
     assert published.replay().published == 4
     assert published.tables() == before
 
