@@ -112,6 +112,22 @@ def test_a_reader_in_a_long_transaction_does_not_hold_up_a_publication(
     assert published.ids() == set(api.directory.ids())
 
 
+def test_a_new_column_waits_for_a_reader_so_long_and_says_what_it_waited_for(
+    listing: Listing, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    listing.entries = [{"id": 1, "text": "x"}]
+    cycle = Cycle(url=listing.url, home=tmp_path, postgres=postgres)
+    cycle.run("one")
+    listing.entries = [{"id": 1, "text": "x", "new": "y"}]
+    with postgres.connect(cycle.database) as reading, reading.cursor() as cursor:
+        reading.autocommit = False
+        cursor.execute(f"SELECT count(*) FROM directory.{RESOURCE}")
+        with pytest.raises(WarehouseError, match="LockNotAvailable"):
+            cycle.with_(settings={"warehouse_wait_seconds": 0.3}).run("two")
+    cycle.publish("two")
+    assert cycle.query(f"SELECT new FROM {RESOURCE}") == [("y",)]
+
+
 # ---- kills
 
 
