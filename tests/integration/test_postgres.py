@@ -67,6 +67,25 @@ def wait_until(claim: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+@contextmanager
+def stopped_in_the_merge(cycle: Cycle) -> Iterator[Any]:
+    """A process that publishes the run `two`; it waits in the merge, after its first deletions."""
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    assert cycle.postgres
+    with cycle.postgres.connect(cycle.database) as blocking, blocking.cursor() as cursor:
+        blocking.autocommit = False
+        # The merge deletes from the child tables first and comes to this one last.
+        cursor.execute(f"LOCK TABLE directory.{RESOURCE} IN SHARE MODE")
+        child = child_process(PUBLISHES, *arguments(cycle, "two"))
+        try:
+            wait_until(lambda: admin(cycle, waits))
+            yield child
+        except BaseException:
+            child.kill()
+            child.communicate()
+            raise
+
+
 # ---- what readers see
 
 
@@ -76,8 +95,14 @@ def test_readers_see_each_table_with_its_child_tables_as_of_one_publication(
     seen, stop = [], threading.Event()
 
     def read() -> None:
-        while not stop.is_set():
-            seen.append(published.query(STATE)[0])
+        assert published.postgres
+        with (
+            published.postgres.connect(published.database, options="-csearch_path=directory") as reading,
+            reading.cursor() as cursor,
+        ):
+            while not stop.is_set():
+                cursor.execute(STATE)
+                seen.append(cursor.fetchone())
 
     states = [published.query(STATE)[0]]
     reader = threading.Thread(target=read)
@@ -97,6 +122,19 @@ def test_readers_see_each_table_with_its_child_tables_as_of_one_publication(
     # The sync's row is the last of its publication: who sees it sees all of it.
     of_sync = {state[0]: state for state in states}
     assert all(state[1:] == of_sync[state[0]][1:] for state in seen if state[0] == states[-1][0])
+
+
+def test_readers_see_the_publication_before_while_the_merge_is_under_way(
+    api: SandboxServer, published: Cycle
+) -> None:
+    audited(api, published)
+    before = published.query(STATE)
+    with stopped_in_the_merge(published) as child:
+        assert published.query(STATE) == before
+    child.communicate()
+    assert child.returncode == 0
+    [(syncs, *_, orphans)] = published.query(STATE)
+    assert (syncs, orphans) == (2, 0)
 
 
 def test_a_reader_in_a_long_transaction_does_not_hold_up_a_publication(
@@ -139,17 +177,9 @@ def test_a_publication_killed_in_the_merge_leaves_the_table_and_is_taken_up_agai
     undisturbed = published.copied_to(tmp_path / "undisturbed")
     undisturbed.publish("two")
     before = published.query(STATE)
-    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    assert published.postgres
-    with published.postgres.connect(published.database) as blocking, blocking.cursor() as cursor:
-        blocking.autocommit = False
-        # The merge begins with the child tables and comes to this one last.
-        cursor.execute(f"LOCK TABLE directory.{RESOURCE} IN SHARE MODE")
-        child = child_process(PUBLISHES, *arguments(published, "two"))
-        wait_until(lambda: admin(published, waits))
+    with stopped_in_the_merge(published) as child:
         child.kill()
         child.communicate()
-        blocking.commit()
     assert published.query(STATE) == before
     published.publish("two")
     assert published.tables() == undisturbed.tables()

@@ -141,6 +141,7 @@ class PostgreSQL(Destination):
     def _connect(self, parameters: dict[str, Any]) -> Any:
         import psycopg2
 
+        # libpq's own message names host, database and role, never the password.
         failed_with = ""
         try:
             opened = psycopg2.connect(**parameters)
@@ -148,9 +149,6 @@ class PostgreSQL(Destination):
             return opened
         except psycopg2.Error as e:
             failed_with = " ".join(str(e).split()) or type(e).__name__
-        password = str(parameters["password"])
-        if password:
-            failed_with = failed_with.replace(password, "***")
         raise_alone(
             WarehouseError(
                 f"The warehouse {self._name} cannot be reached ({failed_with}). Nothing was published. Check "
