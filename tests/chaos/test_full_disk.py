@@ -68,7 +68,7 @@ from directory_sync.secrets import quiet_dlt
 quiet_dlt()
 from directory_sync.errors import find_error
 from directory_sync.landing import MANIFEST
-from directory_sync.tasks import DirectoryRetryPolicy
+from directory_sync.retry import DirectoryRetryPolicy
 from tests.chaos.conftest import tables
 from tests.integration.cycle import Cycle
 

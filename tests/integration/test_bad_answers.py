@@ -38,7 +38,7 @@ from directory_sync.errors import (
     SnapshotError,
     find_error,
 )
-from directory_sync.tasks import DirectoryRetryPolicy
+from directory_sync.retry import DirectoryRetryPolicy
 from tests.capture import Capture
 from tests.integration.cycle import Cycle
 from tests.postgres import PostgresServer
