@@ -222,6 +222,31 @@ def test_a_held_warehouse_is_an_error_that_names_who_holds_it(published: Cycle) 
         hasty.roll_forward()
 
 
+def test_who_holds_it_is_named_to_another_role_as_well(published: Cycle, role: tuple[str, str]) -> None:
+    """The server tells a role little of the sessions of others."""
+    hasty = published.with_(role=role, settings={"warehouse_wait_seconds": 0.2})
+    with (
+        held(published) as (pid, _),
+        pytest.raises(WarehouseError, match=rf"process {pid} \(role postgres\) holds"),
+    ):
+        hasty.roll_forward()
+
+
+def test_a_server_that_ends_the_connection_of_who_waits_is_an_error(published: Cycle) -> None:
+    patient = published.with_(settings={"warehouse_wait_seconds": 30.0})
+    with held(published) as (pid, _):
+        others = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE query LIKE %s AND pid NOT IN (%s, pg_backend_pid())"
+        )
+        cut = threading.Timer(0.7, admin, [published, others, "%pg_stat_activity WHERE pid IN%", pid])
+        cut.start()
+        with pytest.raises(WarehouseError, match=r"was cut .* before it was held") as caught:
+            patient.roll_forward()
+        cut.join()
+    assert caught.value.__context__ is caught.value.__cause__ is None
+
+
 def test_a_warehouse_that_is_released_in_time_is_opened(published: Cycle) -> None:
     with held(published) as (_, release):
         timer = threading.Timer(0.5, release)

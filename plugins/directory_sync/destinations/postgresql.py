@@ -66,12 +66,10 @@ class PostgreSQL(Destination):
 
     def is_held(self) -> bool:
         """Asks the server whether the lock's connection still has it."""
-        import psycopg2
-
         own = f"SELECT 1 {self._OF_LOCK} AND pid = pg_backend_pid()"
         try:
             return bool(self._ask(self._lock, own, self._key))
-        except psycopg2.Error:
+        except WarehouseError:
             return False
 
     def storable(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +133,7 @@ class PostgreSQL(Destination):
             "dbname": connection.schema,
             "user": connection.login,
             "password": connection.password,
-            "options": f"{connection.extra.get('options') or ''} {patience}".strip(),
+            "options": f"{patience} {connection.extra.get('options') or ''}".strip(),
         }
 
     def _connect(self, parameters: dict[str, Any]) -> Any:
@@ -174,14 +172,26 @@ class PostgreSQL(Destination):
         if not holders:
             return "a session that has just ended"
         pid, role, address, since = holders[0]
-        place = address or "the same machine"
-        return f"the server's process {pid} (role {role}, from {place}, since {since:%F %T%z})"
+        # Where another role has it, the server keeps the rest to itself.
+        place = f", from {address}" if address else ""
+        return f"the server's process {pid} (role {role}{place}{f', since {since:%F %T%z}' if since else ''})"
 
-    @staticmethod
-    def _ask(lock: Any, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with lock.cursor() as cursor:
-            cursor.execute(sql, values or None)
-            return list(cursor.fetchall())
+    def _ask(self, lock: Any, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        import psycopg2
+
+        failed_with = ""
+        try:
+            with lock.cursor() as cursor:
+                cursor.execute(sql, values or None)
+                return list(cursor.fetchall())
+        except psycopg2.Error as e:
+            failed_with = type(e).__name__
+        raise_alone(
+            WarehouseError(
+                f"The connection to the warehouse {self._name} was cut ({failed_with}) before it was held. "
+                "Nothing was published. Airflow tries again."
+            )
+        )
 
 
 def _without_nul(value: Any) -> Any:
