@@ -9,6 +9,12 @@ SHORT_CHAOS := tests/chaos/test_pulls.py tests/chaos/test_moving_end.py \
 	'tests/chaos/test_kills.py::test_a_run_killed_three_times_ends_as_an_undisturbed_one[one]' \
 	tests/chaos/test_two_runs.py::test_a_snapshot_older_than_the_published_one_is_skipped_with_a_note
 TESTS := tests/unit tests/integration tests/dag tests/e2e/test_scheduled_runs.py tests/browser $(SHORT_CHAOS)
+# What PostgreSQL is tried with beside tests/integration/test_postgres.py; `make test-all` tries it with all.
+ON_POSTGRES := tests/integration/test_cycle.py \
+	tests/integration/test_interruptions.py::test_a_publication_killed_between_packages_is_rolled_forward \
+	tests/integration/test_decisions.py::test_an_approval_removes_exactly_what_was_held \
+	tests/integration/test_replay.py::test_an_emptied_warehouse_is_rebuilt_without_the_api \
+	tests/integration/test_interval.py::test_a_full_difference_leaves_alone_what_was_fetched_after_its_first_request
 PYTEST := $(BIN)/python -m pytest
 
 # A shell's own settings must not reach what is tested.
@@ -17,7 +23,7 @@ unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONPATH PYTHONHOME VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-unit test-integration test-dag test-e2e test-browser test-all chaos \
+.PHONY: help install demo test test-unit test-integration test-postgres test-dag test-e2e test-browser test-all chaos \
 	check lint types contracts clean
 
 help: ## this list
@@ -46,12 +52,16 @@ demo: install ## sandbox, Airflow and one run of the Dag, until Ctrl-C; ONCE=1 e
 
 test: check ## all checks and tests
 	@$(PYTEST) $(TESTS)
+	@$(PYTEST) --warehouse postgres $(ON_POSTGRES)
 
 test-unit: install ## what needs neither Airflow's database nor a server
 	@$(PYTEST) tests/unit
 
 test-integration: install ## the stages against the sandbox and a warehouse
 	@$(PYTEST) tests/integration
+
+test-postgres: install ## the stages against the sandbox and a PostgreSQL server, and a sample of the chaos
+	@$(PYTEST) --warehouse postgres tests/integration tests/chaos/test_publication.py
 
 test-dag: install ## the Dag as declared: no scheduler, no network
 	@$(PYTEST) tests/dag
@@ -71,6 +81,7 @@ test-browser: install ## the page in Airflow's interface, in a real browser (/us
 test-all: export HYPOTHESIS_PROFILE = thorough
 test-all: test ## what is longer: more generated examples, kills, full disks, secrets through the real Dag
 	@$(PYTEST) tests/chaos tests/e2e/test_secrets.py tests/e2e/test_two_directories.py
+	@$(PYTEST) --warehouse postgres tests/integration tests/chaos/test_publication.py
 
 check: lint types contracts ## what needs no run: lint, types, import contracts
 

@@ -4,9 +4,13 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from tests.postgres import PostgresServer, running_server
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -33,3 +37,35 @@ os.environ |= {
 settings.register_profile("default", derandomize=True, deadline=None)
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--warehouse",
+        choices=("duckdb", "postgres"),
+        default="duckdb",
+        help="where the integration tests publish; tests marked `duckdb` are about files",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is about DuckDB files where the warehouses are another's."""
+    if config.getoption("--warehouse") == "duckdb":
+        return
+    left_out = [item for item in items if item.get_closest_marker("duckdb")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server of the tests' own, for as long as they run."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> PostgresServer | None:
+    """The server of the warehouses, None for DuckDB files: as `--warehouse` says."""
+    on_postgres = request.config.getoption("--warehouse") == "postgres"
+    return request.getfixturevalue("postgres_server") if on_postgres else None

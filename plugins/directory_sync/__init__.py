@@ -28,7 +28,8 @@ How an entry travels, and where to read about it, in this order:
       report.py                   the outcome: for people, for XCom, for the asset event
 
     publish.py                  stage 3: the difference into the warehouse, safe to run twice
-      warehouse.py                the only module that speaks SQL to it
+      warehouse.py                the only module that speaks SQL to its tables
+        destinations/               how each connection type is opened and held
     removals.py                 stage 4: what a person approved (question.py: what is shown and answered)
     replay.py                   all of it again from the landing zone
 

@@ -27,7 +27,7 @@ from directory_sync.errors import ConfigError, DirectorySyncError, WarehouseErro
 from directory_sync.form import OUR_COLUMNS, Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
 from directory_sync.report import AuditReport
-from directory_sync.warehouse import SYNCS, Warehouse
+from directory_sync.warehouse import SYNCS, Warehouse, innermost
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -177,14 +177,15 @@ def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) ->
     if next(iter(difference.rows()), None) is not None:
         packages = [
             _changes_resource(resource, difference),
-            _table_resource(resource, difference, pipeline),
+            _table_resource(resource, difference, warehouse),
             *packages,
         ]
     failure: DirectorySyncError | None = None
     try:
         for package in packages:
-            pipeline.extract(package, loader_file_format="parquet")
+            pipeline.extract(package, loader_file_format=warehouse.file_format)
             pipeline.normalize()
+        warehouse.assert_held()
         pipeline.load(raise_on_failed_jobs=True)
     except PipelineStepFailed as e:
         failure = _failure(e, resource)
@@ -210,15 +211,8 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
         current = getattr(current, "exception", None) or current.__cause__ or current.__context__
     return WarehouseError(
         f"Loading `{resource.name}` failed in step {exception.step} "
-        f"({_innermost(exception)}). Airflow tries again; what was loaded is rolled forward."
+        f"({innermost(exception)}). Airflow tries again; what was loaded is rolled forward."
     )
-
-
-def _innermost(exception: BaseException) -> str:
-    """The class of the first cause. Its message may quote values; a database's own class does not."""
-    while cause := exception.__cause__ or exception.__context__:
-        exception = cause
-    return type(exception).__name__
 
 
 def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
@@ -277,7 +271,7 @@ def _parse_header(header: str) -> dict[str, Any]:
     return values
 
 
-def _table_resource(resource: Resource, difference: Difference, pipeline: dlt.Pipeline) -> "DltResource":
+def _table_resource(resource: Resource, difference: Difference, warehouse: Warehouse) -> "DltResource":
     # The schema in the warehouse remembers a contract: one that the form no longer names is lifted.
     hints = {"schema_contract": "evolve", **resource.hints}
     has_integers = difference.sync_values.get("id_type") == "BIGINT"
@@ -287,7 +281,7 @@ def _table_resource(resource: Resource, difference: Difference, pipeline: dlt.Pi
     }
     columns |= {name: {"data_type": "timestamp", "nullable": True} for name in OUR_COLUMNS[1:]}
     table: DltResource = dlt.resource(
-        _table_rows(resource, difference, pipeline),
+        _table_rows(resource, difference, warehouse),
         name=resource.name,
         primary_key="id",
         write_disposition={"disposition": "merge", "strategy": "delete-insert"},
@@ -299,16 +293,16 @@ def _table_resource(resource: Resource, difference: Difference, pipeline: dlt.Pi
 
 
 def _table_rows(
-    resource: Resource, difference: Difference, pipeline: dlt.Pipeline
+    resource: Resource, difference: Difference, warehouse: Warehouse
 ) -> Iterator[list[dict[str, Any]]]:
     """The rows of the table, in batches: dlt handles a list at the price of a row."""
-    name_of = pipeline.default_schema.naming.normalize_identifier
+    name_of = warehouse.pipeline.default_schema.naming.normalize_identifier
     checked: set[tuple[str, ...]] = set()
     for batch in difference.rows():
         rows = [_table_row(resource, change) for change in batch.to_pylist()]
         for row in rows:
             _check_names(row, checked, name_of, resource)
-        yield rows
+        yield [warehouse.storable(row) for row in rows]
 
 
 def _table_row(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,11 @@
-"""The warehouse: the only module that speaks SQL to it.
+"""The warehouse: the only module that speaks SQL to its tables.
 
-One process holds it while it reads, checks and writes: a DuckDB file by its own lock, which this module
-waits for. Identifiers are quoted by dlt's SQL client for its destination, values are bound.
+One process holds it while it reads, checks and writes (see `destinations`). Every statement goes through
+`_query`, `_arrow` or `_execute`, in SQL that all of dlt's warehouses take; identifiers are quoted by dlt's
+SQL client for its destination, values are bound.
 """
 
 import logging
-import re
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation
+from dlt.pipeline.exceptions import PipelineStepFailed
 
+from directory_sync.destinations import Destination, destination_of
 from directory_sync.envelope import EntryId
-from directory_sync.errors import ConfigError, WarehouseError, raise_alone
+from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.form import Resource
 from directory_sync.settings import ConnectionFields, SyncSettings
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
+    from dlt.common.destination import TLoaderFileFormat
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ PIPELINE_NAME = "directory_sync"
 SYNCS = "directory_syncs"
 IDS_PER_QUERY = 1_000
 ROWS_PER_BATCH = 20_000
-WAIT_SECONDS = 1.0
+TIMES = frozenset({"snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ class SyncRow:
 
 
 _SYNC_COLUMNS = tuple(SyncRow.__dataclass_fields__)
+_LOGGED = ("id", "record", "row_hash", "first_seen_at", "changed_at")
 
 
 class Warehouse:
@@ -61,11 +63,29 @@ class Warehouse:
     Args:
         pipeline: dlt's pipeline to it; its schema is what the warehouse holds.
         client: dlt's SQL client of the pipeline's dataset, open.
+        destination: what it is, and how it is held.
     """
 
-    def __init__(self, pipeline: dlt.Pipeline, client: Any) -> None:
+    def __init__(self, pipeline: dlt.Pipeline, client: Any, destination: Destination) -> None:
         """Asks nothing yet."""
-        self.pipeline, self._client = pipeline, client
+        self.pipeline, self._client, self._destination = pipeline, client, destination
+
+    @property
+    def file_format(self) -> "TLoaderFileFormat":
+        """What dlt writes for this warehouse."""
+        return self._destination.file_format
+
+    def storable(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Returns a row as the warehouse can hold it."""
+        return self._destination.storable(row)
+
+    def assert_held(self) -> None:
+        """Raises WarehouseError if another process may hold the warehouse by now."""
+        if not self._destination.is_held():
+            raise WarehouseError(
+                "The connection that held the warehouse's lock was cut. Nothing was published. Airflow tries "
+                "again; see docs/runbook.md#warehouseerror."
+            )
 
     def last_sync(self, resource: str) -> SyncRow | None:
         """Returns the last publication of any kind, None before the first: what a difference is based on.
@@ -94,7 +114,7 @@ class Warehouse:
         return self._syncs(resource, "" if of_all_kinds else full, at_most=at_most)
 
     def _syncs(self, resource: str, condition: str, *, at_most: int) -> list[SyncRow]:
-        columns = ", ".join(self._name(column) for column in _SYNC_COLUMNS)
+        columns = self._names(_SYNC_COLUMNS)
         rows = self._query(
             f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s {condition} "
             f"ORDER BY {self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC LIMIT {int(at_most)}",
@@ -115,7 +135,7 @@ class Warehouse:
 
     def sync(self, sync_id: str) -> SyncRow | None:
         """Returns one publication, None where it was not published."""
-        columns = ", ".join(self._name(column) for column in _SYNC_COLUMNS)
+        columns = self._names(_SYNC_COLUMNS)
         rows = self._query(
             f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('sync_id')} = %s",
             sync_id,
@@ -125,18 +145,17 @@ class Warehouse:
     def changed_after(self, resource: Resource, moment: datetime) -> "Iterator[pa.Table]":
         """Yields the ids of entries that syncs of later snapshots changed."""
         yield from self._arrow(
-            f"SELECT DISTINCT {self._name('id')} AS id FROM {self._table(resource.changes_table)} "
+            ("id",),
+            f"SELECT DISTINCT {self._name('id')} FROM {self._table(resource.changes_table)} "
             f"WHERE {self._name('snapshot_at')} > %s",
             moment,
         )
 
     def states(self, resource: Resource) -> "Iterator[pa.Table]":
         """Yields (id, row_hash, missing_since, removed_at) of all entries, in batches."""
-        columns = ("_row_hash", "_missing_since", "_removed_at")
-        selected = ", ".join(f"{self._name(c)} AS {c.removeprefix('_')}" for c in columns)
-        yield from self._arrow(
-            f"SELECT {self._name('id')} AS id, {selected} FROM {self._table(resource.name)}"
-        )
+        columns = ("id", "_row_hash", "_missing_since", "_removed_at")
+        names = tuple(column.removeprefix("_") for column in columns)
+        yield from self._arrow(names, f"SELECT {self._names(columns)} FROM {self._table(resource.name)}")
 
     def held_moments(self, resource: Resource) -> list[datetime]:
         """Returns the snapshots whose missing entries wait for a person's decision."""
@@ -156,19 +175,22 @@ class Warehouse:
         return asked[0] if asked else None
 
     def held(self, resource: Resource) -> Iterator[tuple[EntryId, datetime]]:
-        """Yields the entries that wait for a decision, each with its absence's begin, ordered by id."""
+        """Yields the entries that wait for a decision, each with its absence's begin, ordered by id.
+
+        They are sorted here: of texts, each warehouse has an order of its own.
+        """
         moments = self.held_moments(resource)
         if not moments:
             return
         missing, marks = self._name("_missing_since"), ", ".join(["%s"] * len(moments))
         batches = self._arrow(
-            f"SELECT {self._name('id')} AS id, {missing} AS missing_since FROM {self._table(resource.name)} "
-            f"WHERE {self._name('_removed_at')} IS NULL AND {missing} IN ({marks}) "
-            f"ORDER BY {self._name('id')}",
+            ("id", "missing_since"),
+            f"SELECT {self._name('id')}, {missing} FROM {self._table(resource.name)} "
+            f"WHERE {self._name('_removed_at')} IS NULL AND {missing} IN ({marks})",
             *moments,
         )
-        for batch in batches:
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        absences = (zip(*(column.to_pylist() for column in b.columns), strict=True) for b in batches)
+        yield from sorted(absence for batch in absences for absence in batch)
 
     def present(self, resource: Resource) -> int:
         """Returns how many entries are not marked as removed."""
@@ -185,17 +207,16 @@ class Warehouse:
             ids: which ones; None: of all.
         """
         if ids is None:
-            yield from self._arrow(self._last_changes_sql(resource, ""))
+            yield from self._arrow(_LOGGED, self._last_changes_sql(resource, ""))
             return
         for start in range(0, len(ids), IDS_PER_QUERY):
             chunk = ids[start : start + IDS_PER_QUERY]
             marks = ", ".join(["%s"] * len(chunk))
             condition = f"WHERE {self._name('id')} IN ({marks})"
-            yield from self._arrow(self._last_changes_sql(resource, condition), *chunk)
+            yield from self._arrow(_LOGGED, self._last_changes_sql(resource, condition), *chunk)
 
     def _last_changes_sql(self, resource: Resource, condition: str) -> str:
-        columns = ("id", "record", "row_hash", "first_seen_at", "changed_at")
-        names = ", ".join(self._name(column) for column in columns)
+        names = self._names(_LOGGED)
         return (
             f"SELECT {names} FROM (SELECT {names}, row_number() OVER (PARTITION BY {self._name('id')} "
             f"ORDER BY {self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC) AS newest "
@@ -215,9 +236,10 @@ class Warehouse:
 
     def changes(self, resource: Resource, sync_id: str, columns: Sequence[str]) -> "Iterator[pa.Table]":
         """Yields the change rows of one sync, in batches."""
-        names = ", ".join(self._name(column) for column in columns)
         yield from self._arrow(
-            f"SELECT {names} FROM {self._table(resource.changes_table)} WHERE {self._name('sync_id')} = %s",
+            columns,
+            f"SELECT {self._names(columns)} FROM {self._table(resource.changes_table)} "
+            f"WHERE {self._name('sync_id')} = %s",
             sync_id,
         )
 
@@ -235,19 +257,19 @@ class Warehouse:
             f"{name('record')}, {name('changed_fields')}, {name('sync_id')} "
             f"FROM {self._table(resource.changes_table)} WHERE {name('kind')} <> 'missing'"
         )
-        try:
-            self._client.execute_sql(
-                f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM ({body}) AS versions "
-                f"WHERE {name('kind')} <> 'removed'"
-            )
-        except DatabaseUndefinedRelation:
-            logger.info("No change of %s was ever published: no history yet", resource.name)
+        self._execute(
+            f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM ({body}) AS versions "
+            f"WHERE {name('kind')} <> 'removed'"
+        )
 
     def _table(self, name: str) -> str:
         return str(self._client.make_qualified_table_name(name))
 
     def _name(self, column: str) -> str:
         return str(self._client.escape_column_name(column))
+
+    def _names(self, columns: Sequence[str]) -> str:
+        return ", ".join(self._name(column) for column in columns)
 
     def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Returns all rows; none where the table is not there yet."""
@@ -257,13 +279,29 @@ class Warehouse:
             except DatabaseUndefinedRelation:
                 return []
 
-    def _arrow(self, sql: str, *values: Any) -> "Iterator[pa.Table]":
+    _execute = _query
+
+    def _arrow(self, columns: Sequence[str], sql: str, *values: Any) -> "Iterator[pa.Table]":
+        """Yields all rows in batches under our names; none where the table is not there yet."""
         with _without_values():
             try:
-                with self._client.execute_query(sql, *values) as cursor:
-                    yield from cursor.iter_arrow(ROWS_PER_BATCH)
+                for batch in self._destination.batches(self._client, sql, values, ROWS_PER_BATCH):
+                    yield _as_arrow(batch, columns)
             except DatabaseUndefinedRelation:
                 return
+
+
+def _as_arrow(batch: Any, columns: Sequence[str]) -> "pa.Table":
+    """A batch as Arrow, whatever the driver gave: a column that is null throughout has its type."""
+    import pyarrow as pa
+
+    if isinstance(batch, pa.Table):
+        return batch.rename_columns(list(columns))
+    arrays = {}
+    for name, values in zip(columns, zip(*batch, strict=True), strict=True):
+        type_ = pa.timestamp("us", tz="UTC") if name in TIMES else None if name == "id" else pa.string()
+        arrays[name] = pa.array(values, type_)
+    return pa.table(arrays)
 
 
 @contextmanager
@@ -272,8 +310,8 @@ def _without_values() -> Iterator[None]:
     failed_with = ""
     try:
         yield
-    except DatabaseException as e:
-        failed_with = type(e.__cause__ or e).__name__
+    except (DatabaseException, PipelineStepFailed) as e:
+        failed_with = innermost(e)
     if failed_with:
         raise_alone(
             WarehouseError(
@@ -281,6 +319,13 @@ def _without_values() -> Iterator[None]:
                 "again; see docs/runbook.md#warehouseerror."
             )
         )
+
+
+def innermost(exception: BaseException) -> str:
+    """Returns the class of the first cause. Its message may quote values; a database's own class does not."""
+    while cause := exception.__cause__ or exception.__context__:
+        exception = cause
+    return type(exception).__name__
 
 
 def _sync_row(row: Sequence[Any]) -> SyncRow:
@@ -299,77 +344,21 @@ def open_warehouse(
         folder: the task's own; dlt works in it, DuckDB spills into it.
 
     Raises:
-        ConfigError: a connection type without a mapping.
-        WarehouseError: another process holds the file for too long.
+        ConfigError: a connection type without a mapping, or a connection that lacks something.
+        WarehouseError: it cannot be reached, or another process holds it for too long.
     """
-    duckdb_connection = _open_duckdb(duckdb_path(connection, settings), settings, folder)
-    try:
+    destination = destination_of(connection, settings, folder=folder)
+    with destination.hold() as dlt_destination:
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
-            destination=dlt.destinations.duckdb(duckdb_connection),
+            destination=dlt_destination,
             dataset_name=settings.dataset,
             pipelines_dir=str(folder / "pipelines"),
         )
         # The extract stage turns this off for its own pipelines. Here the warehouse's schema must be known:
         # without it every table would be new to dlt, and no schema contract would hold.
         pipeline.config.restore_from_destination = True
-        pipeline.sync_destination()
+        with _without_values():
+            pipeline.sync_destination()
         with pipeline.sql_client() as client:
-            yield Warehouse(pipeline, client)
-    finally:
-        duckdb_connection.close()
-
-
-def duckdb_path(connection: ConnectionFields | None, settings: SyncSettings) -> Path:
-    """Returns the DuckDB file of a warehouse connection.
-
-    Raises:
-        ConfigError: another connection type, or no path.
-    """
-    if connection is None:
-        return settings.home / "warehouse.duckdb"
-    if connection.conn_type != "duckdb":
-        raise ConfigError(
-            f"The connection `{connection.conn_id}` is of the type {connection.conn_type!r}; supported: "
-            "duckdb. Nothing was published."
-        )
-    path = connection.path
-    if not path:
-        raise ConfigError(
-            f"The connection `{connection.conn_id}` names no file: put the path of the DuckDB file into "
-            "its host. Nothing was published."
-        )
-    if not Path(str(path)).is_absolute():
-        raise ConfigError(
-            f"The connection `{connection.conn_id}` names the file {str(path)!r}: an absolute path is "
-            "needed, for each worker has another current folder. Nothing was published."
-        )
-    return Path(str(path))
-
-
-def _open_duckdb(path: Path, settings: SyncSettings, folder: Path) -> "duckdb.DuckDBPyConnection":
-    """Opens the file for writing; waits for another process to let go of it."""
-    import duckdb
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{settings.memory_limit_mb}MB",
-        "temp_directory": str(folder / "spill"),
-        "preserve_insertion_order": False,
-        "threads": 2,
-    }
-    deadline = time.monotonic() + settings.warehouse_wait_seconds
-    while True:
-        try:
-            return duckdb.connect(path, config=config)
-        except duckdb.IOException as e:
-            holder = re.search(r"PID (\d+)", str(e))
-            if "lock" not in str(e).lower() or time.monotonic() > deadline:
-                raise WarehouseError(
-                    f"The warehouse {path} cannot be opened for writing"
-                    + (f": process {holder[1]} holds it" if holder else f" ({e})")
-                    + f" (waited {settings.warehouse_wait_seconds:.0f} s). Nothing was published. Close "
-                    "what has the file open; Airflow tries again."
-                ) from None
-            logger.info("Waiting for %s, held by process %s", path, holder[1] if holder else "?")
-        time.sleep(WAIT_SECONDS)
+            yield Warehouse(pipeline, client, destination)

@@ -16,6 +16,7 @@ quiet_dlt()
 from sandbox.server import SandboxServer  # noqa: E402  dlt must be quiet before its first use
 from sandbox.settings import Settings  # noqa: E402
 from tests.integration.cycle import RESOURCE, Cycle  # noqa: E402
+from tests.postgres import PostgresServer  # noqa: E402
 
 PULLS = int(os.environ.get("CHAOS_PUBLICATIONS", "12"))
 """How many pulls are published, over all histories."""
@@ -72,13 +73,13 @@ def audit_until_sealed(cycle: Cycle, run_id: str) -> None:
 
 @pytest.mark.parametrize("history", range(HISTORIES))
 def test_every_pull_publishes_what_lasted_and_nothing_that_had_left(
-    api: SandboxServer, tmp_path: Path, history: int
+    api: SandboxServer, tmp_path: Path, postgres: PostgresServer | None, history: int
 ) -> None:
     api.reset()
     draw = random.Random(f"history {history}")
     # Bursts are no reason to wait for a person here.
     limits = {"max_removed_share": 1.0, "max_removed_count": 1_000_000, "max_changed_share": 1.0}
-    cycle = Cycle(url=api.url, home=tmp_path, settings=limits)
+    cycle = Cycle(url=api.url, home=tmp_path, settings=limits, postgres=postgres)
     ever = set(api.directory.ids())
     for pull in range(PULLS // HISTORIES):
         before = set(api.directory.ids())

@@ -1,6 +1,5 @@
 """A small directory over real HTTP, and a deployment that has published nothing yet."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from sandbox.server import SandboxServer  # noqa: E402  dlt must be quiet before
 from sandbox.settings import Settings  # noqa: E402
 from tests.capture import Capture, capturing  # noqa: E402
 from tests.integration.cycle import Cycle  # noqa: E402
+from tests.postgres import PostgresServer  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -30,25 +30,25 @@ def api(running_api: SandboxServer) -> SandboxServer:
 
 
 @pytest.fixture
-def cycle(api: SandboxServer, tmp_path: Path) -> Cycle:
-    return Cycle(url=api.url, home=tmp_path)
+def cycle(api: SandboxServer, tmp_path: Path, postgres: PostgresServer | None) -> Cycle:
+    return Cycle(url=api.url, home=tmp_path, postgres=postgres)
 
 
 @pytest.fixture(scope="session")
-def first_night(running_api: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a deployment after its first run, `one`."""
+def first_night(
+    running_api: SandboxServer, tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer | None
+) -> Cycle:
+    """A deployment after its first run, `one`."""
     running_api.reset()
-    home = tmp_path_factory.mktemp("first_night")
-    Cycle(url=running_api.url, home=home).run("one")
-    return home
+    cycle = Cycle(url=running_api.url, home=tmp_path_factory.mktemp("first_night"), postgres=postgres)
+    cycle.run("one")
+    return cycle
 
 
 @pytest.fixture
-def published(api: SandboxServer, first_night: Path, tmp_path: Path) -> Cycle:
+def published(api: SandboxServer, first_night: Cycle, tmp_path: Path) -> Cycle:
     """A deployment which has published all 300 entries by its first run, `one`."""
-    home = tmp_path / "published"
-    shutil.copytree(first_night, home)
-    return Cycle(url=api.url, home=home)
+    return first_night.copied_to(tmp_path / "published")
 
 
 @pytest.fixture

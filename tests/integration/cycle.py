@@ -1,7 +1,8 @@
-"""The three stages against a real API, a real DuckDB file and dlt, without Airflow."""
+"""The three stages against a real API, a real DuckDB file or PostgreSQL server, and dlt; without Airflow."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,10 +32,11 @@ from directory_sync.report import AuditReport
 from directory_sync.secrets import register
 from directory_sync.settings import ApiSettings, ConnectionFields, SyncSettings
 from directory_sync.warehouse import Warehouse, open_warehouse
+from tests.postgres import ADMIN, PostgresServer
 
 SECRET = "sandbox-secret-not-a-real-one"
 RESOURCE = "directory_resource"
-HAS_DATASET = "SELECT 1 FROM information_schema.schemata WHERE schema_name = 'directory'"
+HAS_DATASET = "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?"
 
 
 @dataclass
@@ -48,6 +50,8 @@ class Cycle:
         endpoint: what it says of the endpoint.
         settings: switches.
         interval: set, its runs fetch what changed within it.
+        postgres: the server of its warehouse, a database that belongs to `home`; None: a DuckDB file.
+        role: who it is there, with which password; None: the server's administrator.
     """
 
     url: str
@@ -61,6 +65,8 @@ class Cycle:
     shards: int = 1
     tokens: list[str] = field(default_factory=list)
     interval: tuple[datetime, datetime] | None = None
+    postgres: PostgresServer | None = None
+    role: tuple[str, str] | None = None
 
     @property
     def switches(self) -> SyncSettings:
@@ -136,7 +142,7 @@ class Cycle:
     def warehouse(self):
         with (
             tempfile.TemporaryDirectory() as name,
-            open_warehouse(None, self.switches, folder=Path(name)) as warehouse,
+            open_warehouse(self.connection, self.switches, folder=Path(name)) as warehouse,
         ):
             yield warehouse, Path(name)
 
@@ -234,29 +240,84 @@ class Cycle:
     def with_(self, **changes: Any) -> "Cycle":
         return replace(self, **changes)
 
+    # ---- where the warehouse is
+
+    @property
+    def database(self) -> str:
+        assert self.postgres
+        return self.postgres.database_of(self.home)
+
+    @property
+    def connection(self) -> ConnectionFields | None:
+        """The connection `directory_warehouse`; its database is made where there is none."""
+        if self.postgres is None:
+            return None
+        if not self.postgres.exists(self.database):
+            self.postgres.create(self.database)
+        login, password = self.role or (ADMIN, self.postgres.password)
+        return ConnectionFields(
+            conn_id="directory_warehouse",
+            conn_type="postgres",
+            host=self.postgres.host,
+            port=self.postgres.port,
+            schema=self.database,
+            login=login,
+            password=password,
+        )
+
+    def copied_to(self, home: Path) -> "Cycle":
+        """The same deployment once more, warehouse included."""
+        shutil.copytree(self.home, home)
+        copy = self.with_(home=home)
+        if self.postgres and self.postgres.exists(self.database):
+            self.postgres.create(copy.database, template=self.database)
+        return copy
+
+    def lose_warehouse(self) -> None:
+        if self.postgres:
+            self.postgres.drop(self.database)
+        else:
+            (self.home / "warehouse.duckdb").unlink()
+
+    def restore_warehouse(self, backup: "Cycle") -> None:
+        self.lose_warehouse()
+        if self.postgres:
+            self.postgres.create(self.database, template=backup.database)
+        else:
+            shutil.copy(backup.home / "warehouse.duckdb", self.home)
+
     # ---- what the warehouse holds
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Rows of a query; tables without a schema are the dataset's."""
+        """Rows of a query, each value a question mark; tables without a schema are the dataset's."""
+        dataset = self.switches.dataset
+        if self.postgres:
+            assert self.connection
+            options = f"-csearch_path={dataset}"
+            sql = sql.replace("?", "%s")
+            return self.postgres.rows(sql, *values, database=self.database, options=options)
         with duckdb.connect(self.home / "warehouse.duckdb", read_only=True) as database:
             database.execute("SET TimeZone = 'UTC'")
-            if database.execute(HAS_DATASET).fetchall():
-                database.execute("USE directory")
+            if database.execute(HAS_DATASET, [dataset]).fetchall():
+                database.execute(f"USE {dataset}")
             return database.execute(sql, list(values)).fetchall()
 
     def tables(self) -> dict[str, tuple[list[str], list[str]]]:
         """Every table of the dataset: its columns and its rows, but for dlt's own, sorted."""
         found = {}
+        dataset = self.switches.dataset
         names = self.query(
             "SELECT table_name FROM information_schema.tables "
-            "WHERE table_schema = 'directory' AND NOT starts_with(table_name, '_dlt') ORDER BY ALL"
+            "WHERE table_schema = ? AND NOT starts_with(table_name, '_dlt') ORDER BY 1",
+            dataset,
         )
         for (name,) in names:
             columns = [
                 column
                 for (column,) in self.query(
                     "SELECT column_name FROM information_schema.columns "
-                    "WHERE table_schema = 'directory' AND table_name = ? ORDER BY ALL",
+                    "WHERE table_schema = ? AND table_name = ? ORDER BY 1",
+                    dataset,
                     name,
                 )
                 if not column.startswith("_dlt")

@@ -12,7 +12,6 @@ message, a traceback or a log. A row that is cured: everything is published.
 import gzip
 import json
 import re
-import shutil
 import socket
 import ssl
 import threading
@@ -42,6 +41,7 @@ from directory_sync.errors import (
 from directory_sync.retry import DirectoryRetryPolicy
 from tests.capture import Capture
 from tests.integration.cycle import Cycle
+from tests.postgres import PostgresServer
 from tests.wire import (
     CHUNKED,
     Answer,
@@ -575,25 +575,27 @@ def directory() -> Iterator[Directory]:
 
 
 @pytest.fixture(scope="module")
-def after_the_first_night(directory: Directory, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("first_night")
-    cycle_at(directory.url, home).run("one")
-    return home
+def after_the_first_night(
+    directory: Directory, tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer | None
+) -> Cycle:
+    cycle = Cycle(
+        url=directory.url,
+        home=tmp_path_factory.mktemp("first_night"),
+        secret=SECRET,
+        endpoint={"paginator": {"type": "offset", "limit": LIMIT}},
+        postgres=postgres,
+    )
+    cycle.run("one")
+    return cycle
 
 
 @pytest.fixture
-def second_night(directory: Directory, after_the_first_night: Path, tmp_path: Path) -> Cycle:
+def second_night(directory: Directory, after_the_first_night: Cycle, tmp_path: Path) -> Cycle:
     """A deployment that has published 60 entries, of which the API has other ones now."""
-    home = tmp_path / "home"
-    shutil.copytree(after_the_first_night, home)
+    cycle = after_the_first_night.copied_to(tmp_path / "home")
     directory.entries, directory.bad, directory.valid = SECOND_NIGHT, Bad(), None
     directory.granted = directory.badly = directory.asked = 0
-    return cycle_at(directory.url, home)
-
-
-def cycle_at(url: str, home: Path) -> Cycle:
-    paginator = {"type": "offset", "limit": LIMIT}
-    return Cycle(url=url, home=home, secret=SECRET, endpoint={"paginator": paginator})
+    return cycle
 
 
 def run(cycle: Cycle, directory: Directory, bad: Bad) -> None:

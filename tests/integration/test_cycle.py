@@ -64,7 +64,7 @@ def test_changed_fields_are_named(api: SandboxServer, published: Cycle) -> None:
 def codes(cycle: Cycle, entry_id: int) -> list[tuple[Any, ...]]:
     return cycle.query(
         f"SELECT c.system, c.code FROM {RESOURCE}__codes AS c "
-        f"JOIN {RESOURCE} AS r ON c._dlt_parent_id = r._dlt_id WHERE r.id = ? ORDER BY ALL",
+        f"JOIN {RESOURCE} AS r ON c._dlt_parent_id = r._dlt_id WHERE r.id = ? ORDER BY 1, 2",
         entry_id,
     )
 
@@ -133,8 +133,9 @@ def test_the_history_gives_the_directory_as_of_a_date(api: SandboxServer, cycle:
         states.append({i: api.directory.get(i) for i in api.directory.ids()})
     for report, state in zip(reports, states, strict=True):
         rows = cycle.query(
-            f"SELECT id, record FROM {RESOURCE}_history WHERE valid_from <= $1 "
-            "AND (valid_to IS NULL OR valid_to > $1)",
+            f"SELECT id, record FROM {RESOURCE}_history WHERE valid_from <= ? "
+            "AND (valid_to IS NULL OR valid_to > ?)",
+            report.snapshot_at,
             report.snapshot_at,
         )
         assert {i: json.loads(record) for i, record in rows} == state

@@ -12,7 +12,7 @@ from directory_sync.question import Decision, Question, land_decision, landed_de
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle
 
-DOUBLED = f"SELECT sync_id, id FROM {RESOURCE}_changes GROUP BY ALL HAVING count(*) > 1"
+DOUBLED = f"SELECT sync_id, id FROM {RESOURCE}_changes GROUP BY 1, 2 HAVING count(*) > 1"
 
 
 def asked(cycle: Cycle, run_id: str) -> Question:
@@ -42,7 +42,7 @@ def test_an_approval_removes_exactly_what_was_held(api: SandboxServer, held: Cyc
     assert held.ids("_removed_at IS NOT NULL") == waiting
     assert held.ids() == set(api.directory.ids())
     marks = held.query(
-        f"SELECT DISTINCT _missing_since, _removed_at FROM {RESOURCE} WHERE _removed_at NOTNULL"
+        f"SELECT DISTINCT _missing_since, _removed_at FROM {RESOURCE} WHERE _removed_at IS NOT NULL"
     )
     assert marks == [(report.snapshot_at, report.snapshot_at)]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cycle import Cycle
+from tests.postgres import PostgresServer
 
 SERVER = Path(__file__).with_name("django_directory.py")
 ENTRIES = 900
@@ -31,7 +32,9 @@ def django(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     child.communicate()
 
 
-def test_every_entry_that_lasted_is_published(django: tuple[str, Path], tmp_path: Path) -> None:
+def test_every_entry_that_lasted_is_published(
+    django: tuple[str, Path], tmp_path: Path, postgres: PostgresServer | None
+) -> None:
     url, database = django
     cycle = Cycle(
         url=url,
@@ -40,6 +43,7 @@ def test_every_entry_that_lasted_is_published(django: tuple[str, Path], tmp_path
         secret="django-secret",
         extra={"token_url": "/oauth/token/", "scope": "read"},
         shards=2,
+        postgres=postgres,
     )
     report = cycle.run("one")
     with sqlite3.connect(database) as sqlite:

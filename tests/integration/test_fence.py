@@ -55,12 +55,14 @@ def holder(published: Cycle):
     child.communicate()
 
 
+@pytest.mark.duckdb
 def test_a_held_warehouse_is_an_error_that_names_the_process(published: Cycle, holder) -> None:
     hasty = published.with_(settings={"warehouse_wait_seconds": 0.2})
     with pytest.raises(WarehouseError, match=f"process {holder.pid} holds it"):
         hasty.roll_forward()
 
 
+@pytest.mark.duckdb
 def test_a_warehouse_that_is_released_in_time_is_opened(published: Cycle, holder) -> None:
     release = threading.Timer(0.5, holder.communicate, ["\n"])
     release.start()

@@ -1,6 +1,5 @@
 """A publication that was killed anywhere and taken up again leaves the same tables."""
 
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -19,7 +18,8 @@ from directory_sync.secrets import quiet_dlt
 quiet_dlt()
 from dlt.load.load import Load
 from tests.integration.cycle import Cycle
-url, home, run_id, package, resource = args
+from tests.postgres import PostgresServer
+url, home, run_id, postgres, package, resource = args
 begin, seen = Load.load_single_package, []
 def die(self, load_id, schema):
     seen.append(load_id)
@@ -27,15 +27,17 @@ def die(self, load_id, schema):
         os._exit(9)
     return begin(self, load_id, schema)
 Load.load_single_package = die
-Cycle(url=url, home=Path(home), resource=resource).publish(run_id)
+server = postgres and PostgresServer(*postgres)
+Cycle(url=url, home=Path(home), resource=resource, postgres=server).publish(run_id)
 """
 PUBLISHES = """
 from pathlib import Path
 from directory_sync.secrets import quiet_dlt
 quiet_dlt()
 from tests.integration.cycle import Cycle
-url, home, run_id = args
-cycle = Cycle(url=url, home=Path(home))
+from tests.postgres import PostgresServer
+url, home, run_id, postgres = args
+cycle = Cycle(url=url, home=Path(home), postgres=postgres and PostgresServer(*postgres))
 with cycle.warehouse() as (warehouse, folder):
     print("ready", flush=True)
     cycle.publish_into(warehouse, folder, run_id)
@@ -51,26 +53,28 @@ def audited(api: SandboxServer, cycle: Cycle, run_id: str = "two") -> Cycle:
 
 
 def copy_of(cycle: Cycle, name: str) -> Cycle:
-    home = cycle.home.parent / name
-    shutil.copytree(cycle.home, home)
-    return cycle.with_(home=home)
+    return cycle.copied_to(cycle.home.parent / name)
+
+
+def arguments(cycle: Cycle, run_id: str) -> tuple[Any, ...]:
+    """What a child process needs to be the same deployment."""
+    server = cycle.postgres and (cycle.postgres.port, cycle.postgres.password)
+    return cycle.url, cycle.home, run_id, server
 
 
 def die_before_package(cycle: Cycle, package: int, run_id: str = "two") -> None:
-    child = child_process(DIES_BEFORE_PACKAGE, cycle.url, cycle.home, run_id, package, dict(cycle.resource))
+    child = child_process(DIES_BEFORE_PACKAGE, *arguments(cycle, run_id), package, dict(cycle.resource))
     child.communicate()
     assert child.returncode == 9
 
 
 @pytest.fixture(scope="module")
 def audited_once(
-    running_api: SandboxServer, first_night: Path, tmp_path_factory: pytest.TempPathFactory
+    running_api: SandboxServer, first_night: Cycle, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Cycle, dict[str, Any]]:
     """An audited deployment, and the tables that publishing it undisturbed leaves."""
     running_api.reset()
-    home = tmp_path_factory.mktemp("audited") / "home"
-    shutil.copytree(first_night, home)
-    cycle = audited(running_api, Cycle(url=running_api.url, home=home))
+    cycle = audited(running_api, first_night.copied_to(tmp_path_factory.mktemp("audited") / "home"))
     copy = copy_of(cycle, "undisturbed")
     copy.publish("two")
     return cycle, copy.tables()
@@ -79,8 +83,7 @@ def audited_once(
 @pytest.fixture
 def undisturbed(audited_once: tuple[Cycle, dict[str, Any]], tmp_path: Path) -> tuple[Cycle, dict[str, Any]]:
     cycle, tables = audited_once
-    shutil.copytree(cycle.home, tmp_path / "home")
-    return cycle.with_(home=tmp_path / "home"), tables
+    return cycle.copied_to(tmp_path / "home"), tables
 
 
 def test_publishing_twice_changes_nothing(api: SandboxServer, published: Cycle) -> None:
@@ -145,7 +148,7 @@ def test_a_publication_killed_at_any_moment_leaves_the_same_tables(
     undisturbed: tuple[Cycle, dict[str, Any]], seed: int
 ) -> None:
     cycle, tables = undisturbed
-    child = child_process(PUBLISHES, cycle.url, cycle.home, "two")
+    child = child_process(PUBLISHES, *arguments(cycle, "two"))
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"
     with suppress(TimeoutExpired):

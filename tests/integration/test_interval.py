@@ -124,7 +124,7 @@ def test_interval_runs_are_replayed_in_their_place(
     api.directory.edit(2, 2, seed=2)
     interval.run("another")
     before = published.tables()
-    (published.home / "warehouse.duckdb").unlink()
+    published.lose_warehouse()
     assert len(published.replay().sync_ids) == 4
     assert published.tables() == before
 
@@ -158,7 +158,7 @@ def test_of_two_fetches_the_later_one_stands_whichever_is_published_first(
     names = dict(interval.query(f"SELECT id, name FROM {RESOURCE}"))
     assert names[entry_id] == api.directory.get(entry_id)["name"]
     before = interval.tables()
-    (published.home / "warehouse.duckdb").unlink()
+    published.lose_warehouse()
     published.replay()
     assert interval.tables() == before
 

@@ -12,6 +12,7 @@ from directory_sync.errors import DirectorySyncError, EnvelopeError, SnapshotErr
 from directory_sync.landing import MANIFEST, REPORT
 from tests.integration.cycle import Cycle
 from tests.paged_api import LINKED, PAGINATORS, SENTINEL, PagedApi
+from tests.postgres import PostgresServer
 
 TRUSTED = {"removals": "trusted"}
 
@@ -23,7 +24,7 @@ def api() -> Iterator[PagedApi]:
 
 
 @pytest.fixture
-def deploy(api: PagedApi, tmp_path: Path) -> Callable[..., Cycle]:
+def deploy(api: PagedApi, tmp_path: Path, postgres: PostgresServer | None) -> Callable[..., Cycle]:
     """A deployment that reads the API in one of its ways."""
 
     def deploy_one(style: str, *, shards: int = 1, resource: Any = None, **paginator: Any) -> Cycle:
@@ -34,6 +35,7 @@ def deploy(api: PagedApi, tmp_path: Path) -> Callable[..., Cycle]:
             endpoint={"paginator": {**PAGINATORS[style], **paginator}},
             resource=resource or {},
             shards=shards,
+            postgres=postgres,
         )
 
     return deploy_one

@@ -1,15 +1,13 @@
 """Everything is rebuilt from landed snapshots, without the API: tables, log, history and past decisions."""
 
+from pathlib import Path
+
 import pytest
 
 from directory_sync.errors import ConfigError
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.test_decisions import asked
-
-
-def lose_the_warehouse(cycle: Cycle) -> None:
-    (cycle.home / "warehouse.duckdb").unlink()
 
 
 @pytest.fixture
@@ -31,7 +29,7 @@ def eventful(api: SandboxServer, published: Cycle) -> Cycle:
 
 def test_an_emptied_warehouse_is_rebuilt_without_the_api(api: SandboxServer, eventful: Cycle) -> None:
     before, pages = eventful.tables(), api.stats.pages
-    lose_the_warehouse(eventful)
+    eventful.lose_warehouse()
     replayed = eventful.with_(url="http://127.0.0.1:9").replay()
     assert (len(replayed.sync_ids), replayed.present, replayed.left_out) == (7, 0, 0)
     assert eventful.tables() == before
@@ -44,13 +42,15 @@ def test_a_replay_over_what_is_there_changes_nothing(eventful: Cycle) -> None:
     assert eventful.tables() == before
 
 
-def test_a_restored_backup_is_brought_up_to_date(api: SandboxServer, published: Cycle) -> None:
-    backup = (published.home / "warehouse.duckdb").read_bytes()
+def test_a_restored_backup_is_brought_up_to_date(
+    api: SandboxServer, published: Cycle, tmp_path: Path
+) -> None:
+    backup = published.copied_to(tmp_path / "backup")
     for night in range(3):
         api.directory.edit(3, 3, remove=3, seed=night)
         published.run(f"night {night}")
     before = published.tables()
-    (published.home / "warehouse.duckdb").write_bytes(backup)
+    published.restore_warehouse(backup)
     replayed = published.replay()
     assert (len(replayed.sync_ids), replayed.present) == (3, 1)
     assert published.tables() == before
@@ -60,7 +60,7 @@ def test_a_replay_reaches_as_far_back_as_snapshots_do(api: SandboxServer, eventf
     entries = eventful.ids()
     eventful.landed("one").delete()
     eventful.landed("edits").delete()
-    lose_the_warehouse(eventful)
+    eventful.lose_warehouse()
     assert len(eventful.replay().sync_ids) == 5
     assert eventful.ids() == entries
     first = eventful.query(
@@ -73,10 +73,10 @@ def test_a_replay_reaches_as_far_back_as_snapshots_do(api: SandboxServer, eventf
 def test_a_replay_can_be_done_twice_from_nothing(eventful: Cycle) -> None:
     """What a comparison anew found is not landed over what was found then."""
     eventful.landed("one").delete()
-    lose_the_warehouse(eventful)
+    eventful.lose_warehouse()
     eventful.replay()
     before = eventful.tables()
-    lose_the_warehouse(eventful)
+    eventful.lose_warehouse()
     eventful.replay()
     assert eventful.tables() == before
 
@@ -84,7 +84,7 @@ def test_a_replay_can_be_done_twice_from_nothing(eventful: Cycle) -> None:
 def test_history_never_moves_backwards(api: SandboxServer, published: Cycle) -> None:
     api.directory.edit(3, 3, remove=3, seed=1)
     published.run("two")
-    lose_the_warehouse(published)
+    published.lose_warehouse()
     published.run("three")
     before = published.tables()
     replayed = published.replay()
@@ -103,7 +103,7 @@ def test_what_was_never_published_is_not_replayed(api: SandboxServer, published:
     with pytest.raises(ConfigError):
         refused.run("refused")
     before = published.tables()
-    lose_the_warehouse(published)
+    published.lose_warehouse()
     assert len(published.replay().sync_ids) == 1
     assert published.tables() == before
 
@@ -117,7 +117,7 @@ def test_what_was_rolled_forward_is_replayed(api: SandboxServer, published: Cycl
     (published.home / "landing" / RESOURCE / "two" / "published.json").unlink()
     assert len(published.roll_forward()) == 1
     before = published.tables()
-    lose_the_warehouse(published)
+    published.lose_warehouse()
     assert len(published.replay().sync_ids) == 2
     assert published.tables() == before
 
@@ -132,7 +132,7 @@ def test_a_run_that_was_cleared_is_replayed_as_often_as_it_was_published(
     api.directory.edit(1, 3, seed=2)
     published.run("two")
     before = published.tables()
-    lose_the_warehouse(published)
+    published.lose_warehouse()
     replayed = published.replay()
     assert (len(replayed.sync_ids), replayed.left_out) == (4, 0)
     assert published.tables() == before
@@ -144,6 +144,6 @@ def test_a_removal_whose_ground_is_gone_is_left_out_and_counted(api: SandboxServ
     published.remove("decided", asked(published, "decided"))
     for run in ("one", "two"):
         published.landed(run).delete()
-    lose_the_warehouse(published)
+    published.lose_warehouse()
     replayed = published.replay()
     assert (replayed.sync_ids, replayed.left_out, replayed.last) == ((), 1, None)

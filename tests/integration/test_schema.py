@@ -8,6 +8,7 @@ import pytest
 from directory_sync.errors import ConfigError
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.listing import Listing
+from tests.postgres import PostgresServer
 
 ENTRIES = [
     {"id": n, "name": f"Person {n}", "at": "2026-01-02T03:04:05Z", "tags": [{"k": "a"}, {"k": "b"}]}
@@ -23,19 +24,19 @@ def listing() -> Iterator[Listing]:
 
 
 @pytest.fixture
-def small(listing: Listing, tmp_path: Any) -> Cycle:
+def small(listing: Listing, tmp_path: Any, postgres: PostgresServer | None) -> Cycle:
     listing.entries = [dict(entry) for entry in ENTRIES]
-    return Cycle(url=listing.url, home=tmp_path)
+    return Cycle(url=listing.url, home=tmp_path, postgres=postgres)
 
 
 def columns(cycle: Cycle, table: str = RESOURCE) -> dict[str, str]:
-    return dict(
-        cycle.query(
-            "SELECT column_name, data_type FROM information_schema.columns "
-            "WHERE table_schema = 'directory' AND table_name = ?",
-            table,
-        )
+    """The types of a table's columns, by DuckDB's names for them."""
+    rows = cycle.query(
+        "SELECT column_name, data_type FROM information_schema.columns "
+        "WHERE table_schema = 'directory' AND table_name = ?",
+        table,
     )
+    return {name: {"character varying": "VARCHAR", "jsonb": "JSON"}.get(type_, type_) for name, type_ in rows}
 
 
 def test_a_frozen_contract_refuses_a_new_field_before_anything_is_written(

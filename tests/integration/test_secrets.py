@@ -32,6 +32,7 @@ def leaks(found: bytes, secrets: set[str]) -> list[str]:
     return [secret[:4] for secret in secrets if secret.encode() in found]
 
 
+@pytest.mark.duckdb
 @pytest.mark.parametrize("auth_method", ["client_secret_post", "client_secret_basic"])
 def test_no_secret_is_left_behind(
     captured: Capture,

@@ -1,0 +1,77 @@
+"""What the warehouse asks of each kind of destination."""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from directory_sync.errors import WarehouseError
+from directory_sync.settings import ConnectionFields, SyncSettings
+
+if TYPE_CHECKING:
+    from dlt.common.destination import TLoaderFileFormat
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS = 1.0
+
+
+class Destination(ABC):
+    """One warehouse, as its connection names it.
+
+    Args:
+        connection: `directory_warehouse`; None for the embedded DuckDB file.
+        settings: dataset, memory limit, how long to wait.
+        folder: the task's own.
+    """
+
+    conn_type: ClassVar[str]
+    file_format: ClassVar["TLoaderFileFormat"]
+    """What dlt writes for it."""
+
+    def __init__(self, connection: ConnectionFields | None, settings: SyncSettings, folder: Path) -> None:
+        """Opens nothing yet."""
+        self._connection, self._settings, self._folder = connection, settings, folder
+
+    @abstractmethod
+    def hold(self) -> AbstractContextManager[Any]:
+        """Opens the warehouse and holds it until the block ends; yields dlt's destination.
+
+        Raises:
+            ConfigError: the connection lacks something.
+            WarehouseError: it cannot be opened, or another process holds it for too long.
+        """
+
+    def is_held(self) -> bool:
+        """Tells whether the hold still stands; a server can cut it."""
+        return True
+
+    @abstractmethod
+    def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:
+        """Yields the rows of a query, so many at a time: Arrow tables, or lists of tuples."""
+
+    def storable(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Returns a row without what the destination has no place for."""
+        return row
+
+    def _wait_for(self, take: Callable[[], str | None], *, name: str, remedy: str) -> None:
+        """Takes the lock, or waits.
+
+        Args:
+            take: takes it; returns who holds it instead.
+            name: of the warehouse.
+            remedy: what a person can do.
+        """
+        wait = self._settings.warehouse_wait_seconds
+        deadline = time.monotonic() + wait
+        while holder := take():
+            if time.monotonic() > deadline:
+                raise WarehouseError(
+                    f"The warehouse {name} cannot be opened for writing: {holder} holds it (waited "
+                    f"{wait:.0f} s). Nothing was published. {remedy}; Airflow tries again."
+                )
+            logger.info("Waiting for %s, held by %s", name, holder)
+            time.sleep(WAIT_SECONDS)
