@@ -23,8 +23,8 @@ unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONPATH PYTHONHOME VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-unit test-integration test-postgres test-dag test-e2e test-browser test-all chaos \
-	check lint types contracts clean
+.PHONY: help install demo test test-unit test-integration test-postgres test-dag test-e2e test-browser test-all \
+	chaos check lint types contracts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

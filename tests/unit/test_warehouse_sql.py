@@ -97,8 +97,9 @@ def ask_everything(warehouse: Warehouse, resource: Resource) -> None:
 
 
 QUESTIONS = {
-    "last_sync", "last_snapshot", "recent_syncs", "sync", "last_asked", "has_interval_after", "held_moments", "present",
-    "unfinished_syncs", "create_history_view", "held", "changed_after", "states", "last_changes", "changes",
+    "last_sync", "last_snapshot", "recent_syncs", "sync", "last_asked", "has_interval_after", "held_moments",
+    "present", "unfinished_syncs", "create_history_view", "held", "changed_after", "states", "last_changes",
+    "changes",
 }  # fmt: skip
 NO_STATEMENT = {"file_format", "storable", "assert_held"}
 
