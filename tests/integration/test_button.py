@@ -107,7 +107,7 @@ WRONG = {
         fields={"host": "{tls}"},
     ),
     "no client id": Wrong(
-        "The login of connection `directory_api` is empty: it holds the OAuth2 client id.",
+        "The login of connection `pressed` is empty: it holds the OAuth2 client id.",
         fields={"login": ""},
     ),
 }

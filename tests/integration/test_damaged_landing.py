@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from directory_sync.errors import SnapshotError
+from directory_sync.landing import DIFFERENCE
 from sandbox.server import SandboxServer
 from tests.integration.cycle import Cycle
 
@@ -32,9 +33,10 @@ def lose_keys(path: Path) -> None:
 
 
 def landed_file(cycle: Cycle, name: str) -> Path:
-    """A file of the run, by its name or by its table's."""
+    """A file of the run, or of its publication, by its name or by its table's."""
     folder = Path(cycle.landed("two").path)
-    return next(iter((folder / "landed" / name).glob("*.parquet")), folder / name)
+    of_its_own = [*(folder / "landed" / name).glob("*.parquet"), *folder.glob(f"2*/{DIFFERENCE}")]
+    return next((path for path in of_its_own if name in str(path)), folder / name)
 
 
 @pytest.fixture
