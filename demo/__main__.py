@@ -192,6 +192,7 @@ def _say_where_to_look(demo: Demo) -> None:
     )
     rows = [
         ("Interface", f"{demo.airflow.url}/dags/{DAG_ID}"),
+        ("Directory", f"{demo.airflow.url}/plugin/directory"),
         ("Log in as", f"{USERNAME}; the password is in {_shown(demo.airflow.passwords_file)}"),
         ("Logs", _shown(demo.airflow.logs)),
         ("Warehouse", f"{shown}; query it while no run is on:"),
