@@ -1,4 +1,7 @@
-"""Two directories, each with its Dag and its API, side by side under one scheduler and in one warehouse."""
+"""Two directories, each with its Dag and its API, side by side under one scheduler and in one warehouse.
+
+The connection of one comes from the environment, that of the other from a secrets backend, a local file.
+"""
 
 import json
 import shutil
@@ -14,15 +17,13 @@ from sandbox.settings import Settings
 PARTNERS = "partners_sync"
 
 
-def connection(api: SandboxServer) -> str:
-    return json.dumps(
-        {
-            "conn_type": "directory_api",
-            "host": api.url,
-            "login": api.settings.client_id,
-            "password": api.settings.client_secret,
-        }
-    )
+def connection(api: SandboxServer) -> dict[str, str]:
+    return {
+        "conn_type": "directory_api",
+        "host": api.url,
+        "login": api.settings.client_id,
+        "password": api.settings.client_secret,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +33,13 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
     shutil.copytree(CHECKOUT / "dags", dags)
     shutil.copy(CHECKOUT / "docs" / "examples" / "partners_dag.py", dags)
     with SandboxServer(Settings(entries=700)) as ours, SandboxServer(Settings(entries=300)) as partners:
+        secrets = home / "secrets.json"
+        secrets.write_text(json.dumps({"partners_api": connection(partners)}))
         environment = {
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-            "AIRFLOW_CONN_DIRECTORY_API": connection(ours),
-            "AIRFLOW_CONN_PARTNERS_API": connection(partners),
+            "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection(ours)),
+            "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+            "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(secrets)}),
         }
         with LocalAirflow(home, environment=environment) as airflow:
             yield airflow
