@@ -17,7 +17,7 @@ from types import FrameType
 from demo import printout
 from demo.airflow_api import AirflowApi, DagRun
 from demo.history import ADDED, CHANGED, REMOVED, History
-from demo.local_airflow import CHECKOUT, DAG_ID, USERNAME, LocalAirflow, free_port
+from demo.local_airflow import CHECKOUT, DAG_ID, USERNAME, LocalAirflow, connection_to, free_port
 from demo.processes import CommandFailedError
 from demo.progress import Progress, short_name
 from demo.warehouse import TABLE, Outcome, differences, read_api, read_outcome, warehouse_path
@@ -93,16 +93,9 @@ def _demo(sandbox: SandboxServer, *, stays: bool) -> int:
         say(f"Between the runs the sandbox changed {CHANGED}, removed {REMOVED} and added {ADDED} entries.")
     if history.churned:
         say("What it changed while the last run was reading is as it was before.")
-    api = sandbox.settings
-    connection = {
-        "conn_type": "directory_api",
-        "host": sandbox.url,
-        "login": api.client_id,
-        "password": api.client_secret,
-    }
     airflow = LocalAirflow(
         HOME / "airflow",
-        environment={"AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection)},
+        environment={"AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(sandbox))},
         port=free_port(PORT),
         on_step=lambda step: say(f"Starting Airflow: {step}"),
     )

@@ -24,6 +24,7 @@ from demo.processes import (
     run_command,
     uninterrupted,
 )
+from sandbox.server import SandboxServer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DAG_ID = "directory_sync"
@@ -203,6 +204,16 @@ class LocalAirflow:
         binaries = Path(sys.executable).parent
         path = f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"
         return inherited_environment() | variables | {"AIRFLOW_HOME": str(self.home), "PATH": path}
+
+
+def connection_to(sandbox: SandboxServer) -> dict[str, str]:
+    """Returns the fields of an Airflow connection to a sandbox."""
+    return {
+        "conn_type": "directory_api",
+        "host": sandbox.url,
+        "login": sandbox.settings.client_id,
+        "password": sandbox.settings.client_secret,
+    }
 
 
 def _airflow_command() -> list[str]:

@@ -49,7 +49,7 @@ def compare(
     Raises:
         ConfigError: the ids are of another type than the table's.
     """
-    sealed, is_whole = _Sealed(job, manifest, snapshot, files), job.run.mode != "interval"
+    sealed = _Sealed(job, manifest, snapshot, files)
     recent = warehouse.recent_syncs(job.resource.name, at_most=RECENT_SYNCS)
     last, base = recent[0] if recent else None, warehouse.last_sync(job.resource.name)
     _check_id_type(job.resource, snapshot, base)
@@ -59,7 +59,9 @@ def compare(
         files,
         warehouse,
         resource=job.resource,
-        rehash=is_whole and last is not None and last.settings_fingerprint != sealed.fingerprint,
+        rehash=(
+            not job.run.is_partial and last is not None and last.settings_fingerprint != sealed.fingerprint
+        ),
         at=sealed.at,
         mode=job.run.mode,
     )
@@ -157,7 +159,7 @@ def _findings(
 ) -> Iterator[Finding]:
     population, job = difference.population, sealed.job
     yield from (Finding(**finding) for finding in sealed.manifest["findings"])
-    if job.run.mode == "interval":
+    if job.run.is_partial:
         # A part of the directory bears no comparison with the whole.
         return
     yield from check_fields(before, sealed.shares)
@@ -196,7 +198,7 @@ def _report(
         held=held.count,
         newly_held=population.newly_missing if holds(findings) else 0,
         held_digest=held.digest,
-        asks=job.run.mode != "interval"
+        asks=not job.run.is_partial
         and asks_now(
             held=held.count,
             grown_by=difference.held_since(last_asked.snapshot_at) if last_asked else held.count,
@@ -262,7 +264,7 @@ def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[F
 def _check_interval(sealed: _Sealed) -> None:
     """An API that does not know the parameters answers every interval with the whole directory."""
     incremental, interval = sealed.job.resource.incremental, sealed.job.run.interval
-    if sealed.job.run.mode != "interval" or incremental is None or interval is None:
+    if not sealed.job.run.is_partial or incremental is None or interval is None:
         return
     moment, name = datetime.fromisoformat(interval[0]), sealed.job.resource.name
     entries, timed, before = sealed.snapshot.entries_before(sealed.files, incremental.cursor_path, moment)

@@ -273,9 +273,18 @@ def _parse_moment(value: Any, *, where: str) -> datetime | None:
     if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(str(value))
+        return moment_of(str(value))
     except ValueError:
         raise ConfigError(f"`initial_value` in {where} must be a time in ISO 8601; got {value!r}.") from None
+
+
+def moment_of(value: str | datetime) -> datetime:
+    """Returns a time, or its text in ISO 8601, as a time: in UTC where it names no zone.
+
+    Raises:
+        ValueError: the text is no time.
+    """
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -20,6 +20,11 @@ class Run:
     mode: str = "sync"
     interval: tuple[str, str] | None = None
 
+    @property
+    def is_partial(self) -> bool:
+        """Its snapshot holds what changed within an interval: a part of the directory."""
+        return self.mode == "interval"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:

@@ -27,7 +27,7 @@ from directory_sync.errors import ConfigError, DirectorySyncError, WarehouseErro
 from directory_sync.form import OUR_COLUMNS, Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
 from directory_sync.report import AuditReport
-from directory_sync.warehouse import SYNCS, Warehouse, innermost
+from directory_sync.warehouse import SYNCS, TIMES, Warehouse, innermost
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +47,6 @@ Hints = dict[str, "TColumnSchema"]
 _INSIDE, _LISTED = "\x00", "\x01"
 """Joins the keys of a path; marks a key whose value is a list."""
 
-_TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
 _TEXTS = ("changed_fields", "record", "row_hash", SYNC_HEADER)
 _SYNC_TEXTS = (
     "base_sync_id", "run_id", "mode", "settings_fingerprint", "id_type", "held_digest", "sort_order",
@@ -231,7 +230,7 @@ def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
 
 def _changes_resource(resource: Resource, difference: Difference) -> "DltResource":
     hints: Hints = {name: {"data_type": "text", "nullable": True} for name in _TEXTS}
-    hints |= {name: {"data_type": "timestamp", "nullable": True} for name in _TIMES}
+    hints |= {name: {"data_type": "timestamp", "nullable": True} for name in TIMES}
     log: DltResource = dlt.resource(
         _with_header(difference),
         name=resource.changes_table,

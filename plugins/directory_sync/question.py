@@ -1,13 +1,16 @@
 """What a person is asked about held removals, and what was answered; both are landed with the run."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Literal, TypeVar
 
-from directory_sync.landing import LandedSnapshot
+import msgspec
+
+from directory_sync.landing import LandedSnapshot, naming_damage
 from directory_sync.settings import RemovalLimits
 
 QUESTION, DECISION = "question.json", "decision.json"
 
+Landed = TypeVar("Landed")
 Choice = Literal["approved", "rejected", "unanswered"]
 
 _CHOICES = """\
@@ -39,15 +42,6 @@ class Question:
     recent: tuple[tuple[str, int, int, int, int, int], ...]
     reasons: tuple[str, ...]
     table: str
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Self:
-        """Reads what `asdict` made."""
-        values: dict[str, Any] = {
-            key: tuple(map(_tuple, value)) if isinstance(value, list) else value
-            for key, value in content.items()
-        }
-        return cls(**{**values, "limits": RemovalLimits(**content["limits"])})
 
     def subject(self) -> str:
         """The question in one line."""
@@ -126,18 +120,24 @@ class Decision:
 
 
 def landed_question(landed: LandedSnapshot) -> Question | None:
-    """Returns the question that was landed with a run, None where nothing was asked."""
-    content = landed.read_json(QUESTION)
-    return Question.from_json(content) if content else None
+    """Returns the question that was landed with a run, None where nothing was asked.
+
+    Raises:
+        SnapshotError: it cannot be read.
+    """
+    return _landed(landed, QUESTION, Question)
 
 
 def landed_decision(landed: LandedSnapshot, question: Question) -> Decision | None:
-    """Returns what was decided on exactly this question; None: nobody decided yet."""
-    content = landed.read_json(DECISION)
-    if not content or content["digest"] != question.digest:
+    """Returns what was decided on exactly this question; None: nobody decided yet.
+
+    Raises:
+        SnapshotError: it cannot be read.
+    """
+    decision = _landed(landed, DECISION, Decision)
+    if decision is None or decision.digest != question.digest or decision.choice == "unanswered":
         return None
-    decision = Decision(**content)
-    return None if decision.choice == "unanswered" else decision
+    return decision
 
 
 def land_decision(landed: LandedSnapshot, decision: Decision) -> None:
@@ -145,8 +145,12 @@ def land_decision(landed: LandedSnapshot, decision: Decision) -> None:
     landed.write_json(DECISION, asdict(decision))
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _landed(landed: LandedSnapshot, name: str, kind: type[Landed]) -> Landed | None:
+    content = landed.read_json(name)
+    if not content:
+        return None
+    with naming_damage(name):
+        return msgspec.convert(content, kind)
 
 
 def _bold(text: str, *, when: bool) -> str:

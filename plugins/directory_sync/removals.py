@@ -4,15 +4,14 @@ The question shows and binds a digest of exactly the held absences. Removing the
 on top of the one that asked; where the warehouse has moved on since, the approval is stale and refused.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from directory_sync.envelope import parse_record
+from directory_sync.envelope import EntryId, parse_record
 from directory_sync.errors import RemovalsHeld
 from directory_sync.form import Resource
 from directory_sync.held import HeldSet
@@ -49,7 +48,8 @@ def ask(
         reasons: why entries are held.
         dataset: the schema, to name the table in the question.
     """
-    held, last = HeldSet.of(warehouse.held(resource)), warehouse.last_sync(resource.name)
+    absences, last = list(warehouse.held(resource)), warehouse.last_sync(resource.name)
+    held = HeldSet.of(absences)
     if held.digest is None or last is None:
         # What an earlier try has asked is settled.
         landed.forget(QUESTION)
@@ -61,7 +61,7 @@ def ask(
         held=held.count,
         population=warehouse.present(resource),
         limits=limits,
-        sample=tuple(_sample(resource, warehouse)),
+        sample=tuple(_sample(resource, warehouse, [entry_id for entry_id, _ in absences[:SAMPLE_SIZE]])),
         recent=tuple(_recent(resource, warehouse)),
         reasons=tuple(reasons),
         table=f"{dataset}.{resource.name}",
@@ -84,7 +84,8 @@ def remove(
     if published := warehouse.sync(sync_id):
         landed.mark_published(sync_id)
         return AuditReport.from_json(orjson.loads(published.report))
-    last, held = warehouse.last_sync(resource.name), HeldSet.of(warehouse.held(resource))
+    absences, last = list(warehouse.held(resource)), warehouse.last_sync(resource.name)
+    held = HeldSet.of(absences)
     if last is None or (last.sync_id, held.digest) != (question.sync_id, question.digest):
         raise RemovalsHeld(
             f"The approval for `{resource.name}` is stale: it was given for {question.held:,} entries on top "
@@ -112,15 +113,14 @@ def remove(
         rewritten=0,
         findings=(),
     )
-    rows = _removed_rows(resource, warehouse, sync_id=sync_id, at=last.snapshot_at)
+    rows = _removed_rows(resource, warehouse, dict(absences), sync_id=sync_id, at=last.snapshot_at)
     landed.of_sync(sync_id).write_tables(DIFFERENCE, rows)
     landed.of_sync(sync_id).write_json(REPORT, report.as_json())
     publish_landed(resource, landed, report, warehouse=warehouse)
     return report
 
 
-def _sample(resource: Resource, warehouse: Warehouse) -> Iterator[tuple[str, str]]:
-    ids = [entry_id for entry_id, _ in islice(warehouse.held(resource), SAMPLE_SIZE)]
+def _sample(resource: Resource, warehouse: Warehouse, ids: Sequence[EntryId]) -> Iterator[tuple[str, str]]:
     labels = {}
     if resource.label_field:
         for rows in warehouse.last_changes(resource, ids):
@@ -143,12 +143,17 @@ def _recent(resource: Resource, warehouse: Warehouse) -> Iterator[tuple[str, int
 
 
 def _removed_rows(
-    resource: Resource, warehouse: Warehouse, *, sync_id: str, at: datetime
+    resource: Resource,
+    warehouse: Warehouse,
+    since: Mapping[EntryId, datetime],
+    *,
+    sync_id: str,
+    at: datetime,
 ) -> "Iterator[pa.Table]":
     """The change rows: each held entry as it was logged last, with its end."""
     import pyarrow as pa
 
-    moment, since = pa.timestamp("us", tz="UTC"), dict(warehouse.held(resource))
+    moment = pa.timestamp("us", tz="UTC")
     for logged in warehouse.last_changes(resource, list(since)):
         ids, rows = logged.column("id"), logged.num_rows
         yield pa.table(

@@ -6,20 +6,19 @@ snapshot that is still kept, the snapshot itself is compared anew.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
+from directory_sync.audit import compare_again
 from directory_sync.form import Resource
+from directory_sync.job import Audit, Run
 from directory_sync.landing import REPORT, LandedSnapshot, Landing
 from directory_sync.publish import publish_landed, roll_forward
 from directory_sync.report import AuditReport
 from directory_sync.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
-
-CompareAnew = Callable[[LandedSnapshot, AuditReport], tuple[LandedSnapshot, AuditReport]]
-"""Compares a sealed snapshot with the warehouse as it is; answers with where that landed, and its report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,21 +59,19 @@ class Replayed:
         )
 
 
-def replay(
-    resource: Resource, landing: Landing, *, warehouse: Warehouse, compare_anew: CompareAnew
-) -> Replayed:
+def replay(job: Audit, landing: Landing, *, warehouse: Warehouse) -> Replayed:
     """Loads all landed publications which the warehouse lacks, in the order they were published in.
 
     Args:
-        resource: whose tables.
+        job: whose tables; the limits and the folder that serve where a snapshot is compared anew.
         landing: where the snapshots are.
         warehouse: open, and held by this process.
-        compare_anew: for a snapshot whose landed difference is on top of another state.
 
     Raises:
         SnapshotError: a landed file is damaged.
         WarehouseError: a load failed; a retry goes on where it ended.
     """
+    resource = job.resource
     roll_forward(resource, warehouse=warehouse, landed_of=partial(landing.snapshot, resource.name))
     publications = in_order(_publications(resource, landing))
     known = [place for place, one in enumerate(publications) if warehouse.sync(one.report.sync_id)]
@@ -85,7 +82,7 @@ def replay(
         report, base = publication.report, last.sync_id if last else None
         if last and not known and not loaded and report.snapshot_at < last.snapshot_at:
             continue
-        if _load(resource, publication, base=base, warehouse=warehouse, compare_anew=compare_anew):
+        if _load(job, publication, base=base, warehouse=warehouse):
             loaded.append(report.sync_id)
             last = warehouse.last_sync(resource.name)
             logger.info("Replayed %s of run %s", report.sync_id, report.run_id)
@@ -115,14 +112,7 @@ def in_order(publications: Iterable[Publication]) -> list[Publication]:
     return ordered
 
 
-def _load(
-    resource: Resource,
-    publication: Publication,
-    *,
-    base: str | None,
-    warehouse: Warehouse,
-    compare_anew: CompareAnew,
-) -> bool:
+def _load(job: Audit, publication: Publication, *, base: str | None, warehouse: Warehouse) -> bool:
     """Loads one publication; False where it stands on ground that is no longer kept."""
     landed, report = publication.landed, publication.report
     if report.base_sync_id != base:
@@ -130,8 +120,12 @@ def _load(
         if report.mode == "decide" or manifest is None or manifest["sync_id"] != report.sync_id:
             logger.warning("%s is left out: what it changed is not there", report.sync_id)
             return False
-        landed, report = compare_anew(landed, report)
-    publish_landed(resource, landed, report, warehouse=warehouse)
+        # In the task's folder: what was landed stays.
+        landed = LandedSnapshot.local(job.folder / "replayed")
+        run = Run(run_id=report.run_id, mode=report.mode)
+        anew = replace(job, landed=publication.landed, run=run, lands_in=landed)
+        report = compare_again(anew, warehouse=warehouse)
+    publish_landed(job.resource, landed, report, warehouse=warehouse)
     return True
 
 

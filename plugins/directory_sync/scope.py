@@ -4,10 +4,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -15,7 +15,7 @@ from airflow.sdk.log import mask_secret
 
 from directory_sync.directories import Directory
 from directory_sync.errors import ConfigError
-from directory_sync.form import Resource, parse_form
+from directory_sync.form import Resource, moment_of, parse_form
 from directory_sync.landing import LandedSnapshot, Landing
 from directory_sync.secrets import register
 from directory_sync.settings import (
@@ -83,7 +83,7 @@ class TaskScope:
         end = params["interval_end"] or context.get("data_interval_end")
         if not start or not end:
             return None
-        interval = _moment(start), _moment(end)
+        interval = moment_of(start), moment_of(end)
         if interval[0] >= interval[1]:
             raise ConfigError("The interval ends before it begins: correct `interval_end`. Nothing was read.")
         return interval
@@ -201,12 +201,6 @@ class TaskScope:
             limits=self.limits,
             folder=folder,
         )
-
-
-def _moment(value: Any) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return cast("datetime", moment)
 
 
 def connection_fields(conn_id: str) -> ConnectionFields | None:

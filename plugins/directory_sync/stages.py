@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, MutableMapping
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,11 +14,10 @@ from directory_sync import publish as publish_stage
 from directory_sync import removals
 from directory_sync.audit import compare_again
 from directory_sync.errors import ConfigError
-from directory_sync.job import Run
 from directory_sync.landing import REPORT, LandedSnapshot
 from directory_sync.params import OFFLINE_MODES
 from directory_sync.question import Question, landed_decision, landed_question
-from directory_sync.replay import Replayed, replay
+from directory_sync.replay import replay
 from directory_sync.report import AuditReport
 from directory_sync.retry import NOTE
 from directory_sync.scope import TaskScope
@@ -102,8 +100,7 @@ def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
         )
         if not report.skipped and (report.asks or _was_never_asked(scope, warehouse, report)):
             question = _ask(scope, warehouse, report)
-    _log(report)
-    _note(scope, report.headline())
+    _tell(scope, report)
     if report.skipped:
         raise AirflowSkipException(report.headline())
     scope.landing.retire(
@@ -112,10 +109,11 @@ def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
         keep=report.run_id,
     )
     rolled_forward = (scope.landed.read_json(ROLLED_FORWARD) or {}).get("sync_ids", [])
-    event.update(report.summary() | {"sync_ids": [*rolled_forward, report.sync_id]})
+    summary = report.summary()
+    event.update(summary | {"sync_ids": [*rolled_forward, report.sync_id]})
     if question is None:
-        _skip_what_follows(scope, report.summary())
-    return report.summary()
+        _skip_what_follows(scope, summary)
+    return summary
 
 
 def remove(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
@@ -137,10 +135,10 @@ def remove(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
             run_id=scope.context["run_id"],
             warehouse=warehouse,
         )
-    _log(report)
-    _note(scope, report.headline())
-    event.update(report.summary() | {"sync_ids": [report.sync_id]})
-    return report.summary()
+    _tell(scope, report)
+    summary = report.summary()
+    event.update(summary | {"sync_ids": [report.sync_id]})
+    return summary
 
 
 def _was_never_asked(scope: TaskScope, warehouse: Warehouse, report: AuditReport) -> bool:
@@ -163,34 +161,13 @@ def _ask(scope: TaskScope, warehouse: Warehouse, report: AuditReport | None = No
 
 def _replay(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
     with scope.folder() as folder, scope.open_warehouse(folder) as warehouse:
-        replayed = replay(
-            scope.resource,
-            scope.landing,
-            warehouse=warehouse,
-            compare_anew=partial(_compare_anew, scope, warehouse, folder),
-        )
-    _note(scope, replayed.headline(scope.resource.name))
-    logger.info("%s", replayed.headline(scope.resource.name))
-    event.update(_replay_summary(replayed))
-    _skip_what_follows(scope, _replay_summary(replayed))
-
-
-def _compare_anew(
-    scope: TaskScope, warehouse: Warehouse, folder: Path, landed: LandedSnapshot, report: AuditReport
-) -> tuple[LandedSnapshot, AuditReport]:
-    """Compares an old snapshot with the warehouse as it is, in the task's folder: what was landed stays."""
-    target = LandedSnapshot.local(folder / "replayed")
-    job = replace(
-        scope.audit_job(folder),
-        landed=landed,
-        run=Run(run_id=report.run_id, mode=report.mode),
-        lands_in=target,
-    )
-    return target, compare_again(job, warehouse=warehouse)
-
-
-def _replay_summary(replayed: Replayed) -> Summary:
-    return {"mode": "replay", **vars(replayed), "sync_ids": list(replayed.sync_ids)}
+        replayed = replay(scope.audit_job(folder), scope.landing, warehouse=warehouse)
+    headline = replayed.headline(scope.resource.name)
+    logger.info("%s", headline)
+    _note(scope, headline)
+    summary = {"mode": "replay", **vars(replayed), "sync_ids": list(replayed.sync_ids)}
+    event.update(summary)
+    _skip_what_follows(scope, summary)
 
 
 def _skip_what_follows(scope: TaskScope, summary: Summary) -> NoReturn:
@@ -216,6 +193,11 @@ def _landed_report(landed: LandedSnapshot) -> AuditReport:
 
 def _log(report: AuditReport) -> None:
     logger.info("\n".join(report.lines()))
+
+
+def _tell(scope: TaskScope, report: AuditReport) -> None:
+    _log(report)
+    _note(scope, report.headline())
 
 
 def _note(scope: TaskScope, text: str) -> None:

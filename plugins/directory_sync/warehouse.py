@@ -33,7 +33,8 @@ PIPELINE_NAME = "directory_sync"
 SYNCS = "directory_syncs"
 IDS_PER_QUERY = 1_000
 ROWS_PER_BATCH = 20_000
-TIMES = frozenset({"snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at"})
+TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
+"""The columns of the change rows that hold times."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ import requests
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from demo.airflow_api import AirflowApi, DagRun
-from demo.local_airflow import DAG_ID, LocalAirflow
+from demo.local_airflow import DAG_ID, LocalAirflow, connection_to
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings
 
@@ -92,14 +92,8 @@ def airflow(tmp_path_factory) -> Iterator[Stack]:
     passwords = {user: secrets.token_urlsafe(12) for user in ROLES}
     (home / "passwords.json").write_text(json.dumps(passwords))
     with SandboxServer(Settings(entries=1200)) as sandbox:
-        connection = {
-            "conn_type": "directory_api",
-            "host": sandbox.url,
-            "login": sandbox.settings.client_id,
-            "password": sandbox.settings.client_secret,
-        }
         environment = {
-            "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection),
+            "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(sandbox)),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{u}:{r}" for u, r in ROLES.items()),
         }
         with LocalAirflow(home, environment=environment) as local:

@@ -20,7 +20,7 @@ from directory_sync.secrets import quiet_dlt
 quiet_dlt()
 
 from demo.airflow_api import DagRun, TaskRun  # noqa: E402  dlt must be quiet before its first use
-from demo.local_airflow import DAG_ID, LocalAirflow  # noqa: E402
+from demo.local_airflow import DAG_ID, LocalAirflow, connection_to  # noqa: E402
 from demo.warehouse import reading  # noqa: E402
 from sandbox.server import SandboxServer  # noqa: E402
 from sandbox.settings import Settings  # noqa: E402
@@ -129,15 +129,11 @@ class Deployment:
         Without a mode of its own a backfill reads nothing here: the directory serves its present state alone.
         """
         known = {run.run_id for run in self.airflow.api.runs(DAG_ID)}
-        span = {
-            "from_date": f"{day}T00:00:00Z",
-            "to_date": f"{day}T23:59:59Z",
-            "dag_run_conf": {"mode": mode},
-        }
+        begin, end = f"{day}T00:00:00Z", f"{day}T23:59:59Z"
 
         def is_created() -> bool:
             try:
-                self.request("POST", "backfills", dag_id=DAG_ID, **span)
+                self.airflow.api.backfill(DAG_ID, begin, end, {"mode": mode})
             except requests.HTTPError as e:
                 if e.response.status_code == requests.codes.conflict:
                     return False
@@ -198,14 +194,8 @@ def deployed(folder: Path, sandbox: SandboxServer, environment: Mapping[str, str
     for path in (home / "config", temporary, points):
         path.mkdir(parents=True)
     (home / "config" / "airflow_local_settings.py").write_text(stack.LOCAL_SETTINGS)
-    connection = {
-        "conn_type": "directory_api",
-        "host": sandbox.url,
-        "login": sandbox.settings.client_id,
-        "password": sandbox.settings.client_secret,
-    }
     variables = {
-        "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection),
+        "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(sandbox)),
         "TMPDIR": str(temporary),
         stack.FOLDER_VARIABLE: str(points),
         "DIRECTORY_SYNC_SHARDS": str(SHARDS),

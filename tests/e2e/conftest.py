@@ -14,7 +14,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from demo.airflow_api import DagRun, TaskRun
-from demo.local_airflow import DAG_ID, LocalAirflow
+from demo.local_airflow import DAG_ID, LocalAirflow, connection_to
 from demo.warehouse import reading, warehouse_path
 from sandbox.server import SandboxServer
 
@@ -135,14 +135,8 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
     (home / "config").mkdir()
     (home / "config" / "airflow_local_settings.py").write_text(TASK_POLICY)
     with SandboxServer() as sandbox:
-        connection = {
-            "conn_type": "directory_api",
-            "host": sandbox.url,
-            "login": sandbox.settings.client_id,
-            "password": sandbox.settings.client_secret,
-        }
         environment = {
-            "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection),
+            "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(sandbox)),
             "TMPDIR": str(temporary),
             "AIRFLOW__LOGGING__LOGGING_LEVEL": os.environ.get("E2E_LOGGING_LEVEL", "INFO"),
         }

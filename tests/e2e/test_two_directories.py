@@ -9,21 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.local_airflow import CHECKOUT, DAG_ID, LocalAirflow
+from demo.local_airflow import CHECKOUT, DAG_ID, LocalAirflow, connection_to
 from demo.warehouse import reading, warehouse_path
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings
 
 PARTNERS = "partners_sync"
-
-
-def connection(api: SandboxServer) -> dict[str, str]:
-    return {
-        "conn_type": "directory_api",
-        "host": api.url,
-        "login": api.settings.client_id,
-        "password": api.settings.client_secret,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +25,10 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
     shutil.copy(CHECKOUT / "docs" / "examples" / "partners_dag.py", dags)
     with SandboxServer(Settings(entries=700)) as ours, SandboxServer(Settings(entries=300)) as partners:
         secrets = home / "secrets.json"
-        secrets.write_text(json.dumps({"partners_api": connection(partners)}))
+        secrets.write_text(json.dumps({"partners_api": connection_to(partners)}))
         environment = {
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-            "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection(ours)),
+            "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(ours)),
             "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
             "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(secrets)}),
         }

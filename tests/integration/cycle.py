@@ -212,19 +212,8 @@ class Cycle:
     def replay(self) -> Replayed:
         """Rebuilds the warehouse from what is landed."""
         with self.warehouse() as (warehouse, folder):
-
-            def compare_anew(
-                landed: LandedSnapshot, report: AuditReport
-            ) -> tuple[LandedSnapshot, AuditReport]:
-                target = LandedSnapshot.local(folder / "replayed")
-                job = replace(self.job(report.run_id, folder, report.mode), landed=landed, lands_in=target)
-                return target, audit_stage.compare_again(job, warehouse=warehouse)
-
             return replay_stage.replay(
-                self.parsed,
-                Landing.open(None, self.switches),
-                warehouse=warehouse,
-                compare_anew=compare_anew,
+                self.job("replay", folder), Landing.open(None, self.switches), warehouse=warehouse
             )
 
     def roll_forward(self) -> list[str]:
