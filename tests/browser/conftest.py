@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from demo.airflow_api import AirflowApi, DagRun
 from demo.local_airflow import DAG_ID, LocalAirflow, connection_to
@@ -35,6 +35,10 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
+PATIENCE = 60_000
+"""Milliseconds until what is expected has to be seen: no test is about how fast a busy machine is."""
+expect.set_options(timeout=PATIENCE)
+
 PICTURES = os.environ.get("SCREENSHOTS")
 """A folder for pictures of what the tests see, such as docs/images; none are taken without it."""
 
@@ -61,7 +65,7 @@ class Stack:
     def run(self, **conf: object) -> DagRun:
         """One run of the Dag, to its end."""
         run = self.airflow.begin_run(conf)
-        return self.api.wait(DAG_ID, run.run_id, seconds=150)
+        return self.api.wait(DAG_ID, run.run_id, seconds=300)
 
     def wait_for_question(self, run: DagRun) -> dict:
         """What a run asks a person."""
@@ -80,7 +84,7 @@ class Stack:
     def token(self, user: str) -> str:
         """What the browser's cookie `_token` holds after a login."""
         login = {"username": user, "password": self.passwords[user]}
-        answer = requests.post(f"{self.url}/auth/token", json=login, timeout=30)
+        answer = requests.post(f"{self.url}/auth/token", json=login, timeout=60)
         answer.raise_for_status()
         return answer.json()["access_token"]
 
@@ -151,7 +155,7 @@ def window_of(airflow, browser) -> Iterator[Callable[[str | None], Window]]:
 
     def window_of(user: str | None) -> Window:
         context = browser.new_context(base_url=airflow.url, timezone_id="Europe/Berlin", locale="en-GB")
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         if user is not None:
             context.add_cookies([{"name": "_token", "value": airflow.token(user), "url": airflow.url}])
         windows.append(Window(context))

@@ -90,32 +90,32 @@ def test_the_card_on_the_home_page_leads_to_the_page(page_of, report):
 
 def test_nobody_gets_anything_without_a_login(airflow):
     paths = [*FILES, "", "docs", "redoc", "openapi.json", "nothing.js", "..%2fapp.py"]
-    answers = {path: requests.get(f"{airflow.url}/directory-sync/{path}", timeout=10) for path in paths}
+    answers = {path: requests.get(f"{airflow.url}/directory-sync/{path}", timeout=60) for path in paths}
     assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(paths, 401)
     for method in ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
-        answer = requests.request(method, f"{airflow.url}/directory-sync/page.js", timeout=10)
+        answer = requests.request(method, f"{airflow.url}/directory-sync/page.js", timeout=60)
         assert answer.status_code in (401, 405), method
 
 
 def test_a_false_token_gets_no_file(airflow):
     for header in ({"Authorization": "Bearer made-up"}, {"Cookie": "_token=made-up"}):
-        answer = requests.get(f"{airflow.url}/directory-sync/page.js", headers=header, timeout=10)
+        answer = requests.get(f"{airflow.url}/directory-sync/page.js", headers=header, timeout=60)
         assert answer.status_code in (401, 403)
         assert "Directory" not in answer.text
 
 
 def test_a_file_is_kept_by_the_browser_but_asked_for_again(airflow):
     url, cookie = f"{airflow.url}/directory-sync/page.js", {"_token": airflow.token("vera")}
-    first = requests.get(url, cookies=cookie, timeout=10)
+    first = requests.get(url, cookies=cookie, timeout=60)
     assert first.headers["Cache-Control"] == "private, no-cache"
     headers = {"If-None-Match": first.headers["ETag"]}
-    assert requests.get(url, cookies=cookie, headers=headers, timeout=10).status_code == 304
+    assert requests.get(url, cookies=cookie, headers=headers, timeout=60).status_code == 304
 
 
 def test_nothing_but_the_page_s_own_files_is_served(airflow):
     cookies = {"_token": airflow.token("vera")}
     for path in ("", "nothing.js", "..%2fapp.py", "%2e%2e/app.py", "%2fetc%2fpasswd"):
-        answer = requests.get(f"{airflow.url}/directory-sync/{path}", cookies=cookies, timeout=10)
+        answer = requests.get(f"{airflow.url}/directory-sync/{path}", cookies=cookies, timeout=60)
         assert answer.status_code == 404, path
 
 

@@ -37,7 +37,7 @@ def end(stack: Stack, run: DagRun) -> None:
     """No run waits any more: the next one could not begin."""
     if stack.api.questions(DAG_ID, run.run_id):
         stack.api.answer(DAG_ID, run.run_id, TASK, "Reject", reason=None)
-    stack.api.wait(DAG_ID, run.run_id, seconds=60)
+    stack.api.wait(DAG_ID, run.run_id, seconds=300)
 
 
 def present(stack: Stack) -> set[int]:
@@ -123,7 +123,7 @@ def test_who_may_only_look_cannot_answer(page_of, airflow, held):
         f"{task}/-1/hitlDetails",
         json={"chosen_options": ["Approve"], "params_input": {"reason": None}},
         headers={"Authorization": f"Bearer {airflow.token('vera')}"},
-        timeout=10,
+        timeout=60,
     )
     assert refused.status_code == 403
     assert airflow.api.questions(DAG_ID, held.run.run_id)
@@ -142,7 +142,7 @@ def test_a_rejection_removes_nothing_and_the_note_says_why(page_of, airflow, hel
     page = page_of("admin")
     open_question(page, held.path)
     answer(page, "Reject", "A permission was lost")
-    run = airflow.api.wait(DAG_ID, held.run.run_id, seconds=60)
+    run = airflow.api.wait(DAG_ID, held.run.run_id, seconds=300)
     assert run.state == "success"
     assert (
         f"the removal of {GONE} entries was rejected; nothing was removed (A permission was lost)" in run.note
@@ -170,7 +170,7 @@ def test_mode_decide_asks_again_and_an_approval_removes_exactly_these(page_of, a
         airflow.wait_for_question(run)
         open_question(page, question_path(run))
         answer(page, "Approve", "The vendor confirmed it")
-        run = airflow.api.wait(DAG_ID, run.run_id, seconds=60)
+        run = airflow.api.wait(DAG_ID, run.run_id, seconds=300)
     finally:
         end(airflow, run)
     assert run.state == "success"

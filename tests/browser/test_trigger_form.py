@@ -78,7 +78,7 @@ def test_a_wrong_value_is_refused_before_anything_runs(airflow, wrong):
         f"{airflow.url}/api/v2/dags/{DAG_ID}/dagRuns",
         json={"logical_date": None, "conf": wrong},
         headers={"Authorization": f"Bearer {airflow.token('admin')}"},
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code in (400, 422)
     assert len(airflow.api.runs(DAG_ID)) == runs
@@ -92,7 +92,7 @@ def test_a_dry_run_from_the_form_says_so_and_why_in_its_note(page, form, airflow
         lambda got: got.request.method == "POST" and got.url.endswith("/dagRuns")
     ) as got:
         form.get_by_role("button", name="Trigger", exact=True).click()
-    run = airflow.api.wait(DAG_ID, got.value.json()["dag_run_id"], seconds=150)
+    run = airflow.api.wait(DAG_ID, got.value.json()["dag_run_id"], seconds=300)
     assert run.state == "success"
     page.goto(f"/dags/{DAG_ID}/runs/{run.run_id}")
     expect(page.get_by_text("Dry run, nothing was published.").first).to_be_visible()

@@ -46,13 +46,13 @@ class Client:
         self.http.headers["Authorization"] = f"Bearer {token}"
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return self.http.get(self.server.url + path, timeout=5, **options)
+        return self.http.get(self.server.url + path, timeout=60, **options)
 
     def post(self, path: str, form: Any = None, **options: Any) -> requests.Response:
-        return self.http.post(self.server.url + path, data=form, timeout=5, **options)
+        return self.http.post(self.server.url + path, data=form, timeout=60, **options)
 
     def patch(self, **changes: Any) -> requests.Response:
-        return self.http.patch(self.server.url + "/admin/settings", json=changes, timeout=5)
+        return self.http.patch(self.server.url + "/admin/settings", json=changes, timeout=60)
 
     def page(self, query: str = "") -> requests.Response:
         return self.get(f"/v1/directory?{query}")
@@ -541,7 +541,7 @@ def test_a_server_serves_on_a_free_port_and_lets_go_of_it() -> None:
         assert client.page().status_code == 401
         client.http.close()
     with pytest.raises(requests.ConnectionError):
-        requests.get(server.url + "/health", timeout=5)
+        requests.get(server.url + "/health", timeout=60)
 
 
 def _served(directory: Directory, sort: Any) -> list[int]:
