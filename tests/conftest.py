@@ -4,12 +4,14 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from directory_sync.settings import ConnectionFields
+from tests.buckets import Bucket, running_bucket
 from tests.postgres import PostgresServer, running_server
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -46,13 +48,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="duckdb",
         help="where the integration tests publish; tests marked `duckdb` are about files",
     )
+    parser.addoption(
+        "--landing",
+        choices=("folder", "bucket"),
+        default="folder",
+        help="where the integration tests land what they read; tests marked `folder` are about files",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is about DuckDB files where the warehouses are another's."""
-    if config.getoption("--warehouse") == "duckdb":
-        return
-    left_out = [item for item in items if item.get_closest_marker("duckdb")]
+    """Leaves out what is about files where the warehouses, or the landing zones, are elsewhere."""
+    about = {"--warehouse": "duckdb", "--landing": "folder"}
+    marks = [mark for option, mark in about.items() if config.getoption(option) != mark]
+    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in marks)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
@@ -69,3 +77,19 @@ def postgres(request: pytest.FixtureRequest) -> PostgresServer | None:
     """The server of the warehouses, None for DuckDB files: as `--warehouse` says."""
     on_postgres = request.config.getoption("--warehouse") == "postgres"
     return request.getfixturevalue("postgres_server") if on_postgres else None
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Bucket]:
+    """A bucket, for as long as the tests run."""
+    with running_bucket() as bucket:
+        yield bucket
+
+
+@pytest.fixture(scope="session")
+def landing_of(request: pytest.FixtureRequest) -> Callable[[Path], ConnectionFields | None]:
+    """The landing connection of a deployment's folder, None for that folder: as `--landing` says."""
+    if request.config.getoption("--landing") == "folder":
+        return lambda _: None
+    bucket: Bucket = request.getfixturevalue("s3")
+    return bucket.connection_of

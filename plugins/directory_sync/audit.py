@@ -44,7 +44,7 @@ def audit(
         SnapshotError: not sealed, or not reconciled.
         ConfigError, EnvelopeError: what no retry cures.
     """
-    database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb)
+    database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
     try:
         loads = shard_of_load(database, job.landed)
         files = job.landed.latest_files(loads)
@@ -91,7 +91,7 @@ def compare_again(job: Audit, *, warehouse: Warehouse) -> AuditReport:
     if manifest is None:
         raise SnapshotError(f"The snapshot of run {job.run.run_id} has no manifest: audit it first.")
     files = manifest_files(job.landed, manifest)
-    database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb)
+    database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
     try:
         return compare(job, manifest, Snapshot(database, files), files, warehouse=warehouse)
     finally:

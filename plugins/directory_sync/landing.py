@@ -29,11 +29,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self, Ty
 import fsspec
 import msgspec
 
+from directory_sync.buckets import LandingPlace
 from directory_sync.columns import ENTRIES, FIELDS, WINDOWS
-from directory_sync.errors import ConfigError, SnapshotError, raise_alone
-from directory_sync.settings import ConnectionFields, SyncSettings
+from directory_sync.errors import SnapshotError, raise_alone
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 logger = logging.getLogger(__name__)
@@ -93,19 +94,12 @@ class LandedFiles:
 
 
 class Landing:
-    """The landing zone below one URL."""
+    """The landing zone: a place, or a folder in it."""
 
-    def __init__(self, root_url: str) -> None:
-        """Opens the file system of the URL; creates nothing."""
-        self._fs, self._root = fsspec.url_to_fs(root_url)
-
-    @classmethod
-    def open(
-        cls, connection: ConnectionFields | None, settings: SyncSettings, *, folder: str = ""
-    ) -> "Landing":
-        """Opens the connection `directory_landing`, or the embedded default."""
-        root = landing_url(connection, settings)
-        return cls(f"{root}/{folder}" if folder else root)
+    def __init__(self, place: LandingPlace, *, folder: str = "") -> None:
+        """Opens the file system of the place; creates nothing."""
+        self._fs, root = place.open()
+        self._root = f"{root}/{folder}" if folder else root
 
     def snapshot(self, resource: str, run_id: str) -> "LandedSnapshot":
         """Returns the folder of one run's snapshot, whether it exists or not."""
@@ -116,8 +110,8 @@ class Landing:
         folder = f"{self._root}/{resource}"
         if not self._fs.isdir(folder):
             return []
-        paths = sorted(self._fs.ls(folder, detail=False))
-        return [LandedSnapshot(self._fs, path) for path in paths if self._fs.isdir(path)]
+        found = (info["name"] for info in self._fs.ls(folder, detail=True) if info["type"] == "directory")
+        return [LandedSnapshot(self._fs, _path(self._fs, name)) for name in sorted(found)]
 
     def retire(self, resource: str, *, before: datetime, keep: str) -> int:
         """Deletes snapshots whose last change is older than `before`; never the folder `keep`.
@@ -135,7 +129,12 @@ class Landing:
 
 
 class LandedSnapshot:
-    """The folder of one snapshot."""
+    """The folder of one snapshot.
+
+    Attributes:
+        path: of the folder; with its protocol where it is in a bucket, for dlt and DuckDB take it so.
+        name: of the folder.
+    """
 
     @classmethod
     def local(cls, folder: Path) -> Self:
@@ -297,8 +296,13 @@ class LandedSnapshot:
 
     def modified_at(self) -> datetime:
         """When a file of this snapshot was last written."""
-        times = [self._fs.modified(path) for path in self._walk()]
-        latest: datetime = max(times, default=self._fs.modified(self.path))
+        from dlt.common.storages.fsspec_filesystem import MTIME_DISPATCH
+
+        modified = MTIME_DISPATCH[self.path.split("://")[0] if "://" in self.path else "file"]
+        infos = self._fs.find(self.path, detail=True).values()
+        times = [at for at in map(modified, infos) if at is not None]
+        # A bucket has no folders without files.
+        latest: datetime = max(times) if times else self._fs.modified(self.path)
         return latest
 
     def delete(self) -> None:
@@ -307,10 +311,14 @@ class LandedSnapshot:
         self._fs.rm(self.path, recursive=True)
 
     def _list(self, folder: str) -> list[str]:
-        return self._fs.ls(folder, detail=False) if self._fs.isdir(folder) else []
+        if not self._fs.isdir(folder):
+            return []
+        return [_path(self._fs, name) for name in self._fs.ls(folder, detail=False)]
 
-    def _walk(self) -> Iterator[str]:
-        yield from self._fs.find(self.path)
+    def let_read(self, database: "duckdb.DuckDBPyConnection") -> None:
+        """Makes a database read this snapshot's files where they are: the columns it asks for."""
+        if "://" in self.path:
+            database.register_filesystem(self._fs)
 
 
 @contextmanager
@@ -350,26 +358,9 @@ def _expect_rows(name: str, found: int, expected: int | None) -> None:
         raise damaged(name, f"has {found:,} rows instead of {expected:,}")
 
 
-def landing_url(connection: ConnectionFields | None, settings: SyncSettings) -> str:
-    """Returns the root of the landing zone.
-
-    Raises:
-        ConfigError: the connection names no folder, or a kind of bucket that is not supported.
-    """
-    if connection is None:
-        return str(settings.home / "landing")
-    url = str(connection.extra.get("bucket_url") or connection.path)
-    if not url or ("://" in url and not url.startswith("file://")):
-        raise ConfigError(
-            f"The connection `{connection.conn_id}` names no folder: put a path or a file:// URL into "
-            "its host. Buckets are not supported yet. Nothing was read."
-        )
-    if not url.startswith(("/", "file:///")):
-        raise ConfigError(
-            f"The connection `{connection.conn_id}` names the folder {url!r}: an absolute path is needed, "
-            "for each worker has another current folder. Nothing was read."
-        )
-    return url.rstrip("/")
+def _path(fs: Any, name: str) -> str:
+    """What a file system calls a file, as `LandedSnapshot.path` is written."""
+    return name if "file" in fs.protocol else str(fs.unstrip_protocol(name))
 
 
 def folder_name(run_id: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from airflow.sdk import BaseHook, get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from directory_sync.buckets import LANDING_KEYS, LandingPlace, landing_place
 from directory_sync.directories import Directory
 from directory_sync.errors import ConfigError
 from directory_sync.form import Resource, moment_of, parse_form
@@ -55,6 +56,7 @@ class TaskScope:
                 "client_secret": lambda: self._api_connection.password or None,
                 "filesystem.bucket_url": lambda: self.landed.path,
                 "restore_from_destination": lambda: False,
+                **{key: partial(self._answer_of_place, key) for key in LANDING_KEYS},
             }
         )
 
@@ -136,8 +138,14 @@ class TaskScope:
     @cached_property
     def landing(self) -> Landing:
         """The landing zone."""
-        connection = self.connection(LANDING_CONNECTION)
-        return Landing.open(connection, self.settings, folder=self._directory.landing_folder)
+        return Landing(self._place, folder=self._directory.landing_folder)
+
+    @cached_property
+    def _place(self) -> LandingPlace:
+        return landing_place(self.connection(LANDING_CONNECTION), self.settings)
+
+    def _answer_of_place(self, key: str) -> Any:
+        return self._place.answer(key)
 
     @cached_property
     def landed(self) -> LandedSnapshot:

@@ -79,8 +79,8 @@ class Counts:
     last_requested_at: datetime | None
 
 
-def open_scratch(folder: Path, *, memory_limit_mb: int) -> duckdb.DuckDBPyConnection:
-    """Opens a DuckDB database in a folder that goes with the task."""
+def open_scratch(folder: Path, *, memory_limit_mb: int, landed: LandedSnapshot) -> duckdb.DuckDBPyConnection:
+    """Opens a DuckDB database in a folder that goes with the task; it can read what is landed."""
     spill = folder / "spill"
     database = duckdb.connect(
         folder / "audit.duckdb",
@@ -92,6 +92,7 @@ def open_scratch(folder: Path, *, memory_limit_mb: int) -> duckdb.DuckDBPyConnec
         },
     )
     database.execute("SET TimeZone = 'UTC'")
+    landed.let_read(database)
     return database
 
 
@@ -438,7 +439,8 @@ class Snapshot:
         self.database.execute(
             "CREATE OR REPLACE TABLE records AS SELECT id, NULL::VARCHAR AS record FROM wanted LIMIT 0"
         )
-        if files.entries:
+        # Where nothing is wanted the column would be read nevertheless: most of the snapshot's bytes.
+        if files.entries and self._one("SELECT count(*) FROM wanted"):
             with naming_damage("entries"):
                 self.database.execute(
                     """INSERT INTO records SELECT e.id, e.record FROM read_parquet(?) AS e

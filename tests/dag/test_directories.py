@@ -3,6 +3,7 @@
 import pytest
 from airflow.sdk import Asset
 
+from directory_sync.buckets import landing_place
 from directory_sync.dag import Directory, directory_dag
 from directory_sync.errors import ConfigError
 from directory_sync.landing import Landing
@@ -44,7 +45,9 @@ def test_two_directories_share_no_dataset_and_no_landing_folder():
     first, second = Directory(), PARTNERS
     assert (first.switches.dataset, second.switches.dataset) == ("directory", "partners")
     folders = [
-        Landing.open(None, one.switches, folder=one.landing_folder).snapshot("directory_resource", "run").path
+        Landing(landing_place(None, one.switches), folder=one.landing_folder)
+        .snapshot("directory_resource", "run")
+        .path
         for one in (first, second)
     ]
     assert folders[0].endswith("landing/directory_resource/run")

@@ -30,17 +30,21 @@ def api(running_api: SandboxServer) -> SandboxServer:
 
 
 @pytest.fixture
-def cycle(api: SandboxServer, tmp_path: Path, postgres: PostgresServer | None) -> Cycle:
-    return Cycle(url=api.url, home=tmp_path, postgres=postgres)
+def cycle(api: SandboxServer, tmp_path: Path, postgres: PostgresServer | None, landing_of) -> Cycle:
+    return Cycle(url=api.url, home=tmp_path, postgres=postgres, landing=landing_of(tmp_path))
 
 
 @pytest.fixture(scope="session")
 def first_night(
-    running_api: SandboxServer, tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer | None
+    running_api: SandboxServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres: PostgresServer | None,
+    landing_of,
 ) -> Cycle:
     """A deployment after its first run, `one`."""
     running_api.reset()
-    cycle = Cycle(url=running_api.url, home=tmp_path_factory.mktemp("first_night"), postgres=postgres)
+    home = tmp_path_factory.mktemp("first_night")
+    cycle = Cycle(url=running_api.url, home=home, postgres=postgres, landing=landing_of(home))
     cycle.run("one")
     return cycle
 

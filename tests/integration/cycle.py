@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from directory_sync import audit as audit_stage
 from directory_sync import publish as publish_stage
 from directory_sync import removals as removals_stage
 from directory_sync import replay as replay_stage
+from directory_sync.buckets import LANDING_KEYS, LandingPlace, landing_place
 from directory_sync.client import DirectoryClient, Page
 from directory_sync.extract import directory_source
 from directory_sync.form import Resource, parse_form
@@ -32,6 +34,7 @@ from directory_sync.report import AuditReport
 from directory_sync.secrets import register
 from directory_sync.settings import ApiSettings, ConnectionFields, SyncSettings
 from directory_sync.warehouse import Warehouse, open_warehouse
+from tests.buckets import copied_landing
 from tests.postgres import ADMIN, PostgresServer
 
 SECRET = "sandbox-secret-not-a-real-one"
@@ -52,6 +55,7 @@ class Cycle:
         interval: set, its runs fetch what changed within it.
         postgres: the server of its warehouse, a database that belongs to `home`; None: a DuckDB file.
         role: who it is there, with which password; None: the server's administrator.
+        landing: the connection `directory_landing`; None: `home` holds the landing zone.
     """
 
     url: str
@@ -67,6 +71,7 @@ class Cycle:
     interval: tuple[datetime, datetime] | None = None
     postgres: PostgresServer | None = None
     role: tuple[str, str] | None = None
+    landing: ConnectionFields | None = None
 
     @property
     def switches(self) -> SyncSettings:
@@ -118,12 +123,23 @@ class Cycle:
         return DirectoryClient(api, self.parsed, rate=rate, mask=self.tokens.append, sleep=lambda _: None)
 
     def landed(self, run_id: str) -> LandedSnapshot:
-        return Landing.open(None, self.switches).snapshot(RESOURCE, run_id)
+        return Landing(self.place).snapshot(RESOURCE, run_id)
+
+    @property
+    def place(self) -> LandingPlace:
+        """Where the landing zone is."""
+        return landing_place(self.landing, self.switches)
 
     def extract(self, run_id: str, *, in_flight: int = 4) -> None:
         """Each shard with a pipeline of its own, as dlt's helper runs them."""
         landed = self.landed(run_id)
-        register({"filesystem.bucket_url": lambda: landed.path, "restore_from_destination": lambda: False})
+        register(
+            {
+                "filesystem.bucket_url": lambda: landed.path,
+                "restore_from_destination": lambda: False,
+                **{key: partial(self.place.answer, key) for key in LANDING_KEYS},
+            }
+        )
         source = directory_source(
             shards=self.shards,
             requests_in_flight=in_flight,
@@ -212,9 +228,7 @@ class Cycle:
     def replay(self) -> Replayed:
         """Rebuilds the warehouse from what is landed."""
         with self.warehouse() as (warehouse, folder):
-            return replay_stage.replay(
-                self.job("replay", folder), Landing.open(None, self.switches), warehouse=warehouse
-            )
+            return replay_stage.replay(self.job("replay", folder), Landing(self.place), warehouse=warehouse)
 
     def roll_forward(self) -> list[str]:
         with self.warehouse() as (warehouse, _):
@@ -257,7 +271,7 @@ class Cycle:
     def copied_to(self, home: Path) -> "Cycle":
         """The same deployment once more, warehouse included."""
         shutil.copytree(self.home, home)
-        copy = self.with_(home=home)
+        copy = self.with_(home=home, landing=self.landing and copied_landing(self.landing, home))
         if self.postgres and self.postgres.exists(self.database):
             self.postgres.create(copy.database, template=self.database)
         return copy

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from directory_sync.buckets import LandingPlace
 from directory_sync.columns import ENTRIES, FIELDS, WINDOWS, PageColumns
 from directory_sync.difference import CHANGE_COLUMNS
 from directory_sync.envelope import Entry, parse_record
@@ -62,7 +63,7 @@ def land(snapshot: LandedSnapshot) -> None:
 
 @pytest.fixture(scope="module")
 def intact(tmp_path_factory: pytest.TempPathFactory) -> LandedSnapshot:
-    snapshot = Landing(str(tmp_path_factory.mktemp("intact"))).snapshot("r", "run")
+    snapshot = Landing(LandingPlace(url=str(tmp_path_factory.mktemp("intact")))).snapshot("r", "run")
     land(snapshot)
     return snapshot
 
@@ -70,7 +71,7 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> LandedSnapshot:
 @pytest.fixture
 def landed(intact: LandedSnapshot, tmp_path: Path) -> LandedSnapshot:
     shutil.copytree(intact.path, tmp_path / "r" / "run")
-    return Landing(str(tmp_path)).snapshot("r", "run")
+    return Landing(LandingPlace(url=str(tmp_path))).snapshot("r", "run")
 
 
 def file_of(snapshot: LandedSnapshot, table: str) -> Path:
@@ -80,7 +81,7 @@ def file_of(snapshot: LandedSnapshot, table: str) -> Path:
 def read_all(snapshot: LandedSnapshot) -> dict[Any, Any]:
     """All that the audit asks a snapshot: its entries by id."""
     with tempfile.TemporaryDirectory() as folder:
-        database = open_scratch(Path(folder), memory_limit_mb=64)
+        database = open_scratch(Path(folder), memory_limit_mb=64, landed=snapshot)
         try:
             files = snapshot.latest_files(shard_of_load(database, snapshot))
             tables = Snapshot(database, files)
@@ -283,7 +284,7 @@ def test_any_manifest_is_one_or_a_snapshot_error(
     path = data.draw(st.sampled_from(sorted(nodes(AS_MANIFEST), key=str)))
     changed = replaced(AS_MANIFEST, path, data.draw(JSON_VALUES | st.just(...)))
     with tempfile.TemporaryDirectory() as folder:
-        snapshot = Landing(folder).snapshot("r", "run")
+        snapshot = Landing(LandingPlace(url=folder)).snapshot("r", "run")
         snapshot.write_json(MANIFEST, changed)
         try:
             manifest = snapshot.read_manifest()
@@ -340,7 +341,7 @@ def test_any_bytes_in_a_landed_file_are_entries_or_a_snapshot_error(
     content = data.draw(damages(file_of(intact, table).read_bytes()) | st.binary(max_size=60))
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(intact.path, f"{folder}/r/run")
-        snapshot = Landing(folder).snapshot("r", "run")
+        snapshot = Landing(LandingPlace(url=folder)).snapshot("r", "run")
         file_of(snapshot, table).write_bytes(content)
         try:
             found = read_all(snapshot)
@@ -386,7 +387,7 @@ def test_a_difference_without_a_column_is_refused(landed: LandedSnapshot, column
 @given(data=st.data())
 def test_any_bytes_of_a_difference_are_rows_or_a_snapshot_error(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        snapshot = Landing(folder).snapshot("r", "run")
+        snapshot = Landing(LandingPlace(url=folder)).snapshot("r", "run")
         path = difference_in(snapshot)
         path.write_bytes(data.draw(damages(path.read_bytes())))
         try:

@@ -9,16 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from directory_sync.buckets import LandingPlace
 from directory_sync.columns import PageColumns
-from directory_sync.errors import ConfigError, EnvelopeError
-from directory_sync.landing import (
-    MANIFEST,
-    LandedSnapshot,
-    Landing,
-    folder_name,
-    landing_url,
-)
-from directory_sync.settings import ConnectionFields, SyncSettings
+from directory_sync.errors import EnvelopeError
+from directory_sync.landing import MANIFEST, LandedSnapshot, Landing, folder_name
 from directory_sync.snapshot import open_scratch, shard_of_load
 from tests.simulation import page
 
@@ -27,7 +21,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 @pytest.fixture
 def landing(tmp_path: Path) -> Landing:
-    return Landing(str(tmp_path))
+    return Landing(LandingPlace(url=str(tmp_path)))
 
 
 def land(snapshot: LandedSnapshot, load_id: str, shard: int, *, complete: bool = True) -> None:
@@ -48,7 +42,7 @@ def land(snapshot: LandedSnapshot, load_id: str, shard: int, *, complete: bool =
 
 
 def chosen(snapshot: LandedSnapshot, folder: Path) -> tuple[str, ...]:
-    database = open_scratch(folder, memory_limit_mb=64)
+    database = open_scratch(folder, memory_limit_mb=64, landed=snapshot)
     try:
         return snapshot.latest_files(shard_of_load(database, snapshot)).loads
     finally:
@@ -222,17 +216,6 @@ def test_entries_are_taken_once(landing: Landing) -> None:
     ]
     assert columns.take_entries().num_rows == columns.rows == 0
     assert columns.windows().num_rows == 1
-
-
-def test_the_landing_zone_lies_at_home_without_a_connection() -> None:
-    settings = SyncSettings(home=Path("/somewhere"))
-    assert landing_url(None, settings) == "/somewhere/landing"
-
-
-def test_a_landing_connection_without_a_folder_is_refused() -> None:
-    connection = ConnectionFields(conn_id="directory_landing", conn_type="fs")
-    with pytest.raises(ConfigError, match="directory_landing"):
-        landing_url(connection, SyncSettings(home=Path("/somewhere")))
 
 
 def test_json_that_was_written_is_read(landing: Landing) -> None:
