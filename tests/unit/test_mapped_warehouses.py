@@ -31,7 +31,8 @@ from directory_sync.errors import ConfigError
 from directory_sync.settings import ConnectionFields, SyncSettings
 from tests.unit.test_warehouse_sql import Asked
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "warehouses" / "redshift.py"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+EXAMPLE = DOCS / "examples" / "warehouses" / "redshift.py"
 SPECS = {
     "snowflake": SnowflakeClientConfiguration,
     "google_cloud_platform": BigQueryClientConfiguration,
@@ -277,6 +278,27 @@ def test_a_class_of_ones_own_opens_the_connections_of_its_type() -> None:
     assert isinstance(destination("own"), Own)
 
 
+def test_the_guide_shows_the_example_as_it_stands() -> None:
+    assert EXAMPLE.read_text() in (DOCS / "warehouses.md").read_text()
+
+
+@pytest.mark.parametrize("conn_type", ["duckdb", "postgres", "snowflake", "google_cloud_platform"])
+def test_the_guide_says_of_each_whether_it_was_tried_and_what_it_lacks(conn_type: str) -> None:
+    kind = DESTINATIONS[conn_type]
+    [row] = re.findall(
+        rf"^\| `{conn_type}`[^|]*\| (mapped only|for real)[^|]*\| (yes|no)[^|]*\|[^|]*\| (.*) \|$",
+        (DOCS / "warehouses.md").read_text(),
+        re.MULTILINE,
+    )
+    is_mapped = issubclass(kind, MappedWarehouse)
+    needs = f"`dlt[{kind.extra_of_dlt}]`" if is_mapped else "nothing"
+    assert row == (
+        "mapped only" if is_mapped else "for real",
+        "yes" if kind.is_transactional else "no",
+        needs,
+    )
+
+
 # ---- what is missing on the machine
 
 
@@ -287,7 +309,7 @@ def test_a_package_that_is_missing_is_named_with_its_command(kind: type[MappedWa
         conn_type = "absent"
         client_module = "not_installed.at_all"
 
-    command = f'pip install -c constraints.txt "dlt[{kind.extra_of_dlt}]"'
+    command = f'pip install "dlt[{kind.extra_of_dlt}]"'
     with pytest.raises(ConfigError, match=re.escape(command)):
         destination("absent").hold().__enter__()
 

@@ -95,8 +95,9 @@ class MappedWarehouse(Destination):
         # Asking for a submodule fails where there is no top-level one.
         if not (find_spec(top) and find_spec(self.client_module)):
             raise ConfigError(
-                f"A warehouse of the type {self.conn_type!r} needs a package that is not installed. Nothing "
-                f'was published. On all workers: pip install -c constraints.txt "dlt[{self.extra_of_dlt}]"'
+                f"A warehouse of the type {self.conn_type!r} needs a package that is not installed. "
+                f'Nothing was published. On all workers: pip install "dlt[{self.extra_of_dlt}]"; see '
+                "docs/warehouses.md."
             )
 
 
