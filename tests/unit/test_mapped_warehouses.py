@@ -227,6 +227,16 @@ def test_a_connection_without_a_location_is_refused() -> None:
     assert "`location`" in message
 
 
+def test_without_a_key_and_without_an_account_of_the_machine_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    message = refusal("google_cloud_platform", extra={"location": "EU", "project": "p"})
+    assert "Application Default Credentials" in message
+
+
 def test_without_a_key_the_credentials_wait_for_the_machines_own_account() -> None:
     credentials = destination("google_cloud_platform", extra={"project": "p"}).credentials
     assert (credentials.project_id, credentials.private_key, credentials.is_partial()) == ("p", None, True)

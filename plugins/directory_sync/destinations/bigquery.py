@@ -35,13 +35,22 @@ class BigQuery(MappedWarehouse):
                 f"`location` in the extra of {self._where} is empty; without it, dlt would put the tables "
                 "into the US"
             )
+        credentials = self.credentials
+        if not credentials.private_key:
+            # Asks Google's libraries, as dlt does later.
+            credentials.on_partial()
+            if not credentials.has_default_credentials():
+                raise self._refusal(
+                    f"{self._where.capitalize()} has neither `key_path` nor `keyfile_dict`, and this machine "
+                    "has no account of its own (Application Default Credentials)"
+                )
         return dlt.destinations.bigquery(
-            self.credentials, location=extra["location"], project_id=extra.get("project")
+            credentials, location=extra["location"], project_id=extra.get("project")
         )
 
     @property
     def credentials(self) -> "GcpServiceAccountCredentials":
-        """The service account; one without a key is asked for by dlt, from Google's libraries."""
+        """The service account; without a key it is still to be found."""
         from dlt.common.configuration.specs import GcpServiceAccountCredentials
 
         extra = self.known_extra(KNOWN)
