@@ -80,7 +80,8 @@ test-browser: install ## the page in Airflow's interface, in a real browser (/us
 
 test-all: export HYPOTHESIS_PROFILE = thorough
 test-all: test ## what is longer: more generated examples, kills, full disks, secrets through the real Dag
-	@$(PYTEST) tests/chaos tests/e2e/test_secrets.py tests/e2e/test_two_directories.py
+	@$(PYTEST) tests/chaos tests/e2e/test_secrets.py tests/e2e/test_two_directories.py \
+		tests/e2e/test_secrets_backends.py
 	@$(PYTEST) --warehouse postgres tests/integration tests/chaos/test_publication.py
 	@$(PYTEST) --landing bucket tests/integration/test_cycle.py tests/integration/test_replay.py
 

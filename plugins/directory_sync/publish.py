@@ -283,7 +283,7 @@ def _table_resource(resource: Resource, difference: Difference, warehouse: Wareh
         _table_rows(resource, difference, warehouse),
         name=resource.name,
         primary_key="id",
-        write_disposition={"disposition": "merge", "strategy": "delete-insert"},
+        write_disposition={"disposition": "merge", "strategy": warehouse.merge_strategy},
         columns=hints.pop("columns", None),
         **hints,
     )

@@ -26,6 +26,7 @@ from directory_sync.settings import ConnectionFields, SyncSettings
 if TYPE_CHECKING:
     import pyarrow as pa
     from dlt.common.destination import TLoaderFileFormat
+    from dlt.common.schema.typing import TLoaderMergeStrategy
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,11 @@ class Warehouse:
     def file_format(self) -> "TLoaderFileFormat":
         """What dlt writes for this warehouse."""
         return self._destination.file_format
+
+    @property
+    def merge_strategy(self) -> "TLoaderMergeStrategy":
+        """How dlt replaces entries in a table that has child tables."""
+        return self._destination.merge_strategy
 
     def storable(self, row: dict[str, Any]) -> dict[str, Any]:
         """Returns a row as the warehouse can hold it."""
@@ -349,6 +355,8 @@ def open_warehouse(
         WarehouseError: it cannot be reached, or another process holds it for too long.
     """
     destination = destination_of(connection, settings, folder=folder)
+    if not destination.is_transactional:
+        logger.info("Readers may see a table ahead of its child tables: this warehouse takes them one by one")
     with destination.hold() as dlt_destination:
         pipeline = dlt.pipeline(
             PIPELINE_NAME,

@@ -29,7 +29,9 @@ def refusal(**changes: Any) -> str:
 
 
 def test_a_type_without_a_mapping_is_refused_and_the_others_are_named() -> None:
-    assert "'mysql'; supported: duckdb, postgres." in refusal(conn_type="mysql")
+    assert "'mysql'; supported: duckdb, postgres, snowflake, google_cloud_platform" in refusal(
+        conn_type="mysql"
+    )
 
 
 @pytest.mark.parametrize("field", ["host", "schema", "login"])

@@ -21,6 +21,7 @@ DIALECTS = {
     "postgres": dlt.destinations.postgres,
     "snowflake": dlt.destinations.snowflake,
     "bigquery": dlt.destinations.bigquery,
+    "redshift": dlt.destinations.redshift,
 }
 ROWS: list[tuple[str, list[tuple[Any, ...]]]] = [
     ("newly_held", [(AT,)]),
@@ -101,7 +102,7 @@ QUESTIONS = {
     "present", "unfinished_syncs", "create_history_view", "held", "changed_after", "states", "last_changes",
     "changes",
 }  # fmt: skip
-NO_STATEMENT = {"file_format", "storable", "assert_held"}
+NO_STATEMENT = {"file_format", "merge_strategy", "storable", "assert_held"}
 
 
 def warehouse_of(client: Asked) -> Warehouse:

@@ -13,6 +13,7 @@ from directory_sync.settings import ConnectionFields, SyncSettings
 
 if TYPE_CHECKING:
     from dlt.common.destination import TLoaderFileFormat
+    from dlt.common.schema.typing import TLoaderMergeStrategy
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,10 @@ class Destination(ABC):
     conn_type: ClassVar[str]
     file_format: ClassVar["TLoaderFileFormat"]
     """What dlt writes for it."""
+    merge_strategy: ClassVar["TLoaderMergeStrategy"] = "delete-insert"
+    """How dlt replaces entries in a table that has child tables."""
+    is_transactional: ClassVar[bool] = True
+    """Readers see a table and its child tables as of one publication."""
 
     def __init__(self, connection: ConnectionFields | None, settings: SyncSettings, folder: Path) -> None:
         """Opens nothing yet."""

@@ -1,0 +1,78 @@
+"""BigQuery: mapped from a Google Cloud connection as Airflow's own provider reads it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dlt
+
+from directory_sync.destinations.mapped import MappedWarehouse
+
+if TYPE_CHECKING:
+    from dlt.common.configuration.specs import GcpServiceAccountCredentials
+
+KNOWN = ("key_path", "keyfile_dict", "location", "num_retries", "project")
+"""`num_retries` is in each connection that the form made; dlt has retries of its own."""
+
+
+class BigQuery(MappedWarehouse):
+    """An extra with project, location and a service account's key; without one, the machine's own account."""
+
+    conn_type = "google_cloud_platform"
+    client_module, extra_of_dlt = "google.cloud.bigquery", "bigquery"
+    # dlt refuses to load `json` columns from Parquet.
+    file_format = "jsonl"
+    # Of deletes and inserts, the first would be seen before the last is there.
+    merge_strategy = "upsert"
+    # dlt begins a transaction only where no word of a merge looks like DDL, and `created_at` does.
+    is_transactional = False
+
+    def destination(self) -> Any:
+        """Returns dlt's destination."""
+        extra = self.known_extra(KNOWN)
+        if "location" not in extra:
+            raise self._refusal(
+                f"`location` in the extra of {self._where} is empty; without it, dlt would put the tables "
+                "into the US"
+            )
+        credentials = self.credentials
+        if not credentials.private_key:
+            # Asks Google's libraries, as dlt does later.
+            credentials.on_partial()
+            if not credentials.has_default_credentials():
+                raise self._refusal(
+                    f"{self._where.capitalize()} has neither `key_path` nor `keyfile_dict`, and this machine "
+                    "has no account of its own (Application Default Credentials)"
+                )
+        return dlt.destinations.bigquery(
+            credentials, location=extra["location"], project_id=extra.get("project")
+        )
+
+    @property
+    def credentials(self) -> "GcpServiceAccountCredentials":
+        """The service account; without a key it is still to be found."""
+        from dlt.common.configuration.specs import GcpServiceAccountCredentials
+
+        extra = self.known_extra(KNOWN)
+        credentials = GcpServiceAccountCredentials()
+        if key := self._key(extra):
+            credentials.parse_native_representation(key)
+        if "project" in extra:
+            credentials.project_id = extra["project"]
+        return credentials
+
+    def _key(self, extra: dict[str, Any]) -> str | None:
+        path, content = extra.get("key_path"), extra.get("keyfile_dict")
+        if path and content:
+            raise self._refusal(f"`key_path` and `keyfile_dict` of {self._where} exclude each other")
+        if not (path or content):
+            return None
+        name, reason = "key_path" if path else "keyfile_dict", ""
+        try:
+            text: Any = Path(path).read_text("utf-8") if path else content
+            key = json.loads(text) if isinstance(text, str) else text
+            if key["type"] == "service_account" and key["private_key"] and key["client_email"]:
+                return json.dumps(key)
+        except (OSError, ValueError, TypeError, KeyError) as e:
+            reason = f" ({type(e).__name__})"
+        raise self._refusal(f"The `{name}` of {self._where} holds no service account's key{reason}")
