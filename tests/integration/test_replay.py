@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from directory_sync.errors import ConfigError
+from directory_sync.landing import PUBLISHED
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.test_decisions import asked
@@ -114,7 +115,7 @@ def test_what_was_rolled_forward_is_replayed(api: SandboxServer, published: Cycl
     published.run("two")
     with published.warehouse() as (warehouse, _), warehouse.pipeline.sql_client() as client:
         client.execute_sql("DELETE FROM directory_syncs WHERE run_id = 'two'")
-    (published.home / "landing" / RESOURCE / "two" / "published.json").unlink()
+    published.landed("two").forget(PUBLISHED)
     assert len(published.roll_forward()) == 1
     before = published.tables()
     published.lose_warehouse()
