@@ -37,6 +37,7 @@ class Result:
         work_seconds: without starting processes and their imports; under Airflow, the sum of its stages.
         requests: pages and tokens it asked for.
         server_cpu_seconds: what the API took meanwhile of the same machine.
+        airflow_cpu_seconds: what Airflow's own services took.
         is_right: whether the table holds what the API does.
         stages: its processes, stage by stage.
     """
@@ -52,6 +53,7 @@ class Result:
     requests: int
     refused: int
     server_cpu_seconds: float
+    airflow_cpu_seconds: float = 0.0
     is_right: bool
     stages: list[list[Used]]
 

@@ -1,6 +1,7 @@
 """The seed's configuration, run by dlt: with dlt's defaults, tuned by hand, and in fixed ranges at once."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,33 +42,32 @@ def source(url: str, paginators: dict[str, dict[str, Any]] | None = None) -> "Dl
         paginators: resources by their names, all into one table; None: the one of the seed.
     """
     offset = {"type": "offset", "limit": LIMIT}
-    several = {"table_name": RESOURCE, "parallelized": True} if paginators else {}
-    return rest_api_source(
-        {
-            "client": {
-                "base_url": url,
-                "auth": {
-                    "type": "oauth2_client_credentials",
-                    "client_id": CLIENT_ID,
-                    "client_secret": CLIENT_SECRET,
-                    "access_token_url": f"{url}/oauth/token",
-                },
+    several = {"table_name": RESOURCE} if paginators else {}
+    config: Any = {
+        "client": {
+            "base_url": url,
+            "auth": {
+                "type": "oauth2_client_credentials",
+                "client_id": CLIENT_ID,
+                "client_secret": CLIENT_SECRET,
+                "access_token_url": f"{url}/oauth/token",
             },
-            "resource_defaults": {"primary_key": "id", "write_disposition": "merge"},
-            "resources": [
-                {
-                    "name": name,
-                    **several,  # type: ignore[typeddict-item]
-                    "endpoint": {"path": "/v1/directory", "data_selector": "data", "paginator": paginator},
-                }
-                for name, paginator in (paginators or {RESOURCE: offset}).items()
-            ],
-        }
-    )
+        },
+        "resource_defaults": {"primary_key": "id", "write_disposition": "merge"},
+        "resources": [
+            {
+                "name": name,
+                **several,
+                "endpoint": {"path": "/v1/directory", "data_selector": "data", "paginator": paginator},
+            }
+            for name, paginator in (paginators or {RESOURCE: offset}).items()
+        ],
+    }
+    return rest_api_source(config, parallelized=bool(paginators))
 
 
 def source_in_ranges(url: str, entries: int) -> "DltSource":
-    """The same in ranges of offsets that are read at once, by someone who knows how many entries there are."""
+    """The same in ranges that are read at once, by someone who knows how many entries there are."""
     pages = -(-entries // LIMIT)
     starts = [LIMIT * (number * pages // RANGES) for number in range(RANGES + 1)]
     return source(
@@ -80,8 +80,7 @@ def source_in_ranges(url: str, entries: int) -> "DltSource":
                 "maximum_offset": end,
                 "total_path": None,
             }
-            for number, (first, end) in enumerate(zip(starts, starts[1:], strict=False))
-            if end > first
+            for number, (first, end) in enumerate(pairwise(starts))
         },
     )
 
@@ -92,7 +91,7 @@ def pipeline(home: Path, pipelines: Path | None = None) -> "Pipeline":
         "directory",
         destination=dlt.destinations.duckdb(str(home / "warehouse.duckdb")),
         dataset_name=DATASET,
-        pipelines_dir=str(pipelines) if pipelines else None,
+        pipelines_dir=str(pipelines) if pipelines else None,  # type: ignore[arg-type]
     )
 
 

@@ -64,7 +64,7 @@ class Listing:
     def page(self, offset: int, limit: int) -> bytes:
         """The answer to a request of a page."""
         first = min(offset, len(self))
-        last = min(first + min(limit, PAGE_CAP), len(self))
+        last = min(first + limit, len(self))
         rows = self._json[self._starts[first] : self._starts[last] - 1] if last > first else b""
         return b'{"data":[%b],"total":%d,"limit":%d,"offset":%d}' % (rows, len(self), limit, offset)
 
@@ -77,6 +77,7 @@ class Setup:
     changed_share: float = 0.0
     latency_ms: float = 0.0
     requests_per_second: float = 0.0
+    page_cap: int = PAGE_CAP
 
 
 @dataclass(kw_only=True)
@@ -180,9 +181,12 @@ class Connection(asyncio.Protocol):
             self._answer(b"{}", status=b"401 Unauthorized")
         elif wait := self._api.wait_seconds():
             # As the sandbox, and most APIs, say it: in whole seconds.
-            self._answer(b"{}", status=b"429 Too Many Requests", more=b"Retry-After: %d\r\n" % math.ceil(wait))
+            self._answer(
+                b"{}", status=b"429 Too Many Requests", more=b"Retry-After: %d\r\n" % math.ceil(wait)
+            )
         else:
-            page = self._api.listing.page(int(query.get("offset", 0)), int(query.get("limit", PAGE_CAP)))
+            limit = min(int(query.get("limit", PAGE_CAP)), self._api.setup.page_cap)
+            page = self._api.listing.page(int(query.get("offset", 0)), limit)
             if latency_ms := self._api.setup.latency_ms:
                 self._loop.call_later(latency_ms / 1000, self._answer, page)
             else:

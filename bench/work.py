@@ -1,4 +1,4 @@
-"""`python -m bench.work WHAT ARGUMENTS`: one process of a contender; its last line of output says what it took."""
+"""`python -m bench.work WHAT ARGUMENTS`: a contender's process; its last line says what it took."""
 
 import json
 import resource
