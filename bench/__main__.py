@@ -5,31 +5,40 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from bench import contenders, figures, parse, rates
 from bench.contenders import SLOW, Case, Result
+from bench.parse import ParseCost
+from bench.rates import Use
 from bench.server import Server
 
 PLAYERS = ("defaults", "tuned", "ranges", "ours", "floor")
 
 
+@dataclass
+class Outcome:
+    """What was measured, as far as it came."""
+
+    runs: list[Result] = field(default_factory=list)
+    rates: list[Use] = field(default_factory=list)
+    parse: list[ParseCost] = field(default_factory=list)
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Prints tables, writes JSON; returns 1 where a table was wrong."""
-    arguments = _parser().parse_args(given)
-    # What was started is ended, also where a shell that started this in the background has it ignore SIGINT.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    with Server.running() as server:
-        outcome, results = (_scale if arguments.scale else _measure)(arguments, server)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(outcome, indent=1, default=asdict))
-    return 0 if all(result.is_right for result in results) else 1
+    arguments, outcome = _parser().parse_args(given), Outcome()
+    try:
+        with Server.running() as server:
+            (_scale if arguments.scale else _measure)(arguments, server, outcome)
+    finally:
+        if arguments.json:
+            arguments.json.write_text(json.dumps(asdict(outcome), indent=1))
+    return 0 if all(result.is_right for result in outcome.runs) else 1
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  Python's signature
@@ -52,76 +61,63 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(arguments: argparse.Namespace, server: Server) -> tuple[dict[str, Any], list[Result]]:
+def _measure(arguments: argparse.Namespace, server: Server, outcome: Outcome) -> None:
     """The contest, the rates, the parse: as far as asked for."""
-    results: list[Result] = []
     cases = [
         Case(entries=entries, latency_ms=latency_ms)
         for entries, latency_ms in product(arguments.sizes, arguments.latencies)
     ]
     if cases and arguments.rounds:
-        results += _contest(
-            cases,
-            arguments.only,
-            lambda player, case: contenders.run(player, case, server),
-            rounds=arguments.rounds,
-            slow_rounds=arguments.slow_rounds,
-        )
+        turns = _turns(cases, arguments.only, arguments.rounds, arguments.slow_rounds)
+        for player, case in turns:
+            _note(contenders.run(player, case, server), outcome)
     if cases and arguments.airflow_rounds:
         from bench.airflow_runs import Contest
 
         say("starting Airflow")
+        # The floor has nothing that Airflow could run.
+        players = [player for player in arguments.only if player != "floor"]
         with Contest.running(server) as contest:
-            results += _contest(
-                cases,
-                # The floor has nothing that Airflow could run.
-                [player for player in arguments.only if player != "floor"],
-                contest.run,
-                rounds=arguments.airflow_rounds,
-                slow_rounds=arguments.slow_rounds,
-            )
-    _print(figures.tables(results))
-    uses = []
+            for player, case in _turns(cases, players, arguments.airflow_rounds, arguments.slow_rounds):
+                _note(contest.run(player, case), outcome)
+    _print(figures.tables(outcome.runs))
     for allowed, is_given in product(arguments.rates, (True, False)):
         say(f"{allowed:g} requests a second allowed, {'given' if is_given else 'not given'}")
-        uses.append(rates.measure(server, allowed, is_given=is_given, seconds=arguments.rate_seconds))
-    if uses:
-        _print(rates.lines(uses))
-    cost = parse.measure(arguments.parses) if arguments.parses else None
-    if cost:
-        _print(parse.lines(cost))
-    return {"runs": results, "rates": uses, "parse": cost}, results
+        use = rates.measure(server, allowed, is_given=is_given, seconds=arguments.rate_seconds)
+        outcome.rates.append(use)
+    if outcome.rates:
+        _print(rates.lines(outcome.rates))
+    if arguments.parses:
+        outcome.parse.append(parse.measure(arguments.parses))
+        _print(parse.lines(outcome.parse[0]))
 
 
-def _contest(
-    cases: Sequence[Case],
-    players: Sequence[str],
-    run: Callable[[str, Case], Iterator[Result]],
-    *,
-    rounds: int,
-    slow_rounds: int | None,
-) -> list[Result]:
-    """All contenders in turn, each round another one first."""
+def _turns(
+    cases: Sequence[Case], players: Sequence[str], rounds: int, slow_rounds: int | None
+) -> Iterator[tuple[str, Case]]:
+    """Every contender once a round, each round another one first."""
     slow_rounds = rounds if slow_rounds is None else slow_rounds
-    results = []
     for case, number in product(cases, range(rounds)):
         turn = number % len(players)
         for player in [*players[turn:], *players[:turn]]:
-            if player in SLOW and number >= slow_rounds:
-                continue
-            for result in run(player, case):
-                what = f"{case.entries:,} entries, {case.latency_ms:g} ms, {result.contender}"
-                say(f"round {number + 1}: {what}: {result.seconds:.1f} s")
-                results.append(result)
-    return results
+            if player not in SLOW or number < slow_rounds:
+                yield player, case
 
 
-def _scale(arguments: argparse.Namespace, server: Server) -> tuple[dict[str, Any], list[Result]]:
+def _scale(arguments: argparse.Namespace, server: Server, outcome: Outcome) -> None:
     from bench import scale
 
-    scaled = scale.measure(arguments.scale, server, say)
-    _print(scale.lines(scaled))
-    return {"scale": scaled}, [one.result for one in scaled]
+    for warehouse, result in scale.measure(arguments.scale, server):
+        say(f"{result.entries:,} entries into {warehouse}: {result.seconds:.0f} s")
+        outcome.runs.append(result)
+        _print(scale.lines(warehouse, result))
+
+
+def _note(results: Iterable[Result], outcome: Outcome) -> None:
+    for result in results:
+        what = f"{result.entries:,} entries, {result.latency_ms:g} ms, {result.contender}"
+        say(f"{what}{' under Airflow' if result.airflow else ''}: {result.seconds:.1f} s")
+        outcome.runs.append(result)
 
 
 def say(text: str) -> None:
@@ -142,4 +138,7 @@ def _floats(text: str) -> list[float]:
 
 
 if __name__ == "__main__":
+    # What was started is ended, also where a shell that started this in the background has it ignore SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     sys.exit(main())
