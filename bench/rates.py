@@ -68,13 +68,14 @@ def measure(server: Server, allowed: float, *, is_given: bool, seconds: float) -
         shutil.rmtree(home)
     told = server.told()
     served, refused = told["served_at"], told["refused"]
+    lasted = served[-1] if served else 0.0
     return Use(
         allowed=allowed,
         is_given=is_given,
         share=steady_share(served, allowed),
-        share_of_all=len(served) / allowed / served[-1],
-        refused_share=refused / (refused + len(served)),
-        seconds=served[-1],
+        share_of_all=len(served) / allowed / lasted if lasted else 0.0,
+        refused_share=refused / max(refused + len(served), 1),
+        seconds=lasted,
         failure=failure,
     )
 
