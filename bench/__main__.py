@@ -13,6 +13,7 @@ from types import FrameType
 
 from bench import contenders, figures, parse, rates
 from bench.contenders import SLOW, Case, Result
+from bench.measure import WorkFailedError
 from bench.parse import ParseCost
 from bench.rates import Use
 from bench.server import Server
@@ -30,11 +31,14 @@ class Outcome:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Prints tables, writes JSON; returns 1 where a table was wrong."""
+    """Prints tables, writes JSON; returns 1 where a table was wrong or a contender failed."""
     arguments, outcome = _parser().parse_args(given), Outcome()
     try:
         with Server.running() as server:
             (_scale if arguments.scale else _measure)(arguments, server, outcome)
+    except WorkFailedError as error:
+        say(f"Failed: {error}")
+        return 1
     finally:
         if arguments.json:
             arguments.json.write_text(json.dumps(asdict(outcome), indent=1))
