@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-unit test-integration test-postgres test-dag test-e2e test-browser test-all \
-	chaos check lint types contracts clean
+	chaos bench check lint types contracts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,13 @@ test-all: test ## what is longer: more generated examples, kills, full disks, se
 		tests/e2e/test_secrets_backends.py
 	@$(PYTEST) --warehouse postgres tests/integration tests/chaos/test_publication.py
 	@$(PYTEST) --landing bucket tests/integration/test_cycle.py tests/integration/test_replay.py
+
+BENCH_LONG := --sizes 1000,10000,100000 --latencies 0,20,50,200 --rounds 3 --airflow-rounds 3 \
+	--rates 5,20,100 --rate-seconds 60 --parses 9
+BENCH_SHORT := --sizes 100000 --rounds 3 --airflow-rounds 1 --slow-rounds 1 --rates 20 --parses 3
+bench: install ## ours beside dlt's own configurations and a floor, ten minutes; FULL=1: hours; SCALE=1000000
+	@PYTHONPATH=plugins $(BIN)/python -m bench --json bench-results.json $(if $(SCALE),--scale $(SCALE), \
+		$(if $(filter-out 0 no false,$(FULL)),$(BENCH_LONG),$(BENCH_SHORT)))
 
 check: lint types contracts ## what needs no run: lint, types, import contracts
 

@@ -50,11 +50,13 @@ class TaskRun:
     """One task of a run, its latest try.
 
     Attributes:
+        instance_id: Airflow's own key of this try; its process bears it as a title.
         state: Airflow's; "waiting" where it has none yet.
         runs_code: False for tasks that only hold the graph together.
     """
 
     task_id: str
+    instance_id: str
     state: str
     try_number: int
     runs_code: bool
@@ -78,6 +80,7 @@ class TaskRun:
         """Reads the API's form of it."""
         return cls(
             task_id=content["task_id"],
+            instance_id=content["id"],
             state=content["state"] or "waiting",
             try_number=content["try_number"],
             runs_code=content["operator"] != "EmptyOperator",

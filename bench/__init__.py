@@ -1,0 +1,18 @@
+"""What `make bench` runs: this package beside dlt's own configurations and a floor, on one machine, in turn.
+
+    server         the API of the bench: pages made beforehand, in a process of its own
+    measure        a process, and what it took
+    seed           the seed's configuration by dlt: with its defaults, tuned, and in fixed ranges at once
+    ours           this package's stages, each in the process it has under Airflow
+    floor          what asyncio and DuckDB need for the same list
+    work           the entry point of all these processes
+    contenders     who is measured, and whether their tables are right
+    airflow_runs   the same under a real Airflow
+    rates          how much of the API's allowance is used
+    parse          what parsing the Dag file costs
+    scale          a million entries
+    figures        medians, ranges, ratios, tables
+    chart          the picture for the README
+
+Only ratios mean anything: all contenders run on the same machine, against the same server, in turn.
+"""

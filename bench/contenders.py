@@ -1,0 +1,131 @@
+"""Who is measured: stages of processes, and whether the table that they leave is right."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from bench.measure import CHECKOUT, Used, run_together
+from bench.server import EDITED, Server
+
+SHARDS = 4
+OURS = (tuple(f"extract_{number}" for number in range(SHARDS)), ("audit",), ("publish",))
+QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false"}
+CHANGED_SHARE = 0.01
+TITLES = {
+    "defaults": "the seed's configuration, dlt's defaults",
+    "tuned": "the same, tuned by hand",
+    "ranges": "tuned, 8 ranges at once",
+    "first": "ours, first load",
+    "unchanged": "ours, nothing changed",
+    "changed": "ours, 1 % changed",
+    "floor": "floor: asyncio, one bulk insert",
+}
+SLOW = ("defaults", "tuned")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One run of one contender.
+
+    Attributes:
+        contender: which.
+        seconds: from the start of its first process to the end of its last; under Airflow, the run's.
+        work_seconds: without starting processes and their imports; under Airflow, the sum of its stages.
+        requests: pages and tokens it asked for.
+        server_cpu_seconds: what the API took meanwhile of the same machine.
+        airflow_cpu_seconds: what Airflow's own services took.
+        is_right: whether the table holds what the API does.
+        stages: its processes, stage by stage.
+    """
+
+    contender: str
+    entries: int
+    latency_ms: float
+    airflow: bool = False
+    seconds: float
+    work_seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    requests: int
+    refused: int
+    server_cpu_seconds: float
+    airflow_cpu_seconds: float = 0.0
+    is_right: bool
+    stages: list[list[Used]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is read."""
+
+    entries: int
+    latency_ms: float
+
+    def put(self, server: Server, *, changed: bool = False) -> float:
+        """Sets the API up; returns the processor time it has used until now."""
+        told = server.put(
+            entries=self.entries,
+            latency_ms=self.latency_ms,
+            changed_share=CHANGED_SHARE if changed else 0.0,
+        )
+        return float(told["cpu_seconds"])
+
+
+def run(contender: str, case: Case, server: Server) -> Iterator[Result]:
+    """Runs a contender in an empty folder; ours three times: first, unchanged, changed."""
+    home = Path(tempfile.mkdtemp(prefix="bench_"))
+    try:
+        if contender == "ours":
+            for number, name in enumerate(("first", "unchanged", "changed")):
+                yield _measure(name, OURS, case, server, home=home, run_id=f"manual__{number}")
+        else:
+            yield _measure(contender, ((contender,),), case, server, home=home)
+    finally:
+        shutil.rmtree(home)
+
+
+def _measure(
+    name: str,
+    stages: tuple[tuple[str, ...], ...],
+    case: Case,
+    server: Server,
+    *,
+    home: Path,
+    run_id: str = "",
+) -> Result:
+    # Ours has its own folder of settings, as under Airflow; the others have dlt's defaults.
+    project = CHECKOUT / "dags" if run_id else home
+    environment = {**QUIET, "DLT_PROJECT_DIR": str(project), "TMPDIR": str(home)}
+    arguments = {"url": server.url, "home": str(home), "run_id": run_id, "entries": case.entries}
+    cpu_before = case.put(server, changed=name == "changed")
+    used = [run_together(stage, arguments, environment=environment) for stage in stages]
+    told = server.told()
+    every = [process for stage in used for process in stage]
+    return Result(
+        contender=name,
+        entries=case.entries,
+        latency_ms=case.latency_ms,
+        seconds=sum(max(process.seconds for process in stage) for stage in used),
+        work_seconds=sum(max(process.work_seconds for process in stage) for stage in used),
+        cpu_seconds=sum(process.cpu_seconds for process in every),
+        peak_mb=max(process.peak_mb for process in every),
+        requests=told["pages"] + told["refused"] + told["tokens"],
+        refused=told["refused"],
+        server_cpu_seconds=told["cpu_seconds"] - cpu_before,
+        is_right=is_right(home / "warehouse.duckdb", entries=told["entries"], edited=told["edited"]),
+        stages=used,
+    )
+
+
+def is_right(warehouse: Path, *, entries: int, edited: int) -> bool:
+    """Tells whether the table holds every entry once, and the edits."""
+    sql = (
+        "SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE ends_with(name, ?)) "
+        "FROM directory.directory_resource"
+    )
+    with duckdb.connect(warehouse, read_only=True) as database:
+        return database.execute(sql, [EDITED]).fetchone() == (entries, entries, edited)

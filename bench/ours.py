@@ -1,0 +1,133 @@
+"""This package's stages without Airflow, each in a process of its own, with the settings of `dags/.dlt`."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import dlt
+
+from bench.server import CLIENT_ID, CLIENT_SECRET
+from directory_sync import resources
+from directory_sync.client import DirectoryClient
+from directory_sync.form import Resource, parse_form
+from directory_sync.landing import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
+from directory_sync.rate import RequestRate
+from directory_sync.secrets import register
+from directory_sync.settings import ApiSettings, ConnectionFields, SyncSettings
+
+
+class Deployment:
+    """The API, a folder, a run.
+
+    Args:
+        url: where the API is.
+        home: holds the landing zone and the warehouse.
+        run_id: of the run.
+        requests_per_second: the API's allowance; None: it is not given.
+    """
+
+    def __init__(
+        self, url: str, home: Path, run_id: str, *, requests_per_second: float | None = None
+    ) -> None:
+        self.settings = SyncSettings(home=home)
+        self.run_id = run_id
+        extra = {"requests_per_second": requests_per_second} if requests_per_second else {}
+        self._connection = ConnectionFields(
+            conn_id="directory_api",
+            conn_type="directory_api",
+            host=url,
+            login=CLIENT_ID,
+            password=CLIENT_SECRET,
+            extra=extra,
+        )
+        register(
+            {
+                "client_id": lambda: CLIENT_ID,
+                "client_secret": lambda: CLIENT_SECRET,
+                "filesystem.bucket_url": lambda: self.landed(run_id).path,
+                "restore_from_destination": lambda: False,
+            }
+        )
+        self.form = resources.directory()
+        self.resource: Resource = parse_form(self.form)[0]
+
+    def landed(self, run_id: str) -> LandedSnapshot:
+        """The folder of a run's snapshot."""
+        return Landing.open(None, self.settings).snapshot(self.resource.name, run_id)
+
+    def client(self, *, share_of: int = 1, connections: int = 2) -> DirectoryClient:
+        """As a task opens it."""
+        api = ApiSettings.from_connection(self._connection, client=self.form["client"])
+        allowance = api.requests_per_second
+        rate = RequestRate(allowance / share_of if allowance else None)
+        return DirectoryClient(api, self.resource, rate=rate, connections=connections)
+
+    def extract(self, shard: int) -> None:
+        """One shard, with a pipeline of its own, as dlt's helper runs it."""
+        from directory_sync.extract import directory_source
+
+        source = directory_source(
+            shards=self.settings.shards,
+            requests_in_flight=self.settings.requests_in_flight,
+            open_client=lambda shards, connections: (
+                self.client(share_of=shards, connections=connections),
+                self.resource,
+            ),
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            dlt.pipeline(
+                f"landing_{shard}",
+                destination=dlt.destinations.filesystem(layout=LAYOUT),
+                dataset_name=DATASET,
+                pipelines_dir=folder,
+            ).run(source.with_resources(f"shard_{shard}"), loader_file_format="parquet")
+
+    def audit(self) -> None:
+        """Seals, checks and compares the snapshot."""
+        from directory_sync import audit, publish
+        from directory_sync.job import Audit, Run
+        from directory_sync.warehouse import Warehouse, open_warehouse
+
+        with tempfile.TemporaryDirectory() as name, closing(self.client()) as client:
+            job = Audit(
+                resource=self.resource,
+                landed=self.landed(self.run_id),
+                run=Run(run_id=self.run_id, mode="sync", interval=None),
+                settings=self.settings,
+                limits=self.settings.removal_limits,
+                folder=Path(name),
+            )
+
+            @contextmanager
+            def opened() -> Iterator[Warehouse]:
+                with open_warehouse(None, self.settings, folder=Path(name)) as warehouse:
+                    publish.roll_forward(self.resource, warehouse=warehouse, landed_of=self.landed)
+                    yield warehouse
+
+            audit.audit(job, open_warehouse=opened, read_page=client.page)
+
+    def publish(self) -> None:
+        """Writes the difference."""
+        from directory_sync import publish
+        from directory_sync.report import AuditReport
+        from directory_sync.warehouse import open_warehouse
+
+        content = self.landed(self.run_id).read_json(REPORT)
+        assert content is not None
+        with (
+            tempfile.TemporaryDirectory() as name,
+            open_warehouse(None, self.settings, folder=Path(name)) as warehouse,
+        ):
+            publish.publish(
+                self.resource,
+                self.landed(self.run_id),
+                AuditReport.from_json(content),
+                warehouse=warehouse,
+                compare_again=_not_compared_again,
+            )
+
+
+def _not_compared_again() -> NoReturn:
+    raise AssertionError("nobody else published meanwhile")

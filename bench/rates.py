@@ -1,0 +1,117 @@
+"""How much of an API's allowance the shards use together, and how many of their requests it refuses.
+
+The API lets R requests a second in, with a burst of one second's worth, and answers 429 above it. Only the
+extract stage runs: four shards, each a process. Once with `requests_per_second` given, once without.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.contenders import OURS, QUIET
+from bench.figures import table
+from bench.measure import CHECKOUT, WorkFailedError, run_together
+from bench.server import Server
+
+WARM_UP_SECONDS = 10.0
+ENDING_SHARE = 0.9
+"""The last requests of shards that end one after the other tell nothing about the pace."""
+PAGE_CAP = 20
+"""Small pages: the allowance is the limit, not the machine."""
+LATENCY_MS = 50.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """One pull under an allowance.
+
+    Attributes:
+        allowed: requests a second.
+        is_given: `requests_per_second` of the connection said so.
+        share: of the allowance, after the warm-up and before the last tenth of the pages; None: too short.
+        share_of_all: of the allowance over the whole pull, the first burst counted.
+        refused_share: of all requests.
+        seconds: from the first request to the last.
+        failure: what ended a shard; empty: all ended well.
+    """
+
+    allowed: float
+    is_given: bool
+    share: float | None
+    share_of_all: float
+    refused_share: float
+    seconds: float
+    failure: str = ""
+
+
+def measure(server: Server, allowed: float, *, is_given: bool, seconds: float) -> Use:
+    """One pull of so many entries that it takes about so many seconds."""
+    home = Path(tempfile.mkdtemp(prefix="bench_rates_"))
+    pages = int(allowed * seconds)
+    server.put(
+        entries=pages * (PAGE_CAP - 1),
+        latency_ms=LATENCY_MS,
+        requests_per_second=allowed,
+        page_cap=PAGE_CAP,
+    )
+    environment = {**QUIET, "DLT_PROJECT_DIR": str(CHECKOUT / "dags"), "TMPDIR": str(home)}
+    arguments = {"url": server.url, "home": str(home), "run_id": "manual__rates"}
+    failure = ""
+    try:
+        given = {"requests_per_second": allowed} if is_given else {}
+        run_together(OURS[0], {**arguments, **given}, environment=environment)
+    except WorkFailedError as error:
+        failure = str(error).strip().splitlines()[-1]
+    finally:
+        shutil.rmtree(home)
+    told = server.told()
+    served, refused = told["served_at"], told["refused"]
+    lasted = served[-1] if served else 0.0
+    return Use(
+        allowed=allowed,
+        is_given=is_given,
+        share=steady_share(served, allowed),
+        share_of_all=len(served) / allowed / lasted if lasted else 0.0,
+        refused_share=refused / max(refused + len(served), 1),
+        seconds=lasted,
+        failure=failure,
+    )
+
+
+def steady_share(served_at: Sequence[float], allowed: float) -> float | None:
+    """The share of an allowance that is used between the warm-up and the last tenth of the requests.
+
+    Args:
+        served_at: when each request was let in, in seconds since the first.
+        allowed: requests a second.
+    """
+    steady = [at for at in served_at[: int(len(served_at) * ENDING_SHARE)] if at >= WARM_UP_SECONDS]
+    if len(steady) < 2 or steady[-1] == steady[0]:
+        return None
+    return (len(steady) - 1) / (steady[-1] - steady[0]) / allowed
+
+
+def lines(uses: Iterable[Use]) -> list[str]:
+    """A table of them."""
+    return [
+        "",
+        f"Four shards under an allowance, {PAGE_CAP} entries a page; used after {WARM_UP_SECONDS:g} s",
+        "",
+        *table(
+            ["requests/s allowed", "given", "used", "of the whole pull", "refused", "seconds", ""],
+            [
+                [
+                    f"{use.allowed:g}",
+                    "yes" if use.is_given else "no",
+                    "" if use.share is None else f"{use.share:.1%}",
+                    f"{use.share_of_all:.1%}",
+                    f"{use.refused_share:.1%}",
+                    f"{use.seconds:.0f}",
+                    use.failure[:60],
+                ]
+                for use in uses
+            ],
+        ),
+    ]

@@ -1,0 +1,48 @@
+"""`python -m bench.work WHAT ARGUMENTS`: a contender's process; its last line says what it took."""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main(what: str, arguments: dict[str, Any]) -> None:
+    """Imports first, then works: the two are told apart."""
+    url, home = arguments["url"], Path(arguments["home"])
+    if what == "floor":
+        from bench import floor
+
+        started = time.monotonic()
+        floor.run(url, home)
+    elif what in ("defaults", "tuned", "ranges"):
+        from bench import seed
+
+        started = time.monotonic()
+        seed.run(url, home, how=what, entries=arguments["entries"])
+    else:
+        from directory_sync.secrets import quiet_dlt
+
+        quiet_dlt()
+        from bench.ours import Deployment
+
+        started = time.monotonic()
+        allowance = arguments.get("requests_per_second")
+        deployment = Deployment(url, home, arguments["run_id"], requests_per_second=allowance)
+        stage, _, shard = what.partition("_")
+        {"extract": lambda: deployment.extract(int(shard)), "audit": deployment.audit}.get(
+            stage, deployment.publish
+        )()
+    print("\n" + json.dumps({"work_seconds": time.monotonic() - started, "peak_mb": _peak_mb()}))
+
+
+def _peak_mb() -> float:
+    """Of this process or the largest of its own; not what a fork took over, as rusage has it."""
+    status = Path("/proc/self/status")
+    own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], json.loads(sys.argv[2]))

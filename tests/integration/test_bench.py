@@ -1,0 +1,85 @@
+"""The bench's server, and runs of the bench in small."""
+
+import json
+
+import duckdb
+import pytest
+import requests
+
+from bench import contenders
+from bench.__main__ import main
+from bench.contenders import Case, is_right
+from bench.server import Server
+
+pytestmark = pytest.mark.duckdb
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server.running() as running:
+        yield running
+
+
+def get(server, path, **headers):
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(f"{server.url}{path}", headers=headers, timeout=10)
+
+
+def token(server):
+    with requests.Session() as session:
+        session.trust_env = False
+        granted = session.post(f"{server.url}/oauth/token", data={"grant_type": "x"}, timeout=10).json()
+    return {"Authorization": f"Bearer {granted['access_token']}"}
+
+
+def test_its_pages_hold_every_entry_once_and_as_many_edits_as_told(server):
+    told, found = server.put(entries=1_050, changed_share=0.01), []
+    headers = token(server)
+    for offset in range(0, 1_200, 100):
+        body = get(server, f"/v1/directory?limit=500&offset={offset}", **headers).json()
+        assert body["total"] == 1_050
+        found += body["data"]
+    assert len({entry["id"] for entry in found}) == len(found) == 1_050
+    assert sum(entry["name"].endswith("(edited)") for entry in found) == told["edited"] == 11
+
+
+def test_it_refuses_what_has_no_token_and_what_is_above_the_allowance(server):
+    server.put(entries=10, requests_per_second=2)
+    assert get(server, "/v1/directory").status_code == 401
+    headers = token(server)
+    answers = [get(server, "/v1/directory", **headers) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+    assert answers[-1].headers["Retry-After"] == "1"
+    told = server.told()
+    assert (told["pages"], told["refused"], len(told["served_at"])) == (2, 2, 2)
+
+
+def test_a_table_that_lacks_an_entry_or_an_edit_is_wrong(tmp_path):
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(path) as database:
+        database.execute("CREATE SCHEMA directory")
+        database.execute(
+            "CREATE TABLE directory.directory_resource AS "
+            "SELECT * FROM (VALUES (1, 'a (edited)'), (2, 'b'), (3, 'c')) AS entries (id, name)"
+        )
+    assert is_right(path, entries=3, edited=1)
+    assert not is_right(path, entries=4, edited=1)
+    assert not is_right(path, entries=3, edited=2)
+
+
+def test_our_first_load_is_measured_stage_by_stage(server):
+    first = next(contenders.run("ours", Case(entries=200, latency_ms=0), server))
+    assert first.is_right
+    assert [len(stage) for stage in first.stages] == [contenders.SHARDS, 1, 1]
+    assert all(used.cpu_seconds > 0.1 and used.peak_mb > 10 for stage in first.stages for used in stage)
+
+
+def test_a_small_bench_prints_a_table_and_writes_every_run(tmp_path, capsys):
+    found = tmp_path / "results.json"
+    options = ["--sizes", "200", "--latencies", "0", "--only", "tuned,ranges,floor"]
+    assert main([*options, "--json", str(found)]) == 0
+    runs = json.loads(found.read_text())["runs"]
+    assert [run["contender"] for run in runs] == ["tuned", "ranges", "floor"]
+    assert all(run["is_right"] and run["requests"] >= 3 for run in runs)
+    assert "200 entries, 0 ms a page, without Airflow" in capsys.readouterr().out
