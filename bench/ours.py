@@ -10,6 +10,7 @@ import dlt
 
 from bench.server import CLIENT_ID, CLIENT_SECRET
 from directory_sync import resources
+from directory_sync.buckets import landing_place
 from directory_sync.client import DirectoryClient
 from directory_sync.form import Resource, parse_form
 from directory_sync.landing import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
@@ -55,7 +56,7 @@ class Deployment:
 
     def landed(self, run_id: str) -> LandedSnapshot:
         """The folder of a run's snapshot."""
-        return Landing.open(None, self.settings).snapshot(self.resource.name, run_id)
+        return Landing(landing_place(None, self.settings)).snapshot(self.resource.name, run_id)
 
     def client(self, *, share_of: int = 1, connections: int = 2) -> DirectoryClient:
         """As a task opens it."""
