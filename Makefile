@@ -95,10 +95,11 @@ test-compose: install ## the containers, for real: two executors, the data kept 
 
 check: lint types contracts ## what needs no run: lint, types, import contracts
 
-lint: install ## ruff and codespell
+lint: install ## ruff, codespell, the Compose file's schema
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/codespell
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 types: install ## mypy, strict
 	@$(BIN)/mypy

@@ -20,8 +20,9 @@ def engine(lab: Path) -> Iterator[None]:
     """An engine with the base images, reached by this process's environment.
 
     Args:
-        lab: a folder whose `up` makes an engine and stands in for the base images, on a machine that reaches no
-            registry. Asked only where one or the other is missing; an engine it started is stopped at the end.
+        lab: a folder whose `up` makes an engine and stands in for the base images, on a machine that
+            reaches no registry. Asked only where one or the other is missing; an engine it started is
+            stopped at the end.
     """
     ran_before = _answers()
     if not (ran_before and _has_compose() and _has_images()):

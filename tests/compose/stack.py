@@ -1,4 +1,4 @@
-"""A copy of the checkout and the stack that `make up` starts from it, apart from any other on this machine."""
+"""A copy of the checkout, and the stack that `make up` starts from it, apart from any other here."""
 
 import json
 import os
@@ -187,7 +187,9 @@ class MemoryWatch:
         command = ["docker", "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}"]
         while not self._ended.is_set():
             said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-            for service, number, unit in re.findall(rf"^{PROJECT}-(\S+)-\d+ ([\d.]+)(\w+)", said, re.MULTILINE):
+            for service, number, unit in re.findall(
+                rf"^{PROJECT}-(\S+)-\d+ ([\d.]+)(\w+)", said, re.MULTILINE
+            ):
                 self.peaks[service] = max(self.peaks.get(service, 0.0), float(number) * _UNITS[unit])
 
 
