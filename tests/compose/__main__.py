@@ -38,7 +38,11 @@ def main() -> int:
 def _with_local_executor(stack: Stack) -> list[str]:
     refused = stack.make("down")
     _claim(refused.returncode != 0 and "no .env" in refused.stderr, "`make down` without a stack says so")
+    _claim(
+        "run `make up`" in stack.why_refused(), "without .env Compose refuses the file and says what to do"
+    )
     _up(stack)
+    _claim(not stack.why_refused(), "with it Compose takes the file")
     _claim(stack.env_file.stat().st_mode & 0o777 == 0o600, "nobody else can read .env")
     count, _ = _run_and_compare(stack)
     _claim(stack.ports() == {"127.0.0.1"}, f"all ports are bound to this machine: {stack.ports()}")

@@ -13,6 +13,8 @@ from demo.airflow_api import AirflowApi
 from demo.local_airflow import CHECKOUT, USERNAME, free_port
 
 PROJECT = "directory-sync-test"
+# What a shell may hold that would reach the stack instead of what `.env` says.
+_NOT_INHERITED = ("MAKE", "AIRFLOW", "COMPOSE_", "DIRECTORY_SYNC_", "WORKERS", *SECRETS)
 _LABEL = f"label=com.docker.compose.project={PROJECT}"
 _UNITS = {"B": 1 / 2**20, "KiB": 1 / 2**10, "MiB": 1.0, "GiB": 2.0**10}
 
@@ -52,7 +54,7 @@ class Stack:
             shutil.copy(CHECKOUT / name, folder / name)
         self.url = f"http://127.0.0.1:{free_port()}"
         self._environment = {
-            **{name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "AIRFLOW"))},
+            **{name: text for name, text in os.environ.items() if not name.startswith(_NOT_INHERITED)},
             "COMPOSE_PROJECT_NAME": PROJECT,
             "AIRFLOW_PORT": self.url.rpartition(":")[2],
         }
@@ -73,6 +75,11 @@ class Stack:
     def make(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Runs make in the copy."""
         return self._run("make", *words)
+
+    def why_refused(self) -> str:
+        """What Compose says of the file where it takes it for wrong; nothing where it does not."""
+        done = self._run("docker", "compose", "--profile", "*", "config", "--quiet")
+        return done.stderr if done.returncode else ""
 
     def compose(self, *words: str, given: str | None = None) -> str:
         """Returns what `docker compose` says, all profiles on."""
