@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-unit test-integration test-postgres test-dag test-e2e test-browser test-all \
-	chaos bench check lint types contracts clean
+	chaos bench up down test-compose check lint types contracts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,12 @@ $(STAMP): requirements.txt requirements-dev.txt constraints.txt
 
 demo: install ## sandbox, Airflow and one run of the Dag, until Ctrl-C; ONCE=1 ends by itself
 	@$(BIN)/python -m demo $(if $(filter-out 0 no false,$(ONCE)),--once)
+
+up: ## Airflow, PostgreSQL and the sandbox in containers; waits until they are healthy (docs/compose.md)
+	@$(PYTHON) -m compose up
+
+down: ## ends the containers and keeps their data; VOLUMES=1 removes it
+	@$(PYTHON) -m compose down $(if $(filter-out 0 no false,$(VOLUMES)),--volumes)
 
 test: check ## all checks and tests
 	@$(PYTEST) $(TESTS)
@@ -92,12 +98,17 @@ bench: install ## ours beside dlt's own configurations and a floor, ten minutes;
 	@PYTHONPATH=plugins $(BIN)/python -m bench --json bench-results.json $(if $(SCALE),--scale $(SCALE), \
 		$(if $(filter-out 0 no false,$(FULL)),$(BENCH_LONG),$(BENCH_SHORT)))
 
+COMPOSE_LAB ?= ../shared/compose-lab
+test-compose: install ## the containers, for real: two executors, the data kept and removed (docs/compose.md)
+	@$(BIN)/python -m tests.compose --lab '$(COMPOSE_LAB)'
+
 check: lint types contracts ## what needs no run: lint, types, import contracts
 
-lint: install ## ruff and codespell
+lint: install ## ruff, codespell, the Compose file's schema
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/codespell
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 types: install ## mypy, strict
 	@$(BIN)/mypy

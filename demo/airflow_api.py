@@ -147,6 +147,15 @@ class AirflowApi:
         body = {"logical_date": None, "conf": dict(conf or {})}
         return DagRun.parse(self._request("POST", f"dags/{quote(dag_id)}/dagRuns", json=body))
 
+    def unpause(self, dag_id: str) -> None:
+        """Lets the scheduler run a Dag; its last missed tick begins at once."""
+        self._request("PATCH", f"dags/{quote(dag_id)}", json={"is_paused": False})
+
+    def hosts(self, dag_id: str, run_id: str) -> set[str]:
+        """Returns on which machines the tasks of a run worked."""
+        found = self._get(f"{_path(dag_id, run_id)}/taskInstances", limit=100)
+        return {task["hostname"] for task in found["task_instances"] if task["hostname"]}
+
     def backfill(self, dag_id: str, start: str, end: str, conf: Mapping[str, Any] | None = None) -> None:
         """Starts one run for each tick from a time to another, both in ISO 8601."""
         body = {"dag_id": dag_id, "from_date": start, "to_date": end, "dag_run_conf": dict(conf or {})}
