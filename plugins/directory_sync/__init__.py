@@ -29,6 +29,8 @@ How an entry travels, and where to read about it, in this order:
       report.py                   the outcome: for people, for XCom, for the asset event
 
     publish.py                  stage 3: the difference into the warehouse, safe to run twice
+      rows.py                     the table's rows, made of change rows
+      columnar.py                 most of a large load past dlt's normaliser, column by column
       warehouse.py                the only module that speaks SQL to its tables
         destinations/               how each connection type is opened and held
     removals.py                 stage 4: what a person approved (question.py: what is shown and answered)

@@ -12,54 +12,41 @@ themselves, for the first of them carries the sync's row.
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common.schema.exceptions import DataValidationError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from directory_sync.columnar import Staged
 from directory_sync.difference import CHANGE_COLUMNS, REWRITTEN
-from directory_sync.envelope import parse_record
 from directory_sync.errors import ConfigError, DirectorySyncError, WarehouseError, find_error
-from directory_sync.form import OUR_COLUMNS, Resource
+from directory_sync.form import Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
 from directory_sync.report import AuditReport
+from directory_sync.rows import DEDUPLICATED, Difference, Hints, table_resource
 from directory_sync.warehouse import SYNCS, TIMES, Warehouse, innermost
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from dlt.common.schema.typing import TColumnSchema
     from dlt.extract import DltResource
 
 logger = logging.getLogger(__name__)
 
 ROWS_PER_BATCH = 5_000
+_SAMPLE_ROWS = 2_000
 SYNC_HEADER = "sync"
 """The column of the change rows that carries the sync's row, in the first of them."""
-
-DEDUPLICATED: dict[str, Any] = {"x-stage-data-deduplicated": True}
-"""Tells dlt that a package holds a key once: the audit saw to it, and a window over all rows is dear."""
-
-Hints = dict[str, "TColumnSchema"]
-_INSIDE, _LISTED = "\x00", "\x01"
-"""Joins the keys of a path; marks a key whose value is a list."""
 
 _TEXTS = ("changed_fields", "record", "row_hash", SYNC_HEADER)
 _SYNC_TEXTS = (
     "base_sync_id", "run_id", "mode", "settings_fingerprint", "id_type", "held_digest", "sort_order",
     "proof", "report",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """The change rows of one sync, readable more than once, and the row that concludes it."""
-
-    rows: "Callable[[], Iterable[pa.Table]]"
-    sync_values: Mapping[str, Any]
 
 
 def publish(
@@ -172,18 +159,17 @@ def roll_forward(
 def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) -> None:
     """Normalises the three packages, then loads them in their order."""
     pipeline = warehouse.pipeline
-    packages = [_sync_resource(difference.sync_values)]
-    if next(iter(difference.rows()), None) is not None:
-        packages = [
-            _changes_resource(resource, difference),
-            _table_resource(resource, difference, warehouse),
-            *packages,
-        ]
     failure: DirectorySyncError | None = None
     try:
+        packages = [_sync_resource(difference.sync_values)]
+        staged = Staged(Path(pipeline.pipelines_dir) / "staged")
+        if next(iter(difference.rows()), None) is not None:
+            table = table_resource(resource, difference, warehouse=warehouse, staged=staged)
+            packages = [_changes_resource(resource, difference), table, *packages]
         for package in packages:
             pipeline.extract(package, loader_file_format=warehouse.file_format)
             pipeline.normalize()
+            staged.join(pipeline, warehouse.file_format)
         warehouse.assert_held()
         pipeline.load(raise_on_failed_jobs=True)
     except PipelineStepFailed as e:
@@ -268,108 +254,3 @@ def _parse_header(header: str) -> dict[str, Any]:
         # Rewritten rows are not in the log: the next audit is to compute the table's hashes again.
         values["settings_fingerprint"] = ""
     return values
-
-
-def _table_resource(resource: Resource, difference: Difference, warehouse: Warehouse) -> "DltResource":
-    # The schema in the warehouse remembers a contract: one that the form no longer names is lifted.
-    hints = {"schema_contract": "evolve", **resource.hints}
-    has_integers = difference.sync_values.get("id_type") == "BIGINT"
-    columns: Hints = {
-        "id": {"data_type": "bigint" if has_integers else "text", "nullable": False},
-        "_row_hash": {"data_type": "text", "nullable": False},
-    }
-    columns |= {name: {"data_type": "timestamp", "nullable": True} for name in OUR_COLUMNS[1:]}
-    table: DltResource = dlt.resource(
-        _table_rows(resource, difference, warehouse),
-        name=resource.name,
-        primary_key="id",
-        write_disposition={"disposition": "merge", "strategy": warehouse.merge_strategy},
-        columns=hints.pop("columns", None),
-        **hints,
-    )
-    table.apply_hints(columns=columns, additional_table_hints=DEDUPLICATED)
-    return table
-
-
-def _table_rows(
-    resource: Resource, difference: Difference, warehouse: Warehouse
-) -> Iterator[list[dict[str, Any]]]:
-    """The rows of the table, in batches: dlt handles a list at the price of a row."""
-    name_of = warehouse.pipeline.default_schema.naming.normalize_identifier
-    checked: set[tuple[str, ...]] = set()
-    for batch in difference.rows():
-        rows = [_table_row(resource, change) for change in batch.to_pylist()]
-        for row in rows:
-            _check_names(row, checked, name_of, resource)
-        yield [warehouse.storable(row) for row in rows]
-
-
-def _table_row(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the table: the entry's record, through the form's steps, and our columns."""
-    row: Any = parse_record(change["record"])
-    for number, step in enumerate(resource.steps, start=1):
-        row = _run_step(step, row, number=number, resource=resource)
-    if not isinstance(row, dict) or row.get("id") != change["id"]:
-        raise ConfigError(
-            f"A step of `processing_steps` of `{resource.name}` returned no mapping, or another "
-            "`id`. Nothing was published. Correct plugins/directory_sync/resources.py."
-        )
-    ours = {column: change[column.removeprefix("_")] for column in OUR_COLUMNS}
-    if taken := ours.keys() & row.keys():
-        raise ConfigError(
-            f"The field `{min(taken)}` of `{resource.name}` has the name of a column we add. Nothing was "
-            "published. Rename it by a `map` in `processing_steps`."
-        )
-    return {**row, **ours}
-
-
-def _run_step(step: Callable[[Any], Any], row: Any, *, number: int, resource: Resource) -> Any:
-    failed_with = ""
-    try:
-        return step(row)
-    except Exception as e:  # noqa: BLE001  it is the user's function; what it quotes must not get out
-        failed_with = type(e).__name__
-    raise ConfigError(
-        f"Step {number} of `processing_steps` of `{resource.name}` failed with {failed_with}. Nothing was "
-        "published. Correct plugins/directory_sync/resources.py."
-    )
-
-
-def _check_names(
-    row: Mapping[str, Any],
-    checked: set[tuple[str, ...]],
-    name_of: Callable[[str], str],
-    resource: Resource,
-) -> None:
-    """Refuses fields that would share a column with another, with one of ours or of dlt's."""
-    paths = tuple(dict.fromkeys(_column_paths(row)))
-    if paths in checked:
-        return
-    owners: dict[str, str] = dict.fromkeys(("_dlt_id", "_dlt_load_id"), "a column of dlt's")
-    for path in paths:
-        keys = path.split(_INSIDE)
-        column = "__".join(
-            name_of(key.removesuffix(_LISTED)) + _LISTED * key.endswith(_LISTED) for key in keys
-        )
-        field = ".".join(keys).replace(_LISTED, "[]")
-        if column in owners:
-            raise ConfigError(
-                f"The field `{field}` of `{resource.name}` and {owners[column]} would share the column "
-                f"`{column.replace(_LISTED, '')}`. Nothing was published. Rename it by a `map` in "
-                "`processing_steps`."
-            )
-        owners[column] = f"the field `{field}`"
-    checked.add(paths)
-
-
-def _column_paths(row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Paths of the columns a row fills; entries of nested lists, marked so, fill those of a child table."""
-    for key, value in row.items():
-        if isinstance(value, dict):
-            yield from _column_paths(value, f"{prefix}{key}{_INSIDE}")
-        else:
-            yield f"{prefix}{key}"
-        if isinstance(value, list):
-            for item in value:
-                if isinstance(item, dict):
-                    yield from _column_paths(item, f"{prefix}{key}{_LISTED}{_INSIDE}")

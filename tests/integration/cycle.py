@@ -326,7 +326,7 @@ class Cycle:
                 if not column.startswith("_dlt")
             ]
             listed = ", ".join(f'"{column}"' for column in columns)
-            rows = self.query(f'SELECT {listed} FROM "{name}"')
+            rows = self.query(f'SELECT {listed or "NULL"} FROM "{name}"')
             found[name] = (columns, sorted(map(repr, rows)))
         return found
 

@@ -1,0 +1,212 @@
+"""Rows that go past dlt's normaliser are the rows that it makes: both ways are taken and compared whole."""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from directory_sync import columnar
+from directory_sync.publish import load
+from directory_sync.rows import Difference
+from tests.integration.cycle import RESOURCE, Cycle
+
+ROWS, BATCH, SAMPLE = 1_600, 1_000, 300
+AT = datetime(2026, 6, 1, 3, tzinfo=UTC)
+TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
+COLUMNS = pa.schema(
+    [
+        ("sync_id", pa.string()),
+        ("id", pa.int64()),
+        *((name, pa.string()) for name in ("kind", "changed_fields", "record", "row_hash")),
+        *((name, pa.timestamp("us", tz="UTC")) for name in TIMES),
+    ]
+)
+Record = dict[str, Any]
+
+
+def plain(number: int, draw: random.Random) -> Record:
+    """A record as an API gives it: not every field in each."""
+    record: Record = {
+        "id": number,
+        "name": draw.choice(["Ötztal", "", 'a\nb\t"c" \\', "東京", "2024-01-01"]) + str(number % 7),
+        "height": draw.choice([None, 12.5, -0.0, 3, 1e-300]),
+        "count": draw.choice([None, 0, -5, 2**63 - 1]),
+        "is_open": draw.choice([True, False, None]),
+        "updatedAt": draw.choice(["2024-10-27T05:02:39Z", "2024-10-27T07:02:39.123456+02:00"]),
+        "place": {"city": "X", "geo": {"lat": draw.random()}, "always_null": None, "empty": {}},
+        "tags": draw.choice([[], ["a"], ["b", None, "c"], None]),
+        "codes": [
+            {"system": "icao", "n": n, "inner": [{"k": n}] * draw.randrange(3)}
+            for n in range(draw.randrange(4))
+        ],
+        "never": [],
+    }
+    for name in ("height", "place", "codes", "updatedAt"):
+        if draw.random() < 0.1:
+            del record[name]
+    if draw.random() < 0.05:
+        record["place"] = None
+    return record
+
+
+def as_text(record: Record) -> str:
+    return json.dumps(record, ensure_ascii=False)
+
+
+ODDITIES: dict[str, Callable[[Record], Any]] = {
+    "a further field": lambda record: record | {"new": 1},
+    "a further field of a list's": lambda record: record | {"codes": [{"system": "x", "new": 1}]},
+    "a text for a number": lambda record: record | {"count": "seven"},
+    "a number for a text": lambda record: record | {"name": 7},
+    "an object for a text": lambda record: record | {"name": {"first": "A"}},
+    "a list for an object": lambda record: record | {"place": [{"city": "X"}]},
+    "a value for what was null": lambda record: record | {"place": {"always_null": 1}},
+    "an entry of a list that was empty": lambda record: record | {"never": ["x"]},
+    "a null in a list that was empty": lambda record: record | {"never": [None]},
+    "a null for an entry of a list": lambda record: record | {"codes": [None]},
+    "a list in a list": lambda record: record | {"tags": [["a"]]},
+    "a time without a zone": lambda record: record | {"updatedAt": "2024-10-27T05:02:39"},
+    "a day": lambda record: record | {"updatedAt": "2024-10-27"},
+    "nanoseconds": lambda record: record | {"updatedAt": "2024-10-27T05:02:39.123456789Z"},
+    "another time": lambda record: record | {"updatedAt": "yesterday"},
+    "a fraction": lambda record: record | {"count": 1.5},
+    "a whole fraction": lambda record: record | {"count": 2.0},
+    "a large float": lambda record: record | {"height": 2**60 + 1},
+    "a truth for a number": lambda record: record | {"count": True},
+    "several lines": lambda record: json.dumps(record, indent=1),
+    "U+0000": lambda record: record | {"name": "a\x00b"},
+    "escapes": lambda record: json.dumps(record | {"name": "\u00e9\U0001f600\u2028"}),
+    "a key twice": lambda record: as_text(record)[:-1] + ', "name": "the last"}',
+    "an exponent": lambda record: as_text(record)[:-1] + ', "count": 1E2}',
+    "a minus zero": lambda record: as_text(record | {"count": None})[:-1] + ', "count": -0}',
+}
+
+
+def texts(seed: int, *oddities: Callable[[Record], Any]) -> Iterator[str]:
+    """The records of a load; of the later ones some that follow each other are odd, at two places."""
+    draw = random.Random(seed)
+    for number in range(ROWS):
+        record: Any = plain(number, draw)
+        for begin in (700, 1_500):
+            if 0 <= number - begin < len(oddities):
+                record = oddities[number - begin](record)
+        yield record if isinstance(record, str) else as_text(record)
+
+
+def difference(records: list[str], *, sync_id: str, kind: str = "added") -> Difference:
+    rows = pa.table(
+        {
+            "sync_id": [sync_id] * len(records),
+            "id": [json.loads(record)["id"] for record in records],
+            "kind": [kind] * len(records),
+            "changed_fields": [None] * len(records),
+            "record": records,
+            "row_hash": [f"{number:032x}" for number in range(len(records))],
+            "snapshot_at": [AT] * len(records),
+            "first_seen_at": [AT] * len(records),
+            "changed_at": [AT] * len(records),
+            "missing_since": [None] * len(records),
+            "removed_at": [None] * len(records),
+        },
+        schema=COLUMNS,
+    )
+    values = {
+        "sync_id": sync_id, "base_sync_id": None, "resource": RESOURCE, "run_id": sync_id, "mode": "sync",
+        "snapshot_at": AT, "last_requested_at": AT, "settings_fingerprint": "", "id_type": "BIGINT",
+        "sort_order": "observed", "proof": "chain", "held_digest": None, "report": "{}",
+    }  # fmt: skip
+    return Difference(
+        rows=lambda: (rows.slice(at, BATCH) for at in range(0, len(records), BATCH)),
+        sync_values=values,
+        sample_rows=SAMPLE,
+    )
+
+
+CHILDREN = {
+    f"{RESOURCE}__tags": RESOURCE,
+    f"{RESOURCE}__codes": RESOURCE,
+    f"{RESOURCE}__codes__inner": f"{RESOURCE}__codes",
+}
+
+
+def content(cycle: Cycle) -> dict[str, Any]:
+    """All tables but for the values of dlt's ids; how child rows hang together instead."""
+    found: dict[str, Any] = dict(cycle.tables())
+    for child, parent in CHILDREN.items():
+        found[f"{child} in {parent}"] = sorted(
+            cycle.query(
+                f'SELECT r.id, p._dlt_id IS NOT NULL, c._dlt_list_idx FROM "{child}" c '
+                f'LEFT JOIN "{parent}" p ON p._dlt_id = c._dlt_parent_id '
+                f'LEFT JOIN "{RESOURCE}" r ON r._dlt_id = c._dlt_root_id'
+            )
+        )
+        [(rows, ids)] = cycle.query(f'SELECT count(*), count(DISTINCT _dlt_id) FROM "{child}"')
+        assert rows == ids > 0
+    [(rows, loads)] = cycle.query(
+        "SELECT count(*), count(CASE WHEN _dlt_load_id IN (SELECT load_id FROM _dlt_loads) THEN 1 END) "
+        f'FROM "{RESOURCE}"'
+    )
+    assert rows == loads > 0
+    found["types"] = cycle.query(
+        "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns "
+        "WHERE table_schema = ? ORDER BY 1, 2",
+        cycle.switches.dataset,
+    )
+    return found
+
+
+@pytest.fixture
+def both_ways(cycle: Cycle, tmp_path, monkeypatch) -> Callable[..., int]:
+    """Loads the same ways; returns how many rows went past the normaliser."""
+
+    def compare(*loads: list[str]) -> int:
+        past = 0
+        add = columnar.Staged.add
+
+        def counting(self, rows):
+            nonlocal past
+            past += rows[0].rows.num_rows
+            add(self, rows)
+
+        monkeypatch.setattr(columnar.Staged, "add", counting)
+        fast = cycle.with_(home=tmp_path / "fast")
+        # A step that changes nothing: it works on each row in Python, so all of them go to dlt.
+        slow = cycle.with_(home=tmp_path / "slow", resource={"processing_steps": [{"map": lambda row: row}]})
+        for deployment in (fast, slow):
+            deployment.home.mkdir(exist_ok=True)
+            before = past
+            for number, records in enumerate(loads):
+                with deployment.warehouse() as (warehouse, _):
+                    load(
+                        deployment.parsed, difference(records, sync_id=f"sync-{number}"), warehouse=warehouse
+                    )
+            assert deployment is fast or past == before
+        assert content(fast) == content(slow)
+        return past
+
+    return compare
+
+
+def test_all_rows_but_the_sample_go_past_the_normaliser(both_ways) -> None:
+    assert both_ways(list(texts(1))) == ROWS - SAMPLE
+
+
+@pytest.mark.parametrize("first", range(0, len(ODDITIES), 7))
+def test_rows_that_do_not_fit_are_left_to_dlt_and_the_others_are_not(both_ways, first: int) -> None:
+    odd = list(ODDITIES.values())[first : first + 7]
+    assert both_ways(list(texts(2, *odd))) > 0.5 * (ROWS - SAMPLE)
+
+
+def test_a_second_load_replaces_rows_and_their_children(both_ways) -> None:
+    second = list(texts(4, ODDITIES["a further field"]))[:1_200]
+    assert both_ways(list(texts(3)), second) > ROWS
+
+
+def test_records_of_two_shapes_are_all_left_to_dlt(both_ways) -> None:
+    codes = [{"inner": [{"k": 1}]}]
+    records = [{"id": n, "tags": ["a"], "codes": codes, "x": n if n % 2 else "x"} for n in range(ROWS)]
+    assert both_ways(list(map(as_text, records))) == 0
