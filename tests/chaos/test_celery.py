@@ -4,15 +4,19 @@ All they share is the broker, the API server, the landing zone's bucket and the 
 machine of its own. Airflow's metadata and the warehouse are databases of one server, the bucket is moto's.
 """
 
+import asyncio
 import base64
 import json
 import os
+import re
 import secrets
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -27,8 +31,8 @@ from tests.postgres import ADMIN, PostgresServer
 from tests.redis_server import RedisServer, running_redis
 
 ENTRIES, SHARDS = 6_000, 4
-SLOW, FAST = 3_000, 5
-"""Milliseconds to a page: enough for a kill in between, and what is left."""
+MARGIN = 300
+"""Entries at a shard's ends that its neighbours may ask for too."""
 METADATA, WAREHOUSE = "celery_metadata", "celery_warehouse"
 RAN_BY = "RAN_BY"
 KINDS = {".cfg", ".json", ".log", ".py", ".pyc"}
@@ -110,7 +114,9 @@ class Story:
 
     Attributes:
         killed: the name of the worker that was killed, beside the processes this took.
-        running: the tasks it ran then.
+        landed: the shard that it had landed before.
+        torn: the shard that it was in the middle of.
+        after_kill: the offsets that the first run asked for from then on.
         first: the run that lost it.
         second: the next one, without an edit in between, by the other and a new worker.
         found: the warehouse's rows after the first run and after the second.
@@ -123,7 +129,9 @@ class Story:
     postgres: PostgresServer
     killed: str
     processes: int
-    running: set[str]
+    landed: str
+    torn: str
+    after_kill: list[int]
     first: DagRun
     second: DagRun
     found: tuple[dict[str, list[tuple]], dict[str, list[tuple]]]
@@ -177,9 +185,10 @@ def databases(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
 @pytest.fixture(scope="module")
 def story(databases: PostgresServer, s3: Bucket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("celery")
-    settings = Settings(entries=ENTRIES, latency_ms=SLOW, client_secret=secrets.token_hex(16))
+    settings = Settings(entries=ENTRIES, client_secret=secrets.token_hex(16))
     with running_redis(folder) as redis, SandboxServer(settings) as sandbox:
-        tokens = remembered_tokens(sandbox)
+        tokens, windows = remembered_tokens(sandbox), Windows(sandbox)
+        windows.hold(*(f"shard_{number}" for number in range(SHARDS)))
         environment = environment_of(sandbox, s3, databases, redis, folder)
         known = {
             "the client secret": settings.client_secret,
@@ -193,10 +202,17 @@ def story(databases: PostgresServer, s3: Bucket, tmp_path_factory: pytest.TempPa
             airflow.start_worker("one")
             airflow.start_worker("two")
             first = airflow.begin_run()
-            killed, running = until(lambda: in_mid_extract(airflow, sandbox, first))
+            ran_by = until(lambda: all_shards(airflow, first))
+            torn, *_ = sorted(ran_by)
+            killed = ran_by[torn]
+            (landed,) = {task_id for task_id, worker in ran_by.items() if worker == killed} - {torn}
+            windows.hold(torn)
+            until(lambda: ended(airflow, first) == ran_by.keys() - {torn})
             processes = airflow.kill_worker(killed)
-            sandbox.configure(latency_ms=FAST)
+            before_kill = len(windows.asked)
+            windows.hold()
             first = airflow.api.wait(DAG_ID, first.run_id, seconds=RUN_SECONDS)
+            after_kill = windows.asked[before_kill:]
             after_first = rows(databases)
             airflow.start_worker("three")
             second = airflow.begin_run()
@@ -208,7 +224,9 @@ def story(databases: PostgresServer, s3: Bucket, tmp_path_factory: pytest.TempPa
                 postgres=databases,
                 killed=killed,
                 processes=processes,
-                running=running,
+                landed=landed,
+                torn=torn,
+                after_kill=after_kill,
                 first=first,
                 second=second,
                 found=(after_first, rows(databases)),
@@ -216,17 +234,50 @@ def story(databases: PostgresServer, s3: Bucket, tmp_path_factory: pytest.TempPa
             )
 
 
-def in_mid_extract(
-    airflow: CeleryAirflow, sandbox: SandboxServer, run: DagRun
-) -> tuple[str, set[str]] | None:
-    """A worker and its tasks, once all shards run and pages have come."""
-    shards = [
-        t for t in airflow.tries(run) if t["task_id"].startswith("extract.") and t["state"] == "running"
-    ]
-    if len(shards) < SHARDS or sandbox.stats.pages < 2 * SHARDS:
-        return None
-    name = shards[0]["hostname"]
-    return name, {shard["task_id"] for shard in shards if shard["hostname"] == name}
+def all_shards(airflow: CeleryAirflow, run: DagRun) -> dict[str, str] | None:
+    """The worker of each shard, once all are being read."""
+    ran_by = {t["task_id"]: t["hostname"] for t in airflow.tries(run) if t["state"] == "running"}
+    return ran_by if len(ran_by) == SHARDS else None
+
+
+def ended(airflow: CeleryAirflow, run: DagRun) -> set[str]:
+    """The shards that were read and landed."""
+    return {t["task_id"] for t in airflow.tries(run) if t["state"] == "success"}
+
+
+class Windows:
+    """The windows that are asked for, by their offsets; those which are held wait for their answer."""
+
+    def __init__(self, sandbox: SandboxServer) -> None:
+        router = sandbox._server.config.app.router
+        route = next(r for r in router.routes if getattr(r, "path", "") == "/v1/directory")
+        self._usual, route.app = route.app, self._answer
+        self._held: set[int] = set()
+        self._changed = threading.Condition()
+        self.asked: list[int] = []
+
+    def hold(self, *shards: str) -> None:
+        """Holds the windows of these shards from now on, and no others."""
+        with self._changed:
+            self._held = {offset for shard in shards for offset in offsets_of(shard)}
+            self._changed.notify_all()
+
+    def _wait(self, offset: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: offset not in self._held)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        offset = int(parse_qs(scope["query_string"].decode())["offset"][0])
+        self.asked.append(offset)
+        await asyncio.to_thread(self._wait, offset)
+        await self._usual(scope, receive, send)
+
+
+def offsets_of(shard: str) -> range:
+    """What only this shard asks for: its neighbours' windows reach over its ends."""
+    number = int(re.search(r"shard_(\d+)", shard)[1])
+    begin, end = (ENTRIES * n // SHARDS for n in (number, number + 1))
+    return range(begin + MARGIN, end - MARGIN)
 
 
 def remembered_tokens(sandbox: SandboxServer) -> list[str]:
@@ -257,17 +308,22 @@ def rows(postgres: PostgresServer) -> dict[str, list[tuple]]:
 
 
 def test_a_run_whose_worker_is_killed_in_mid_extract_succeeds(story: Story) -> None:
-    assert story.processes > len(story.running) > 0
+    assert story.processes > 2
     assert story.first.state == "success"
 
 
-def test_what_the_killed_worker_ran_was_tried_again_by_the_other(story: Story) -> None:
+def test_the_shard_in_the_middle_is_tried_again_by_the_other_worker(story: Story) -> None:
     (other,) = {"one", "two"} - {story.killed}
     ran_by = story.ran_by(story.first)
-    assert {ran_by[task_id, 1] for task_id in story.running} == {story.killed}
-    assert {ran_by[task_id, 2] for task_id in story.running} == {other}
-    again = {task_id for task_id, number in ran_by if number > 1}
-    assert again == story.running
+    assert (ran_by[story.torn, 1], ran_by[story.torn, 2]) == (story.killed, other)
+    assert [task_id for task_id, number in ran_by if number > 1] == [story.torn]
+
+
+def test_what_the_killed_worker_had_landed_is_not_read_again(story: Story) -> None:
+    ran_by = story.ran_by(story.first)
+    assert ran_by[story.landed, 1] == story.killed != ran_by["audit", 1]
+    assert set(offsets_of(story.torn)) & set(story.after_kill)
+    assert not set(offsets_of(story.landed)) & set(story.after_kill)
 
 
 def test_every_entry_is_in_the_warehouse_once(story: Story) -> None:
