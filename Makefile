@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-unit test-integration test-postgres test-dag test-e2e test-browser test-all \
-	redis-server chaos check lint types contracts clean
+	chaos check lint types contracts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,7 @@ test-browser: install ## the page in Airflow's interface, in a real browser (/us
 	@$(PYTEST) tests/browser
 
 # Asked first: the test that needs it comes late.
+.PHONY: redis-server
 redis-server:
 	@command -v $@ >/dev/null || { echo 'The program "$@" is missing, the broker of the test with Celery.' \
 		'Nothing was tested. On Debian: apt-get install $@' >&2; exit 1; }
