@@ -84,8 +84,14 @@ chaos: install ## thousands of seeded pulls of a moving directory beside dlt's p
 test-browser: install ## the page in Airflow's interface, in a real browser (/usr/bin/chromium)
 	@$(PYTEST) tests/browser
 
+# Asked first: the test that needs it comes late.
+.PHONY: redis-server
+redis-server:
+	@command -v $@ >/dev/null || { echo 'The program "$@" is missing, the broker of the test with Celery.' \
+		'Nothing was tested. On Debian: apt-get install $@' >&2; exit 1; }
+
 test-all: export HYPOTHESIS_PROFILE = thorough
-test-all: test ## what is longer: more generated examples, kills, full disks, secrets through the real Dag
+test-all: redis-server test ## what is longer: more generated examples, kills, full disks, Celery workers (needs redis-server)
 	@$(PYTEST) tests/chaos tests/e2e/test_secrets.py tests/e2e/test_two_directories.py \
 		tests/e2e/test_secrets_backends.py
 	@$(PYTEST) --warehouse postgres tests/integration tests/chaos/test_publication.py

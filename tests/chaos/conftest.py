@@ -21,6 +21,7 @@ quiet_dlt()
 
 from demo.airflow_api import DagRun, TaskRun  # noqa: E402  dlt must be quiet before its first use
 from demo.local_airflow import DAG_ID, LocalAirflow, connection_to  # noqa: E402
+from demo.processes import Service  # noqa: E402
 from demo.warehouse import reading  # noqa: E402
 from sandbox.server import SandboxServer  # noqa: E402
 from sandbox.settings import Settings  # noqa: E402
@@ -52,14 +53,18 @@ class MortalAirflow(LocalAirflow):
         """Kills it and all it started; returns how many processes."""
         scheduler = self._services[-1]
         assert scheduler.log.name == "scheduler.log"
-        family = [psutil.Process(scheduler.pid)]
+        return self.kill(scheduler)
+
+    def kill(self, service: Service) -> int:
+        """Kills a service and all it started; returns how many processes."""
+        family = [psutil.Process(service.pid)]
         family += family[0].children(recursive=True)
         for process in family:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        scheduler.wait(10.0)
+        service.wait(10.0)
         psutil.wait_procs(family[1:], timeout=10.0)
-        self._services.remove(scheduler)
+        self._services.remove(service)
         return len(family)
 
     def start_scheduler(self) -> None:
