@@ -38,7 +38,7 @@ class Difference:
 
     rows: "Callable[[], Iterable[pa.Table]]"
     sync_values: Mapping[str, Any]
-    sample_rows: int = 2_000
+    sample_rows: int = 1_000
 
 
 def table_resource(
