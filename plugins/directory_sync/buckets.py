@@ -9,11 +9,10 @@ The URL stands in the extra as `bucket_url` or in the host; who we are there, in
 providers read. dlt writes the bucket and we read it with one set of credentials: dlt's, filled in here.
 """
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import fsspec
@@ -144,7 +143,7 @@ def _amazon(connection: ConnectionFields, url: str) -> LandingPlace:
 
     https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/connections/aws.html
     """
-    extra = connection.extra
+    extra = connection.said
     if "role_arn" in extra:
         raise _wrong(
             connection,
@@ -154,7 +153,8 @@ def _amazon(connection: ConnectionFields, url: str) -> LandingPlace:
     if bool(connection.login) != bool(connection.password):
         raise _wrong(connection, "has only one of login (access key id) and password (secret access key)")
     of_s3 = (extra.get("service_config") or {}).get("s3") or {}
-    verify = extra.get("verify")
+    # Off is said by false, which is not nothing.
+    verify = connection.extra.get("verify")
     return LandingPlace(
         url=url,
         credentials=_given(
@@ -180,20 +180,13 @@ def _google(connection: ConnectionFields, url: str) -> LandingPlace:
 
     https://airflow.apache.org/docs/apache-airflow-providers-google/stable/connections/gcp.html
     """
-    key: Any = connection.extra.get("keyfile_dict") or {}
-    if path := connection.extra.get("key_path"):
-        key = Path(path).read_text(encoding="utf-8")
-    if isinstance(key, str):
-        try:
-            key = json.loads(key)
-        except ValueError:
-            raise _wrong(connection, "has a `keyfile_dict` that is no JSON") from None
-    project = connection.extra.get("project")
+    from directory_sync.google_key import service_account
+
+    extra = connection.said
+    key = service_account(extra, refusal=partial(_wrong, connection)) or {}
+    fields = {name: key.get(name) for name in _GOOGLE_KEY}
     return LandingPlace(
-        url=url,
-        credentials=_given(
-            **{name: key.get(name) for name in _GOOGLE_KEY} | ({"project_id": project} if project else {})
-        ),
+        url=url, credentials=_given(**fields | {"project_id": extra.get("project") or key.get("project_id")})
     )
 
 
@@ -202,7 +195,7 @@ def _azure(connection: ConnectionFields, url: str) -> LandingPlace:
 
     https://airflow.apache.org/docs/apache-airflow-providers-microsoft-azure/stable/connections/wasb.html
     """
-    extra = connection.extra
+    extra = connection.said
     # The host is the account's, unless it names the container.
     host = "" if connection.host.startswith(url) else connection.host.split("://")[-1].strip("/")
     tenant = extra.get("tenant_id")

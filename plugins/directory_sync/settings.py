@@ -47,6 +47,16 @@ class ConnectionFields:
         """
         return str(self.extra.get("path") or self.host or (self.schema and f"/{self.schema.lstrip('/')}"))
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """The extra under the names that Airflow's providers document, without what says nothing.
+
+        Older connections have their type before each name; a form stores what was left empty or unticked.
+        """
+        prefix = f"extra__{self.conn_type}__"
+        named = sorted(self.extra.items(), key=lambda item: not item[0].startswith(prefix))
+        return {name.removeprefix(prefix): value for name, value in named if value not in ("", None, False)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings:

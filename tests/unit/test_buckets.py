@@ -66,7 +66,11 @@ def test_a_folder_needs_nothing_that_opens_it(fields: Any) -> None:
         ("aws", {"host": "gs://bucket"}, "one of the type 'google_cloud_platform'"),
         ("aws", {"host": "s3://bucket", "login": "key"}, "has only one of login"),
         ("aws", {"host": "s3://bucket", "extra": {"role_arn": "arn:aws:iam::1:role/r"}}, "`profile_name`"),
-        ("google_cloud_platform", {"host": "gs://b", "extra": {"keyfile_dict": "{"}}, "that is no JSON"),
+        (
+            "google_cloud_platform",
+            {"host": "gs://b", "extra": {"keyfile_dict": "{"}},
+            "that holds no service account",
+        ),
         ("wasb", {"host": "az://container"}, "names no storage account"),
     ],
 )

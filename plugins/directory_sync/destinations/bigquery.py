@@ -1,12 +1,12 @@
 """BigQuery: mapped from a Google Cloud connection as Airflow's own provider reads it."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
 
 from directory_sync.destinations.mapped import MappedWarehouse
+from directory_sync.google_key import service_account
 
 if TYPE_CHECKING:
     from dlt.common.configuration.specs import GcpServiceAccountCredentials
@@ -55,24 +55,9 @@ class BigQuery(MappedWarehouse):
 
         extra = self.known_extra(KNOWN)
         credentials = GcpServiceAccountCredentials()
-        if key := self._key(extra):
-            credentials.parse_native_representation(key)
+        key = service_account(extra, refusal=lambda what: self._refusal(f"{self._where.capitalize()} {what}"))
+        if key:
+            credentials.parse_native_representation(json.dumps(key))
         if "project" in extra:
             credentials.project_id = extra["project"]
         return credentials
-
-    def _key(self, extra: dict[str, Any]) -> str | None:
-        path, content = extra.get("key_path"), extra.get("keyfile_dict")
-        if path and content:
-            raise self._refusal(f"`key_path` and `keyfile_dict` of {self._where} exclude each other")
-        if not (path or content):
-            return None
-        name, reason = "key_path" if path else "keyfile_dict", ""
-        try:
-            text: Any = Path(path).read_text("utf-8") if path else content
-            key = json.loads(text) if isinstance(text, str) else text
-            if key["type"] == "service_account" and key["private_key"] and key["client_email"]:
-                return json.dumps(key)
-        except (OSError, ValueError, TypeError, KeyError) as e:
-            reason = f" ({type(e).__name__})"
-        raise self._refusal(f"The `{name}` of {self._where} holds no service account's key{reason}")

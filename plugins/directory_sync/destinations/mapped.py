@@ -70,11 +70,7 @@ class MappedWarehouse(Destination):
             known: what can be honoured; anything else is refused, for it would be ignored.
         """
         assert self._connection is not None
-        prefix, given = f"extra__{self.conn_type}__", self._connection.extra
-        found = {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
-        found |= {name: value for name, value in given.items() if not name.startswith(prefix)}
-        # A form stores what was left empty or unticked.
-        found = {name: value for name, value in found.items() if value not in ("", None, False)}
+        found = self._connection.said
         if unknown := sorted(found.keys() - set(known)):
             raise self._refusal(
                 f"`{unknown[0]}` in the extra of {self._where} cannot be honoured; "
