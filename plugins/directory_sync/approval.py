@@ -89,7 +89,7 @@ class RemovalApproval(ApprovalOperator):
             self.validate_params_input(event["params_input"] or {})
             given = (event["params_input"] or {}).get("reason") or ""
             is_approved = event["chosen_options"] == [self.APPROVE]
-            choice: "Choice" = (
+            choice: Choice = (
                 "approved" if is_approved else "unanswered" if event.get("timedout") else "rejected"
             )
             decision = Decision(digest=question.digest, choice=choice, reason=str(given))

@@ -18,13 +18,13 @@ QUICKENING = 10.0
 """Requests a second more with each request, until the first refusal: the pace doubles in 0.07 s."""
 DECREASE = 0.8
 DOUBLING_SECONDS = 6.0
-"""How long after a refusal the pace has doubled; more are refused where it is short, more is left unused where
-it is long."""
+"""How long after a refusal the pace has doubled: where this is short more is refused, where it is long more is
+left unused."""
 BURST_SECONDS = 1.0
 """Limits let in a burst first, most of them a second's worth: it tells nothing about the pace."""
 HEADROOM = 4.0
-"""So many times what is answered is the most a pace grows to: one beyond that paces nothing, and the next refusal
-would not be felt."""
+"""A pace grows to so many times what is answered: one beyond that paces nothing, and the next refusal would
+not be felt."""
 FLOOR = 0.2
 
 
@@ -89,8 +89,7 @@ class RequestRate:
         return now
 
     def succeeded(self) -> None:
-        """A request was answered: the pace grows with the third power of the time since the last refusal.
-"""
+        """A request was answered: the pace grows with the third power of the time since the last refusal."""
         with self._lock:
             self._answered += 1
             if self._base is None or self._since is None:

@@ -1,4 +1,4 @@
-"""The pace falls once a burst of refusals, grows with success, never passes the ceiling, and finds a limit."""
+"""The pace falls once a burst of refusals, grows with success, never passes the ceiling, finds a limit."""
 
 import heapq
 import math
