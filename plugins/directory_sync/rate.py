@@ -18,8 +18,8 @@ QUICKENING = 10.0
 """Requests a second more with each request, until the first refusal: the pace doubles in 0.07 s."""
 DECREASE = 0.8
 DOUBLING_SECONDS = 6.0
-"""How long after a refusal the pace has doubled: where this is short more is refused, where it is long more is
-left unused."""
+"""How long after a refusal the pace has doubled: where this is short more is refused, where it is long more
+is left unused."""
 BURST_SECONDS = 1.0
 """Limits let in a burst first, most of them a second's worth: it tells nothing about the pace."""
 HEADROOM = 4.0
