@@ -85,9 +85,10 @@ def _measure(arguments: argparse.Namespace, server: Server, outcome: Outcome) ->
             for player, case in _turns(cases, players, arguments.airflow_rounds, arguments.slow_rounds):
                 _note(contest.run(player, case), outcome)
     _print(figures.tables(outcome.runs))
-    for allowed, is_given in product(arguments.rates, (True, False)):
+    for allowed, (is_given, says_when) in product(arguments.rates, rates.CASES):
         say(f"{allowed:g} requests a second allowed, {'given' if is_given else 'not given'}")
-        use = rates.measure(server, allowed, is_given=is_given, seconds=arguments.rate_seconds)
+        seconds = arguments.rate_seconds
+        use = rates.measure(server, allowed, is_given=is_given, says_when=says_when, seconds=seconds)
         outcome.rates.append(use)
     if outcome.rates:
         _print(rates.lines(outcome.rates))

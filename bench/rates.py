@@ -1,7 +1,8 @@
 """How much of an API's allowance the shards use together, and how many of their requests it refuses.
 
 The API lets R requests a second in, with a burst of one second's worth, and answers 429 above it. Only the
-extract stage runs: four shards, each a process. Once with `requests_per_second` given, once without.
+extract stage runs: four shards, each a process. Once with `requests_per_second` given, once without, and once
+without and by an API whose 429 holds no `Retry-After`.
 """
 
 import shutil
@@ -21,6 +22,8 @@ ENDING_SHARE = 0.9
 PAGE_CAP = 20
 """Small pages: the allowance is the limit, not the machine."""
 LATENCY_MS = 50.0
+CASES = ((True, True), (False, True), (False, False))
+"""Whether the allowance is given, and whether a refusal says when to come back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class Use:
     Attributes:
         allowed: requests a second.
         is_given: `requests_per_second` of the connection said so.
+        says_when: a 429 holds `Retry-After`.
         share: of the allowance, after the warm-up and before the last tenth of the pages; None: too short.
         share_of_all: of the allowance over the whole pull, the first burst counted.
         refused_share: of all requests.
@@ -39,6 +43,7 @@ class Use:
 
     allowed: float
     is_given: bool
+    says_when: bool
     share: float | None
     share_of_all: float
     refused_share: float
@@ -46,7 +51,7 @@ class Use:
     failure: str = ""
 
 
-def measure(server: Server, allowed: float, *, is_given: bool, seconds: float) -> Use:
+def measure(server: Server, allowed: float, *, is_given: bool, says_when: bool, seconds: float) -> Use:
     """One pull of so many entries that it takes about so many seconds."""
     home = Path(tempfile.mkdtemp(prefix="bench_rates_"))
     pages = int(allowed * seconds)
@@ -54,6 +59,7 @@ def measure(server: Server, allowed: float, *, is_given: bool, seconds: float) -
         entries=pages * (PAGE_CAP - 1),
         latency_ms=LATENCY_MS,
         requests_per_second=allowed,
+        says_when=says_when,
         page_cap=PAGE_CAP,
     )
     environment = {**QUIET, "DLT_PROJECT_DIR": str(CHECKOUT / "dags"), "TMPDIR": str(home)}
@@ -72,6 +78,7 @@ def measure(server: Server, allowed: float, *, is_given: bool, seconds: float) -
     return Use(
         allowed=allowed,
         is_given=is_given,
+        says_when=says_when,
         share=steady_share(served, allowed),
         share_of_all=len(served) / allowed / lasted if lasted else 0.0,
         refused_share=refused / max(refused + len(served), 1),
@@ -100,11 +107,21 @@ def lines(uses: Iterable[Use]) -> list[str]:
         f"Four shards under an allowance, {PAGE_CAP} entries a page; used after {WARM_UP_SECONDS:g} s",
         "",
         *table(
-            ["requests/s allowed", "given", "used", "of the whole pull", "refused", "seconds", ""],
+            [
+                "requests/s allowed",
+                "given",
+                "Retry-After",
+                "used",
+                "of the whole pull",
+                "refused",
+                "seconds",
+                "",
+            ],
             [
                 [
                     f"{use.allowed:g}",
                     "yes" if use.is_given else "no",
+                    "yes" if use.says_when else "no",
                     "" if use.share is None else f"{use.share:.1%}",
                     f"{use.share_of_all:.1%}",
                     f"{use.refused_share:.1%}",

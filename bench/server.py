@@ -71,12 +71,17 @@ class Listing:
 
 @dataclass(kw_only=True)
 class Setup:
-    """What is served, and how."""
+    """What is served, and how.
+
+    Attributes:
+        says_when: a 429 holds `Retry-After`.
+    """
 
     entries: int = 1000
     changed_share: float = 0.0
     latency_ms: float = 0.0
     requests_per_second: float = 0.0
+    says_when: bool = True
     page_cap: int = PAGE_CAP
 
 
@@ -181,9 +186,8 @@ class Connection(asyncio.Protocol):
             self._answer(b"{}", status=b"401 Unauthorized")
         elif wait := self._api.wait_seconds():
             # As the sandbox, and most APIs, say it: in whole seconds.
-            self._answer(
-                b"{}", status=b"429 Too Many Requests", more=b"Retry-After: %d\r\n" % math.ceil(wait)
-            )
+            when = b"Retry-After: %d\r\n" % math.ceil(wait) if self._api.setup.says_when else b""
+            self._answer(b"{}", status=b"429 Too Many Requests", more=when)
         else:
             limit = min(int(query.get("limit", PAGE_CAP)), self._api.setup.page_cap)
             page = self._api.listing.page(int(query.get("offset", 0)), limit)

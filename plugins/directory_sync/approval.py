@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
@@ -10,16 +10,11 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from directory_sync.directories import Directory
 from directory_sync.errors import RemovalsHeld
-from directory_sync.question import (
-    Choice,
-    Decision,
-    Question,
-    land_decision,
-    landed_decision,
-    landed_question,
-)
 from directory_sync.retry import NOTE
 from directory_sync.scope import TaskScope
+
+if TYPE_CHECKING:
+    from directory_sync.question import Choice, Decision, Question
 
 ASKED = "asked_digest"
 """The XCom key of what was shown: the answer is to that."""
@@ -61,6 +56,8 @@ class RemovalApproval(ApprovalOperator):
 
     def execute(self, context: Any) -> None:
         """Asks the question that was landed with the run."""
+        from directory_sync.question import landed_decision, landed_question
+
         scope = TaskScope(self.directory, self.resource_name)
         question = landed_question(scope.landed)
         if question is None:
@@ -78,6 +75,8 @@ class RemovalApproval(ApprovalOperator):
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
         """Lands the answer; where it is no approval, the removal is skipped."""
+        from directory_sync.question import Decision, land_decision, landed_question
+
         scope = TaskScope(self.directory, self.resource_name)
         question = landed_question(scope.landed)
         if question is not None and "error" not in event:
@@ -98,5 +97,5 @@ class RemovalApproval(ApprovalOperator):
             self._tell(context, question, decision)
         return super().execute_complete(context, dict(event))
 
-    def _tell(self, context: Any, question: Question, decision: Decision) -> None:
+    def _tell(self, context: Any, question: "Question", decision: "Decision") -> None:
         context["ti"].xcom_push(key=NOTE, value=f"{question.resource}: {decision.note(question.held)}")

@@ -3,11 +3,12 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from directory_sync.client import Page
 from directory_sync.errors import EnvelopeError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from directory_sync.client import Page
 
 ENTRIES, WINDOWS, FIELDS = "entries", "windows", "fields"
 AUDIT_SHARD = -1
@@ -36,7 +37,7 @@ class PageColumns:
         self._columns: dict[str, list[Any]] = {name: [] for name in names}
         self.rows = 0
 
-    def add(self, page: Page) -> None:
+    def add(self, page: "Page") -> None:
         """Adds a page.
 
         Raises:
@@ -66,7 +67,7 @@ class PageColumns:
             }
         )
 
-    def _check_id_types(self, page: Page) -> None:
+    def _check_id_types(self, page: "Page") -> None:
         types = {type(entry.id) for entry in page.entries}
         self._id_type = self._id_type or next(iter(types), None)
         if types - {self._id_type}:
@@ -128,7 +129,7 @@ class PageColumns:
         return pa.Table.from_pylist(rows, schema=schema)
 
 
-def mixed_ids(page: Page) -> EnvelopeError:
+def mixed_ids(page: "Page") -> EnvelopeError:
     """The error for a page whose ids are of another type than those before it."""
     return EnvelopeError(
         f"The `id` of entries at offset {page.offset} is of another type than before: integers and strings "

@@ -11,26 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 
-from directory_sync.client import DirectoryClient
 from directory_sync.columns import ENTRIES, FIELDS, WINDOWS, PageColumns
 from directory_sync.form import Resource
-from directory_sync.links import LinkedReader
 from directory_sync.pagination import Shard, ShardReader
 from directory_sync.paging_form import NumberedPages, OffsetPages
-from directory_sync.progress import Progress, ReadFacts
-from directory_sync.walks import NumberedReader
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from dlt.extract import DltResource, DltSource
 
+    from directory_sync.client import DirectoryClient
+    from directory_sync.links import LinkedReader
+    from directory_sync.progress import ReadFacts
+    from directory_sync.walks import NumberedReader
+
 SCHEMA_NAME = "directory"
 BATCH_ROWS = 5_000
 
-OpenClient = Callable[[int, int], tuple[DirectoryClient, Resource]]
+OpenClient = Callable[[int, int], tuple["DirectoryClient", Resource]]
 """Answers (shards, requests in flight) with a client and the resource, inside the task."""
 
-Tell = Callable[[ReadFacts], None]
+Tell = Callable[["ReadFacts"], None]
 """Takes what a shard did, inside the task; not called for a shard without work."""
 
 
@@ -69,6 +70,8 @@ def read_shard(
     Raises:
         DirectorySyncError: what the client and the reader raise; nothing of the shard counts then.
     """
+    from directory_sync.progress import Progress
+
     client, resource = open_client(shard.count, requests_in_flight)
     with closing(client):
         if not isinstance(resource.pages, OffsetPages):
@@ -94,16 +97,20 @@ def read_shard(
 
 
 def _reader(
-    client: DirectoryClient, resource: Resource, shard: Shard, *, requests_in_flight: int
-) -> ShardReader | NumberedReader | LinkedReader:
+    client: "DirectoryClient", resource: Resource, shard: Shard, *, requests_in_flight: int
+) -> "ShardReader | NumberedReader | LinkedReader":
     """The reader for how the API pages."""
     pages = resource.pages
     if isinstance(pages, OffsetPages):
         return ShardReader(client.page, shard, limit=pages.limit, in_flight=requests_in_flight)
     if isinstance(pages, NumberedPages):
+        from directory_sync.walks import NumberedReader
+
         return NumberedReader(
             client.numbered_page, base_page=pages.base_page, page_param=pages.page_param, name=resource.name
         )
+    from directory_sync.links import LinkedReader
+
     return LinkedReader(client, resource)
 
 

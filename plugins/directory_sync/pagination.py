@@ -11,10 +11,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from directory_sync.client import Page
 from directory_sync.errors import ConfigError
 
 if TYPE_CHECKING:
+    from directory_sync.client import Page
     from directory_sync.envelope import EntryId
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ SINGLE_ENTRIES = (
     "The API answers one entry a page although more follow: windows that overlap cannot advance. Nothing was "
     "published. Ask the vendor for larger pages."
 )
-FetchPage = Callable[[int, int], Page]
+FetchPage = Callable[[int, int], "Page"]
 """Answers (offset, limit) with a page; called from several threads."""
 
 
@@ -73,7 +73,7 @@ class ShardReader:
         """About how many entries this shard reads; None where the API states no total."""
         return None if self.stop is None else max(0, self.stop - self._start)
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self) -> "Iterator[Page]":
         """Yields the windows as they are answered, in no order.
 
         Raises:
@@ -102,15 +102,15 @@ class ShardReader:
             # A failure ends the shard now, not after the windows that still wait for a thread.
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _fetch_twice_if_empty(self, offset: int) -> Page:
+    def _fetch_twice_if_empty(self, offset: int) -> "Page":
         """An empty answer proves nothing: it is asked for once more before it is believed."""
         page = self._fetch_limit(offset)
         return page if page.entries else self._fetch_limit(offset)
 
-    def _fetch_limit(self, offset: int) -> Page:
+    def _fetch_limit(self, offset: int) -> "Page":
         return self._fetch(offset, self._limit)
 
-    def _plan(self, first: Page) -> None:
+    def _plan(self, first: "Page") -> None:
         """Shares out the list by its total; without one, shard 0 walks to the end."""
         self.total, count = first.total, len(first.entries)
         if count == OVERLAP and self.total != count:
@@ -150,7 +150,7 @@ class ShardReader:
         reach = offset + self._size
         return offset, reach if self.stop is None else min(reach, self.stop)
 
-    def _learn(self, page: Page, reach: int) -> None:
+    def _learn(self, page: "Page", reach: int) -> None:
         """Draws from one answer what is left to ask for."""
         count = len(page.entries)
         if page.end >= reach:
@@ -162,7 +162,7 @@ class ShardReader:
             self._learn_cap(count)
             self._gaps.append((page.end - OVERLAP, reach))
 
-    def _learn_end(self, page: Page) -> None:
+    def _learn_end(self, page: "Page") -> None:
         """Totals are late: as long as windows come back full, and new, the list goes on."""
         last_id = page.entries[-1].id if page.entries else None
         if last_id in self._last_ids:
@@ -172,7 +172,7 @@ class ShardReader:
             self.stop = page.end + (self._size if len(page.entries) >= self._size else 0)
         self._last_ids.add(last_id)
 
-    def _learn_without_total(self, page: Page, reach: int) -> None:
+    def _learn_without_total(self, page: "Page", reach: int) -> None:
         """A short window is the end, or the cap moved: the rest of it is asked for.
 
         Not for ever: an end that moves on with every answer is left to the audit.
@@ -191,7 +191,7 @@ class ShardReader:
             self._size = count
 
 
-def refuse_fixed_answer(page: Page, *, head: Page, read: Callable[[int], Page]) -> None:
+def refuse_fixed_answer(page: "Page", *, head: "Page", read: "Callable[[int], Page]") -> None:
     """Refuses a server that answers every offset with the head of the list.
 
     An answer that equals an earlier head can also be a burst of edits that shifted the list, so both are
@@ -209,6 +209,6 @@ def refuse_fixed_answer(page: Page, *, head: Page, read: Callable[[int], Page]) 
         )
 
 
-def _shows_the_same(page: Page, head: Page) -> bool:
+def _shows_the_same(page: "Page", head: "Page") -> bool:
     ids = [entry.id for entry in page.entries]
     return page.offset > 0 and len(ids) > OVERLAP and ids == [entry.id for entry in head.entries]

@@ -18,9 +18,8 @@ runpy.run_path(sys.argv[1])
 print("\\n" + json.dumps({"new": sorted(set(sys.modules) - before), "all": sorted(sys.modules)}))
 """
 OURS = """
-    approval buckets client columns dag deadline directories display envelope errors extract form
-    landing links oauth pagination paging_form params progress question rate refusal resources retry
-    scope secrets settings tasks walks
+    approval buckets columns dag deadline directories display errors extract form landing pagination
+    paging_form params refusal resources retry scope secrets settings tasks
 """
 """Our modules that declare; what works is imported in the task."""
 FOREIGN = {"airflow", "asgiref", "dlt", "google", "pendulum"}

@@ -55,6 +55,14 @@ def test_it_refuses_what_has_no_token_and_what_is_above_the_allowance(server):
     assert (told["pages"], told["refused"], len(told["served_at"])) == (2, 2, 2)
 
 
+def test_it_can_refuse_without_saying_when_to_come_back(server):
+    server.put(entries=10, requests_per_second=1, says_when=False)
+    headers = token(server)
+    answers = [get(server, "/v1/directory", **headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert "Retry-After" not in answers[-1].headers
+
+
 def test_a_table_that_lacks_an_entry_or_an_edit_is_wrong(tmp_path):
     path = tmp_path / "warehouse.duckdb"
     with duckdb.connect(path) as database:
