@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from directory_sync.envelope import EntryId, field_name, field_types, hash_record, parse_record, without_field
@@ -38,6 +39,8 @@ CHANGE_COLUMNS = (
 )  # fmt: skip
 REWRITTEN = "rewritten"
 ROWS_PER_BATCH = 5_000
+ROWS_PER_PIECE, BYTES_PER_PIECE, BYTES_BESIDE_A_RECORD = 50_000, 32 << 20, 200
+MAX_SHARE_ASKED_FOR = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,11 +315,7 @@ class Difference:
             f"""CREATE OR REPLACE TABLE logged (id {self._id_type}, record VARCHAR,
                   row_hash VARCHAR, first_seen_at TIMESTAMPTZ, changed_at TIMESTAMPTZ)"""
         )
-        rows = self._database.execute(
-            "SELECT id FROM difference WHERE kind <> 'added' ORDER BY id"
-        ).fetchall()
-        ids = [row[0] for row in rows]
-        for batch in self._warehouse.last_changes(self._resource, None if self._rewrites else ids):
+        for batch in self._warehouse.last_changes(self._resource, self._known_ids()):
             self._snapshot.insert_arrow("logged", batch)
         lost = self._database.execute(
             """SELECT count(*) FROM difference WHERE kind <> 'added'
@@ -329,15 +328,33 @@ class Difference:
                 "backup, or drop both and sync anew."
             )
 
+    def _known_ids(self) -> list[EntryId] | None:
+        """The ids of change rows whose entry was known before; None where all are to be fetched.
+
+        Many are asked for part by part, each of which reads the log: it is cheaper to fetch all then.
+        """
+        row = self._database.execute(
+            """SELECT count(*) > $share * (SELECT count(*) FROM states)
+               FROM difference WHERE kind <> 'added'""",
+            {"share": MAX_SHARE_ASKED_FOR},
+        ).fetchone()
+        if self._rewrites or (row and row[0]):
+            return None
+        rows = self._database.execute("SELECT id FROM difference WHERE kind <> 'added' ORDER BY id")
+        return [row[0] for row in rows.fetchall()]
+
     def _pairs_of_records(self) -> Iterator[list[tuple[Any, str, str]]]:
         cursor = self._database.cursor()
-        cursor.execute(
-            """SELECT d.id, l.record, r.record FROM difference AS d
-               JOIN logged AS l ON l.id = d.id JOIN records AS r ON r.id = d.id
-               WHERE d.kind IN ('changed', 'returned') ORDER BY d.id"""
-        )
-        while rows := cursor.fetchmany(ROWS_PER_BATCH):
-            yield rows
+        for piece, bounds in self._pieces("kind IN ('changed', 'returned')"):
+            cursor.execute(
+                f"""SELECT d.id, l.record, r.record
+                   FROM (FROM difference WHERE {piece} AND kind IN ('changed', 'returned')) AS d
+                   JOIN (FROM logged WHERE {piece}) AS l ON l.id = d.id
+                   JOIN (FROM records WHERE {piece}) AS r ON r.id = d.id ORDER BY d.id""",
+                bounds,
+            )
+            while rows := cursor.fetchmany(ROWS_PER_BATCH):
+                yield rows
 
     def counts(self) -> dict[str, int]:
         """Returns how many entries there are of each kind of change, `rewritten` included."""
@@ -352,27 +369,50 @@ class Difference:
         An entry that is there has its record from the snapshot; one that is not, the last logged one.
         A changed hash moves `changed_at`; a reshaped entry keeps it.
         """
-        reader = self._database.execute(
-            """SELECT $sync_id AS sync_id, d.id, d.kind, e.fields AS changed_fields,
-                 coalesce(r.record, l.record) AS record, d.row_hash, $at AS snapshot_at,
-                 coalesce(l.first_seen_at, $at) AS first_seen_at,
-                 CASE WHEN d.kind IN ('added', 'changed') THEN $at
-                      WHEN d.kind = 'returned' AND d.old_hash <> d.row_hash THEN $at
-                      ELSE l.changed_at END AS changed_at,
-                 CASE WHEN d.kind IN ('missing', 'removed')
-                      THEN coalesce(d.missing_since, $at) END AS missing_since,
-                 CASE WHEN d.kind = 'removed' THEN $at END AS removed_at
-               FROM difference AS d
-               LEFT JOIN records AS r ON r.id = d.id
-               LEFT JOIN logged AS l ON l.id = d.id
-               LEFT JOIN described AS e ON e.id = d.id
-               ORDER BY d.id""",
-            {"sync_id": sync_id, "at": snapshot_at},
-        ).to_arrow_reader(ROWS_PER_BATCH)
         import pyarrow as pa
 
-        for batch in reader:
-            yield pa.Table.from_batches([batch])
+        for piece, bounds in self._pieces():
+            reader = self._database.execute(
+                f"""SELECT $sync_id AS sync_id, d.id, d.kind, e.fields AS changed_fields,
+                     coalesce(r.record, l.record) AS record, d.row_hash, $at AS snapshot_at,
+                     coalesce(l.first_seen_at, $at) AS first_seen_at,
+                     CASE WHEN d.kind IN ('added', 'changed') THEN $at
+                          WHEN d.kind = 'returned' AND d.old_hash <> d.row_hash THEN $at
+                          ELSE l.changed_at END AS changed_at,
+                     CASE WHEN d.kind IN ('missing', 'removed')
+                          THEN coalesce(d.missing_since, $at) END AS missing_since,
+                     CASE WHEN d.kind = 'removed' THEN $at END AS removed_at
+                   FROM (FROM difference WHERE {piece}) AS d
+                   LEFT JOIN (FROM records WHERE {piece}) AS r ON r.id = d.id
+                   LEFT JOIN (FROM logged WHERE {piece}) AS l ON l.id = d.id
+                   LEFT JOIN (FROM described WHERE {piece}) AS e ON e.id = d.id
+                   ORDER BY d.id""",
+                {"sync_id": sync_id, "at": snapshot_at, **bounds},
+            ).to_arrow_reader(ROWS_PER_BATCH)
+            for batch in reader:
+                yield pa.Table.from_batches([batch])
+
+    def _pieces(self, condition: str = "true") -> Iterator[tuple[str, dict[str, EntryId]]]:
+        """Yields conditions on ids that cut the difference into pieces, in order, with their values.
+
+        A sort of all records at once takes the more memory the more there are, for all that it spills.
+        """
+        found = self._database.execute(
+            "SELECT coalesce(avg(strlen(record)), 0) FROM (SELECT record FROM records LIMIT 10_000)"
+        ).fetchone()
+        bytes_a_row = BYTES_BESIDE_A_RECORD + (found[0] if found else 0)
+        rows = self._database.execute(
+            f"""SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM difference
+                               WHERE {condition})
+               WHERE (place - 1) % $rows = 0 ORDER BY id""",
+            {"rows": min(ROWS_PER_PIECE, 1 + int(BYTES_PER_PIECE / bytes_a_row))},
+        ).fetchall()
+        firsts = [row[0] for row in rows]
+        for first, behind in zip_longest(firsts, firsts[1:]):
+            if behind is None:
+                yield "id >= $first", {"first": first}
+            else:
+                yield "id >= $first AND id < $behind", {"first": first, "behind": behind}
 
 
 def diff_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

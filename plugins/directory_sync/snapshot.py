@@ -9,6 +9,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,12 +83,12 @@ class Counts:
 
 def open_scratch(folder: Path, *, memory_limit_mb: int, landed: LandedSnapshot) -> duckdb.DuckDBPyConnection:
     """Opens a DuckDB database in a folder that goes with the task; it can read what is landed."""
-    spill = folder / "spill"
     database = duckdb.connect(
         folder / "audit.duckdb",
         config={
             "memory_limit": f"{memory_limit_mb}MB",
-            "temp_directory": str(spill),
+            # Of its own: two databases that spill into one folder write over each other's files.
+            "temp_directory": str(folder / "audit.spill"),
             "preserve_insertion_order": False,
             "threads": 2,
         },
@@ -221,11 +223,14 @@ class Snapshot:
     def readings(self) -> list[Reading]:
         """Returns all answers of a walk in the order of their requests."""
         rows = self.database.execute(
-            """SELECT w.number, w."window" // w.asked, w.entries,
-                      CASE WHEN w.entries > 0 THEN hash(list(DISTINCT p.id ORDER BY p.id)) ELSE 0 END,
-                      arg_min(p.id, p.position), arg_max(p.id, p.position)
-               FROM windows AS w LEFT JOIN positions AS p USING (number)
-               GROUP BY w.number, w."window", w.asked, w.entries, w.requested_at
+            """SELECT w.number, w."window" // w.asked, w.entries, coalesce(s.content, 0),
+                      s.first_id, s.last_id
+               FROM windows AS w LEFT JOIN (
+                 SELECT number, hash(bit_xor(hash(id)), sum(hash(id))) AS content,
+                        arg_min(id, first) AS first_id, arg_max(id, last) AS last_id
+                 FROM (SELECT number, id, min(position) AS first, max(position) AS last
+                       FROM positions GROUP BY number, id)
+                 GROUP BY number) AS s USING (number)
                ORDER BY w.requested_at, w.number"""
         ).fetchall()
         names = ("number", "place", "entries", "content", "first_id", "last_id")
@@ -245,12 +250,15 @@ class Snapshot:
         Ids in more than `at_most` places are left out: they join nothing.
         """
         cursor = self.database.execute(
-            """SELECT id, list((number, position) ORDER BY number, position)
-               FROM positions GROUP BY id HAVING count(*) BETWEEN 2 AND ?""",
+            """SELECT id, number, position
+               FROM positions SEMI JOIN (
+                 SELECT id FROM positions GROUP BY id HAVING count(*) BETWEEN 2 AND ?) AS shared USING (id)
+               ORDER BY id, number, position""",
             [at_most],
         )
-        while rows := cursor.fetchmany(10_000):
-            yield from rows
+        rows = chain.from_iterable(iter(lambda: cursor.fetchmany(10_000), []))
+        for entry_id, places in groupby(rows, key=itemgetter(0)):
+            yield entry_id, [(number, position) for _, number, position in places]
 
     def places(self, ids: Sequence[EntryId]) -> list[tuple[EntryId, int, int]]:
         """Returns (id, window, position) of all places where these ids stand."""
@@ -418,22 +426,37 @@ class Snapshot:
     def create_present(self) -> None:
         """Creates `present`: one row an entry, the version that was requested last.
 
-        Ties go to the greater window, then to the greater position.
+        Ties go to the greater window, then to the greater position. Of what is aggregated by entry each value
+        is a number: texts and structs stay in memory however many entries there are.
         """
         self.database.execute(
+            """CREATE OR REPLACE TABLE ranks AS
+               SELECT number, row_number() OVER (ORDER BY requested_at, "window", number) << 32 AS rank
+               FROM windows"""
+        )
+        self.database.execute(
+            """CREATE OR REPLACE TABLE shared AS
+               SELECT id, max(rank + position) AS latest
+               FROM positions
+               SEMI JOIN (SELECT id FROM positions GROUP BY id HAVING count(*) > 1) AS several USING (id)
+               JOIN ranks USING (number) GROUP BY id"""
+        )
+        self.database.execute(
             """CREATE OR REPLACE TABLE present AS
-               SELECT id, arg_max(row_hash, (requested_at, "window", position)) AS row_hash,
-                      arg_max({number: number, position: position},
-                              (requested_at, "window", position)) AS place
-               FROM positions GROUP BY id"""
+               SELECT id, row_hash, number, position FROM positions ANTI JOIN shared USING (id)"""
+        )
+        self.database.execute(
+            """INSERT INTO present
+               SELECT p.id, row_hash, number, position FROM positions AS p JOIN ranks USING (number)
+               JOIN shared AS s ON p.id = s.id AND rank + position = latest"""
         )
 
     def create_records(self, files: LandedFiles, *, ids: str) -> None:
         """Creates `records` (id, record): the standing version of the entries in the table `ids`."""
         self.database.execute(
             f"""CREATE OR REPLACE TABLE wanted AS
-                SELECT p.id, w.shard, w."window", w.requested_at, p.place.position
-                FROM present AS p JOIN windows AS w ON w.number = p.place.number
+                SELECT p.id, w.shard, w."window", w.requested_at, p.position
+                FROM present AS p JOIN windows AS w ON w.number = p.number
                 WHERE p.id IN (SELECT id FROM {ids})"""
         )
         self.database.execute(

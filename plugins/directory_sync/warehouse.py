@@ -214,7 +214,7 @@ class Warehouse:
             ids: which ones; None: of all.
         """
         if ids is None:
-            yield from self._arrow(_LOGGED, self._last_changes_sql(resource, ""))
+            yield from self._arrow(_LOGGED, self._all_last_changes_sql(resource))
             return
         for start in range(0, len(ids), IDS_PER_QUERY):
             chunk = ids[start : start + IDS_PER_QUERY]
@@ -225,9 +225,27 @@ class Warehouse:
     def _last_changes_sql(self, resource: Resource, condition: str) -> str:
         names = self._names(_LOGGED)
         return (
-            f"SELECT {names} FROM (SELECT {names}, row_number() OVER (PARTITION BY {self._name('id')} "
-            f"ORDER BY {self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC) AS newest "
+            f"SELECT {names} FROM (SELECT {names}, row_number() OVER ({self._newest_first()}) AS newest "
             f"FROM {self._table(resource.changes_table)} {condition}) AS ranked WHERE newest = 1"
+        )
+
+    def _all_last_changes_sql(self, resource: Resource) -> str:
+        """Ranks without the records: the rank of all rows takes the memory of all that is ranked."""
+        names = ", ".join(f"versions.{self._name(column)}" for column in _LOGGED)
+        entry_id, sync_id = self._name("id"), self._name("sync_id")
+        table = self._table(resource.changes_table)
+        return (
+            f"SELECT {names} FROM {table} AS versions JOIN "
+            f"(SELECT {entry_id}, {sync_id}, row_number() OVER ({self._newest_first()}) AS newest "
+            f"FROM {table}) AS ranked "
+            f"ON versions.{entry_id} = ranked.{entry_id} "
+            f"AND versions.{sync_id} = ranked.{sync_id} WHERE newest = 1"
+        )
+
+    def _newest_first(self) -> str:
+        return (
+            f"PARTITION BY {self._name('id')} "
+            f"ORDER BY {self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC"
         )
 
     def unfinished_syncs(self, resource: Resource) -> list[str]:
