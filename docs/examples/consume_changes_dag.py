@@ -3,12 +3,16 @@
 An example to copy into a Dags folder. It runs whenever a sync has published, reads the change rows of that
 sync and hands them on: here it logs how many there are of each kind, and which entries left.
 
+`read_changes` is for a DuckDB file. For PostgreSQL put a query by your own hook into its place, with
+`sync_id = ANY(%s)`: readers wait for nobody there.
+
 Syncs that follow each other quickly may start one run: the events that started it name all their syncs.
 """
 
 import logging
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Asset, task
@@ -27,11 +31,12 @@ def read_changes(sync_ids: list[str]) -> list[tuple[Any, str]]:
     """Returns id and kind of each change. The file is closed at once: an open reader keeps the sync out."""
     import duckdb
 
+    from directory_sync.destinations import DuckDBFile
     from directory_sync.scope import connection_fields
     from directory_sync.settings import WAREHOUSE_CONNECTION, SyncSettings
-    from directory_sync.warehouse import duckdb_path
 
-    path = duckdb_path(connection_fields(WAREHOUSE_CONNECTION), SyncSettings.from_environment())
+    connection = connection_fields(WAREHOUSE_CONNECTION)
+    path = DuckDBFile(connection, SyncSettings.from_environment(), folder=Path()).path
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:

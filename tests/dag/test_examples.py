@@ -1,7 +1,9 @@
 """The example Dags of the documentation, parsed as Airflow parses them."""
 
+import json
 from pathlib import Path
 
+import duckdb
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
@@ -27,3 +29,18 @@ def test_every_example_makes_the_dag_listed_here(bag):
 def test_the_consumer_runs_on_the_asset_that_the_sync_updates(bag, dag):
     condition = bag.dags["consume_directory_changes"].timetable.asset_condition
     assert list(condition.objects) == dag.get_task("publish").outlets
+
+
+def test_the_consumer_reads_the_changes_of_its_syncs_from_the_connections_file(bag, monkeypatch, tmp_path):
+    file = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(file) as warehouse:
+        warehouse.execute(
+            """CREATE SCHEMA directory;
+            CREATE TABLE directory.directory_resource_changes AS SELECT * FROM (VALUES
+                ('first', 1, 'added', 1), ('second', 1, 'removed', 2), ('third', 2, 'added', 3)
+            ) AS v(sync_id, id, kind, snapshot_at)"""
+        )
+    connection = {"conn_type": "duckdb", "host": str(file)}
+    monkeypatch.setenv("AIRFLOW_CONN_DIRECTORY_WAREHOUSE", json.dumps(connection))
+    hand_on = bag.dags["consume_directory_changes"].get_task("hand_on").python_callable
+    assert hand_on.__globals__["read_changes"](["first", "second"]) == [(1, "added"), (1, "removed")]
