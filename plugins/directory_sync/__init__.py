@@ -15,7 +15,7 @@ How an entry travels, and where to read about it, in this order:
       progress.py                 how far a reader has come, for its log
     landing.py                  the landed snapshot: files, manifest, retention
       buckets.py                  where it is: a folder, or a bucket and what opens it
-      google_key.py             a service account's key, for a bucket or BigQuery
+      google_key.py               a service account's key, for a bucket or BigQuery
 
     audit.py                    stage 2: seals the snapshot, checks it, compares it (job.py: what it works on)
       manifest.py                 sealed, and said so

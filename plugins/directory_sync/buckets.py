@@ -13,12 +13,13 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import fsspec
 
-from directory_sync.errors import ConfigError, raise_alone
-from directory_sync.settings import LANDING_CONNECTION, ConnectionFields, SyncSettings
+from directory_sync.errors import ConfigError, DirectorySyncError, TransientError, raise_alone
+from directory_sync.settings import LANDING_CONNECTION, ConnectionFields, SyncSettings, refuse_unknown
 
 # A bucket that is busy for some seconds is no reason to try a whole task again.
 _RETRIES = {"retries": {"mode": "standard", "max_attempts": 8}}
@@ -68,22 +69,26 @@ class LandingPlace:
             fs, path = fsspec.url_to_fs(self.url)
             return fs, path
         fs, path = self._bucket()
-        refused_with = ""
+        refusal: DirectorySyncError | None = None
         try:
             fs.isdir(path)
-        except OSError as e:
-            refused_with = type(e).__name__
-        if refused_with:
-            raise_alone(
-                ConfigError(
-                    f"The landing zone {self.url} does not let us in ({refused_with}). Nothing was read or "
-                    f"published. Check the credentials of the connection `{LANDING_CONNECTION}`, and what "
-                    "they may do there; see docs/landing.md."
-                )
+        except PermissionError:
+            refusal = ConfigError(
+                f"The landing zone {self.url} does not let us in. Nothing was read or published. Check the "
+                f"credentials of the connection `{LANDING_CONNECTION}`, and what they may do there; see "
+                "docs/landing.md."
             )
+        except Exception as e:  # noqa: BLE001  each client has errors of its own for what is not reached
+            refusal = TransientError(
+                f"The landing zone {self.url} cannot be reached ({type(e).__name__}). Nothing was read or "
+                f"published. Check the connection `{LANDING_CONNECTION}`; Airflow tries again."
+            )
+        if refusal:
+            raise_alone(refusal)
         return fs, fs.unstrip_protocol(path)
 
     def _bucket(self) -> tuple[Any, str]:
+        from dlt.common.configuration.exceptions import ConfigurationException
         from dlt.common.configuration.resolve import resolve_configuration
         from dlt.common.exceptions import MissingDependencyException
         from dlt.common.storages.configuration import FilesystemConfiguration
@@ -92,16 +97,22 @@ class LandingPlace:
         for name in _CHATTERERS:
             # At DEBUG they log the bodies of requests, which hold entries.
             logging.getLogger(name).setLevel(logging.INFO)
+        protocol = self.url.split("://", maxsplit=1)[0]
+        if not find_spec(_PACKAGES[protocol]):
+            raise ConfigError(
+                f"The landing zone is in a bucket ({protocol}://), and the Python package which reads it is "
+                f"missing: install {_PACKAGES[protocol]}, see docs/landing.md. Nothing was read."
+            )
         explicit = {"bucket_url": self.url, "credentials": dict(self.credentials), **self.options}
         try:
             return fsspec_from_config(
                 resolve_configuration(FilesystemConfiguration(), explicit_value=explicit)
             )
-        except (ImportError, MissingDependencyException):
-            protocol = self.url.split("://", maxsplit=1)[0]
+        except (ConfigurationException, MissingDependencyException):
+            # What dlt says names all places where it has looked.
             raise ConfigError(
-                f"The landing zone is in a bucket ({protocol}://), and the Python package which reads it is "
-                f"missing: install {_PACKAGES[protocol]}, see docs/landing.md. Nothing was read."
+                f"The connection `{LANDING_CONNECTION}` has no credentials for {self.url}, and this worker "
+                "has none of its own. Nothing was read. See docs/landing.md."
             ) from None
 
 
@@ -128,13 +139,16 @@ def landing_place(connection: ConnectionFields | None, settings: SyncSettings) -
     if protocol not in _KINDS:
         known = ", ".join(f"{name}://" for name in _KINDS)
         raise _wrong(connection, f"names a bucket of the kind {protocol}://; supported: {known}")
-    conn_type, mapping = _KINDS[protocol]
+    conn_type, mapping, extra = _KINDS[protocol]
     if connection.conn_type != conn_type:
         raise _wrong(
             connection,
             f"is of the type {connection.conn_type!r}; a bucket of the kind {protocol}:// is opened by one "
             f"of the type {conn_type!r}",
         )
+    if conn_type != "aws" or "role_arn" not in connection.said:
+        # A role has words of its own.
+        refuse_unknown(connection, {"bucket_url", *extra})
     return mapping(connection, url)
 
 
@@ -224,12 +238,19 @@ def _azure(connection: ConnectionFields, url: str) -> LandingPlace:
     )
 
 
-_KINDS: dict[str, tuple[str, Callable[[ConnectionFields, str], LandingPlace]]] = {
-    "s3": ("aws", _amazon),
-    "gs": ("google_cloud_platform", _google),
-    "az": ("wasb", _azure),
-    "abfss": ("wasb", _azure),
+_OF_AMAZON = {
+    "aws_session_token", "config_kwargs", "endpoint_url", "profile_name", "region_name", "service_config",
+    "verify",
+}  # fmt: skip
+_OF_GOOGLE = {"key_path", "keyfile_dict", "num_retries", "project"}
+_OF_AZURE = {"account_name", "sas_token", "tenant_id"}
+_KINDS: dict[str, tuple[str, Callable[[ConnectionFields, str], LandingPlace], set[str]]] = {
+    "s3": ("aws", _amazon, _OF_AMAZON),
+    "gs": ("google_cloud_platform", _google, _OF_GOOGLE),
+    "az": ("wasb", _azure, _OF_AZURE),
+    "abfss": ("wasb", _azure, _OF_AZURE),
 }
+"""What opens each kind of bucket: the type of the connection, what it becomes, what its extra may hold."""
 _CHATTERERS = ("botocore", "aiobotocore", "s3fs", "gcsfs", "adlfs", "azure")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "abfss": "adlfs"}
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self, TypedDict
+from uuid import uuid4
 
 import fsspec
 import msgspec
@@ -158,6 +159,22 @@ class LandedSnapshot:
         """Deletes a file, where there is one."""
         if self._fs.exists(self.file(name)):
             self._fs.rm_file(self.file(name))
+
+    def prepare(self) -> None:
+        """Makes the folder that dlt loads into, as dlt does, for all shards at once.
+
+        dlt looks whether it is there and then makes it; of two shards that begin together, one would fail.
+        """
+        from dlt.destinations.impl.filesystem.filesystem import CURRENT_VERSION, INIT_FILE_NAME
+
+        path = self.file(f"{DATASET}/{INIT_FILE_NAME}")
+        if self._fs.exists(path):
+            return
+        versions = {"initial_version": CURRENT_VERSION, "current_version": CURRENT_VERSION}
+        part = f"{path}.{uuid4().hex}"
+        self._fs.makedirs(self.file(DATASET), exist_ok=True)
+        self._fs.pipe_file(part, json.dumps(versions).encode())
+        self._fs.mv(part, path)
 
     def load_files(self, table: str) -> dict[str, list[str]]:
         """Returns the files of a table by load id, of complete loads only."""

@@ -5,7 +5,7 @@ Connections hold secrets and addresses, the environment holds switches (`DIRECTO
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -21,6 +21,9 @@ from directory_sync.errors import ConfigError
 API_CONNECTION = "directory_api"
 WAREHOUSE_CONNECTION = "directory_warehouse"
 LANDING_CONNECTION = "directory_landing"
+API_EXTRA = frozenset(
+    {"token_url", "scope", "auth_method", "verify", "timeout_seconds", "requests_per_second"}
+)
 AUTH_METHODS = ("client_secret_post", "client_secret_basic")
 TICKS_LOOKED_AT = 50
 ENVIRONMENT_PREFIX = "DIRECTORY_SYNC_"
@@ -123,6 +126,7 @@ class ApiSettings:
         """
         if connection is None:
             raise missing_connection(API_CONNECTION)
+        refuse_unknown(connection, API_EXTRA)
         auth, timeout = dict((client or {}).get("auth") or {}), _number(connection, "timeout_seconds")
         extra = connection.extra
         base_url, token_url = _base_url(connection), extra.get("token_url")
@@ -140,6 +144,15 @@ class ApiSettings:
             conn_id=connection.conn_id,
             timeout_seconds=30.0 if timeout is None else timeout,
             requests_per_second=_number(connection, "requests_per_second"),
+        )
+
+
+def refuse_unknown(connection: ConnectionFields, known: Collection[str]) -> None:
+    """Raises ConfigError for a key of the extra that would be ignored: `verfiy` is no certificate checked."""
+    if unknown := sorted(connection.said.keys() - set(known)):
+        raise ConfigError(
+            f"`{unknown[0]}` in the extra of the connection `{connection.conn_id}` cannot be honoured; "
+            f"valid: {', '.join(sorted(known))}. Nothing was requested."
         )
 
 

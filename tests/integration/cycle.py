@@ -133,6 +133,7 @@ class Cycle:
     def extract(self, run_id: str, *, in_flight: int = 4) -> None:
         """Each shard with a pipeline of its own, as dlt's helper runs them."""
         landed = self.landed(run_id)
+        landed.prepare()
         register(
             {
                 "filesystem.bucket_url": lambda: landed.path,

@@ -1,6 +1,7 @@
 """Where the landing zone is, and which credentials of dlt's an Airflow connection becomes."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from dlt.common.configuration.specs.azure_credentials import AzureCredentialsWit
 from dlt.common.storages.configuration import FilesystemConfiguration
 
 from directory_sync.buckets import LANDING_KEYS, LandingPlace, landing_place
-from directory_sync.errors import ConfigError
+from directory_sync.errors import ConfigError, TransientError
 from directory_sync.secrets import register
 from directory_sync.settings import ConnectionFields, SyncSettings
 
@@ -72,10 +73,12 @@ def test_a_folder_needs_nothing_that_opens_it(fields: Any) -> None:
             "that holds no service account",
         ),
         ("wasb", {"host": "az://container"}, "names no storage account"),
+        ("aws", {"host": "s3://bucket", "extra": {"verfiy": "x"}}, "cannot be honoured; valid: aws_session"),
+        ("wasb", {"host": "az://c", "login": "a", "extra": {"account_key": "x"}}, "cannot be honoured"),
     ],
 )
 def test_a_connection_that_opens_nothing_is_refused_in_words(conn_type: str, fields: Any, words: str) -> None:
-    with pytest.raises(ConfigError, match=f"`directory_landing` .*{words}"):
+    with pytest.raises(ConfigError, match=f"`directory_landing`.*{words}"):
         place(conn_type, **fields)
 
 
@@ -175,6 +178,23 @@ def test_what_is_filled_in_is_what_dlt_asks_for(one: LandingPlace) -> None:
     assert one.credentials.keys() <= known
     assert {f"credentials.{name}" for name in one.credentials} <= set(LANDING_KEYS)
     assert one.credentials.items() <= {key.split(".")[1]: one.answer(key) for key in LANDING_KEYS}.items()
+
+
+def test_a_bucket_that_does_not_answer_is_tried_again() -> None:
+    extra = {"endpoint_url": "http://127.0.0.1:1", "config_kwargs": {"retries": {"max_attempts": 0}}}
+    with pytest.raises(
+        TransientError, match=r"s3://bucket cannot be reached \(.*Error\).*Airflow tries again"
+    ):
+        place("aws", "s3://bucket", login="AKIA1", password="hidden", extra=extra).open()
+
+
+def test_a_worker_without_an_identity_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match="has no credentials for s3://bucket"):
+        place("aws", "s3://bucket").open()
 
 
 def test_a_bucket_without_its_package_is_explained() -> None:

@@ -2,8 +2,10 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -216,6 +218,22 @@ def test_entries_are_taken_once(landing: Landing) -> None:
     ]
     assert columns.take_entries().num_rows == columns.rows == 0
     assert columns.windows().num_rows == 1
+
+
+def test_shards_that_begin_together_prepare_one_folder(landing: Landing) -> None:
+    """Each sees the folder as dlt wants it, or not at all."""
+    together = Barrier(8)
+
+    def prepare(run: int) -> str:
+        snapshot = landing.snapshot("r", str(run))
+        together.wait(60)
+        snapshot.prepare()
+        return Path(snapshot.file("landed/init")).read_text()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(prepare, [number // 8 for number in range(160)]))
+    assert [json.loads(text) for text in found] == [{"initial_version": 2, "current_version": 2}]
+    assert [path.name for path in Path(landing.snapshot("r", "0").file("landed")).iterdir()] == ["init"]
 
 
 def test_json_that_was_written_is_read(landing: Landing) -> None:

@@ -201,7 +201,7 @@ def test_a_number_in_the_form_is_its_text():
 
 def test_no_secret_stands_in_a_repr():
     fields = connection(extra={"token": SECRET})
-    settings = ApiSettings.from_connection(fields)
+    settings = ApiSettings.from_connection(connection())
     assert SECRET not in repr(fields) + repr(settings) + str(fields) + str(settings)
 
 
@@ -213,6 +213,7 @@ def test_no_secret_stands_in_a_repr():
         {"extra": {"auth_method": "x"}},
         {"extra": {"timeout_seconds": SECRET}},
         {"extra": {"requests_per_second": SECRET}},
+        {"extra": {"verfiy": SECRET}},
     ],
 )
 def test_no_secret_stands_in_a_refusal(fields):
