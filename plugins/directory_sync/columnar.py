@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # A piece with a row that does not fit is halved; smaller pieces than this are not worth it.
 _SMALLEST = 200
-_BATCH_ROWS = 20_000
+_BATCH_ROWS = 5_000
 
 
 @dataclass
