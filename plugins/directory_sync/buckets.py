@@ -18,11 +18,11 @@ from typing import Any
 
 import fsspec
 
-from directory_sync.errors import ConfigError, DirectorySyncError, TransientError, raise_alone
+from directory_sync.errors import ConfigError, DirectorySyncError, SnapshotError, raise_alone
 from directory_sync.settings import LANDING_CONNECTION, ConnectionFields, SyncSettings, refuse_unknown
 
 # A bucket that is busy for some seconds is no reason to try a whole task again.
-_RETRIES = {"retries": {"mode": "standard", "max_attempts": 8}}
+_RETRIES = {"retries": {"mode": "standard", "max_attempts": 4}}
 _GOOGLE_KEY = ("project_id", "private_key_id", "private_key", "client_email", "token_uri")
 
 _CREDENTIALS = (
@@ -35,7 +35,6 @@ LANDING_KEYS = (
     *(f"credentials.{name}" for name in _CREDENTIALS),
     "filesystem.kwargs",
     "filesystem.client_kwargs",
-    "filesystem.config_kwargs",
 )
 """What dlt may ask about a bucket, see `LandingPlace.answer`."""
 
@@ -63,28 +62,36 @@ class LandingPlace:
         """Returns the file system and the root in it, of a bucket with its protocol.
 
         Raises:
-            ConfigError: the bucket does not let us in, or the package that speaks to it is not installed.
+            ConfigError: the bucket is not there or does not let us in, or the package that speaks to it is
+                not installed.
+            SnapshotError: it does not answer.
         """
         if "://" not in self.url or self.url.startswith("file://"):
             fs, path = fsspec.url_to_fs(self.url)
             return fs, path
         fs, path = self._bucket()
-        refusal: DirectorySyncError | None = None
+        failure: DirectorySyncError | None = None
         try:
-            fs.isdir(path)
-        except PermissionError:
-            refusal = ConfigError(
-                f"The landing zone {self.url} does not let us in. Nothing was read or published. Check the "
-                f"credentials of the connection `{LANDING_CONNECTION}`, and what they may do there; see "
-                "docs/landing.md."
+            # Whoever writes into a bucket that is not there would make one, as the defaults have it.
+            if not (fs.isdir(path) or fs.exists(path.split("/", 1)[0])):
+                failure = ConfigError(
+                    f"The landing zone {self.url} is in a bucket that is not there. Nothing was read or "
+                    f"published. Make it, or correct the connection `{LANDING_CONNECTION}`."
+                )
+        except PermissionError as e:
+            failure = ConfigError(
+                f"The landing zone {self.url} does not let us in ({type(e).__name__}). Nothing was read or "
+                f"published. Check the credentials of the connection `{LANDING_CONNECTION}`, and what "
+                "they may do there; see docs/landing.md."
             )
-        except Exception as e:  # noqa: BLE001  each client has errors of its own for what is not reached
-            refusal = TransientError(
+        except Exception as e:  # noqa: BLE001  a lost connection is a class of each client's own
+            failure = SnapshotError(
                 f"The landing zone {self.url} cannot be reached ({type(e).__name__}). Nothing was read or "
-                f"published. Check the connection `{LANDING_CONNECTION}`; Airflow tries again."
+                "published. Airflow tries again; if it stays so, check the connection "
+                f"`{LANDING_CONNECTION}`."
             )
-        if refusal:
-            raise_alone(refusal)
+        if failure:
+            raise_alone(failure)
         return fs, fs.unstrip_protocol(path)
 
     def _bucket(self) -> tuple[Any, str]:
@@ -136,6 +143,10 @@ def landing_place(connection: ConnectionFields | None, settings: SyncSettings) -
                 "folder",
             )
         return LandingPlace(url=url)
+    if set("*?[") & set(url):
+        raise _wrong(
+            connection, f"names {url}: `*`, `?` and `[` would be read as patterns, deletions included"
+        )
     if protocol not in _KINDS:
         known = ", ".join(f"{name}://" for name in _KINDS)
         raise _wrong(connection, f"names a bucket of the kind {protocol}://; supported: {known}")
@@ -182,8 +193,11 @@ def _amazon(connection: ConnectionFields, url: str) -> LandingPlace:
         options={
             # Without a cache of its own, an open file fetches what is asked for and no more: the audit
             # reads some columns of files that are mostly one other column.
-            "kwargs": {"default_cache_type": "none"},
-            "config_kwargs": {**_RETRIES, **(extra.get("config_kwargs") or {})},
+            # dlt's own `config_kwargs` goes nowhere in 1.31.
+            "kwargs": {
+                "default_cache_type": "none",
+                "config_kwargs": {**_RETRIES, **(extra.get("config_kwargs") or {})},
+            },
             **({"client_kwargs": {"verify": verify}} if verify is not None else {}),
         },
     )

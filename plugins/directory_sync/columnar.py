@@ -14,6 +14,7 @@ rows are dlt's to decide.
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import MAXYEAR, MINYEAR
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -292,7 +293,7 @@ class Columnar:
                 continue
             array = columns[name]
             if column["data_type"] == "timestamp":
-                array = array.cast(pa.timestamp("us", tz="UTC"))
+                array = _as_times(array)
             fields.append(pa.field(name, array.type, nullable=column.get("nullable") is not False))
             arrays.append(array)
         return pa.table(arrays, schema=pa.schema(fields))
@@ -357,6 +358,18 @@ class Staged:
                     items.write_data_item(load_id, schema.name, table, rows, columns)
             items.close_writers(load_id)
         self._writers.clear()
+
+
+def _as_times(array: Any) -> Any:
+    """The times, all of which dlt's writers can read back as Python's."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    times = array.cast(pa.timestamp("us", tz="UTC"))
+    years: Any = pc.min_max(pc.year(times)).as_py()
+    if len(times) > times.null_count and not MINYEAR <= years["min"] <= years["max"] <= MAXYEAR:
+        raise pa.ArrowInvalid
+    return times
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,8 @@ def roll_forward(
 
 def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) -> None:
     """Normalises the three packages, then loads them in their order."""
+    import pyarrow as pa
+
     pipeline = warehouse.pipeline
     failure: DirectorySyncError | None = None
     try:
@@ -174,6 +176,12 @@ def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) ->
         pipeline.load(raise_on_failed_jobs=True)
     except PipelineStepFailed as e:
         failure = _failure(e, resource)
+    except (pa.ArrowException, ValueError, OverflowError) as e:
+        # Of rows that join the load; the message quotes them.
+        failure = WarehouseError(
+            f"Loading `{resource.name}` failed: rows cannot be written ({type(e).__name__}). Nothing was "
+            "published. Airflow tries again."
+        )
     if failure:
         # Raised here: dlt's exceptions quote rows, and none of them may hang on ours.
         raise failure

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dlt
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.columnar import Columnar, Staged
 from directory_sync.envelope import parse_record
@@ -137,14 +138,19 @@ def _learn_columns(resource: Resource, difference: Difference, warehouse: Wareho
     known: dict[str, Any] = (
         {"schema": pipeline.default_schema.clone()} if pipeline.default_schema_name else {}
     )
-    trial.extract(
-        _resource_of(iter([rows]), resource, difference, warehouse),
-        loader_file_format=warehouse.file_format,
-        **known,
-    )
-    trial.normalize()
-    # dlt's last pipeline is its current one.
-    pipeline.activate()
+    try:
+        trial.extract(
+            _resource_of(iter([rows]), resource, difference, warehouse),
+            loader_file_format=warehouse.file_format,
+            **known,
+        )
+        trial.normalize()
+    except PipelineStepFailed:
+        # The package itself will fail too, if not first by a name, which the trial does not check.
+        return None
+    finally:
+        # dlt's last pipeline is its current one.
+        pipeline.activate()
     records = (parse_record(change["record"]) for change in sample)
     return Columnar.learn(trial.default_schema, resource.name, records)
 

@@ -1,12 +1,13 @@
 """The landing zone in a bucket: moto's S3 API over HTTP, with nothing else shared between the stages."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from directory_sync.errors import ConfigError
+from directory_sync.errors import ConfigError, SnapshotError
 from directory_sync.landing import REPORT, Landing
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings
@@ -15,6 +16,7 @@ from tests.capture import Capture
 from tests.integration.cycle import RESOURCE, Cycle
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
+EXTRA = {"bucket_url": "s3://landing-zome/directory"}
 
 
 @pytest.fixture
@@ -62,6 +64,23 @@ def test_a_bucket_that_refuses_one_request_in_sixty_is_asked_again(
     landed_there.run("run")
     assert landed_there.ids() == set(api.directory.ids())
     assert [request for request in bucket.requests if request.is_refused]
+
+
+def test_a_bucket_that_is_not_there_is_not_made(landed_there: Cycle, bucket: Bucket, tmp_path: Path) -> None:
+    elsewhere = replace(bucket.connection_of(tmp_path), extra={**EXTRA, "endpoint_url": bucket.url})
+    with pytest.raises(ConfigError, match="s3://landing-zome/directory is in a bucket that is not there"):
+        landed_there.with_(landing=elsewhere).extract("run")
+    assert {request.method for request in bucket.requests} <= {"GET", "HEAD"}
+
+
+def test_a_bucket_that_cannot_be_reached_is_a_reason_to_try_again(
+    landed_there: Cycle, bucket: Bucket, tmp_path: Path
+) -> None:
+    once = {"config_kwargs": {"retries": {"total_max_attempts": 1}}}
+    extra = {**EXTRA, **once, "endpoint_url": "http://127.0.0.1:1"}
+    nowhere = replace(bucket.connection_of(tmp_path), extra=extra)
+    with pytest.raises(SnapshotError, match=r"cannot be reached \(EndpointConnectionError\)"):
+        landed_there.with_(landing=nowhere).landed("run")
 
 
 def test_what_was_landed_long_ago_is_deleted(landed_there: Cycle, bucket: Bucket) -> None:

@@ -13,6 +13,7 @@ from dlt.common.configuration.specs import (
 )
 from dlt.common.configuration.specs.azure_credentials import AzureCredentialsWithoutDefaults
 from dlt.common.storages.configuration import FilesystemConfiguration
+from dlt.common.storages.fsspec_filesystem import prepare_fsspec_args
 
 from directory_sync.buckets import LANDING_KEYS, LandingPlace, landing_place
 from directory_sync.errors import ConfigError, TransientError
@@ -63,6 +64,7 @@ def test_a_folder_needs_nothing_that_opens_it(fields: Any) -> None:
         ("fs", {"host": "landing"}, "an absolute path is needed"),
         ("fs", {"host": "file://landing"}, "an absolute path is needed"),
         ("aws", {"host": "ftp://bucket"}, "supported: s3://, gs://, az://, abfss://"),
+        ("aws", {"host": "s3://bucket/land*"}, "would be read as patterns"),
         ("fs", {"host": "s3://bucket"}, "of the type 'fs'; .* one of the type 'aws'"),
         ("aws", {"host": "gs://bucket"}, "one of the type 'google_cloud_platform'"),
         ("aws", {"host": "s3://bucket", "login": "key"}, "has only one of login"),
@@ -98,7 +100,8 @@ def test_an_aws_connection_becomes_credentials_of_s3() -> None:
     assert (asked["key"], asked["secret"], asked["token"]) == ("AKIA1", "secret", "t")
     assert asked["endpoint_url"] == "https://s3.example.org"
     assert asked["client_kwargs"] == {"region_name": "eu-west-1"}
-    assert config.config_kwargs == {"retries": {"mode": "standard", "max_attempts": 8}}
+    said = prepare_fsspec_args(config)["config_kwargs"]
+    assert said["retries"] == {"mode": "standard", "max_attempts": 4}
 
 
 def test_an_aws_connection_can_say_more_of_the_client() -> None:
@@ -108,7 +111,8 @@ def test_an_aws_connection_can_say_more_of_the_client() -> None:
         "verify": "/etc/ca.pem",
     }
     config = resolved(place("aws", "s3://bucket", login="AKIA1", password="secret", extra=extra))
-    assert config.config_kwargs == {"retries": {"max_attempts": 2}, "read_timeout": 5}
+    said = prepare_fsspec_args(config)["config_kwargs"]
+    assert (said["retries"], said["read_timeout"]) == ({"max_attempts": 2}, 5)
     assert config.client_kwargs == {"verify": "/etc/ca.pem"}
     assert config.credentials.endpoint_url == "https://s3.example.org"
 
