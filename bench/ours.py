@@ -77,6 +77,7 @@ class Deployment:
                 self.resource,
             ),
         )
+        self.landed(self.run_id).prepare()
         with tempfile.TemporaryDirectory() as folder:
             dlt.pipeline(
                 f"landing_{shard}",
