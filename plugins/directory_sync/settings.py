@@ -148,7 +148,7 @@ class ApiSettings:
 
 
 def refuse_unknown(connection: ConnectionFields, known: Collection[str]) -> None:
-    """Raises ConfigError for a key of the extra that would be ignored: `verfiy` is no certificate checked."""
+    """Raises ConfigError for a key of the extra that would be ignored, such as `verify_tls`."""
     if unknown := sorted(connection.said.keys() - set(known)):
         raise ConfigError(
             f"`{unknown[0]}` in the extra of the connection `{connection.conn_id}` cannot be honoured; "

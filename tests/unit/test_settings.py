@@ -213,7 +213,7 @@ def test_no_secret_stands_in_a_repr():
         {"extra": {"auth_method": "x"}},
         {"extra": {"timeout_seconds": SECRET}},
         {"extra": {"requests_per_second": SECRET}},
-        {"extra": {"verfiy": SECRET}},
+        {"extra": {"verify_tls": SECRET}},
     ],
 )
 def test_no_secret_stands_in_a_refusal(fields):
