@@ -75,7 +75,11 @@ def test_a_folder_needs_nothing_that_opens_it(fields: Any) -> None:
             "that holds no service account",
         ),
         ("wasb", {"host": "az://container"}, "names no storage account"),
-        ("aws", {"host": "s3://bucket", "extra": {"verify_tls": "x"}}, "cannot be honoured; valid: aws_session"),
+        (
+            "aws",
+            {"host": "s3://bucket", "extra": {"verify_tls": "x"}},
+            "cannot be honoured; valid: aws_session",
+        ),
         ("wasb", {"host": "az://c", "login": "a", "extra": {"account_key": "x"}}, "cannot be honoured"),
     ],
 )
