@@ -37,8 +37,8 @@ with DAG("settings_seen"):
 
     @task
     def seen():
+        from directory_sync.buckets import landing_place
         from directory_sync.destinations import destination_of
-        from directory_sync.landing import landing_url
         from directory_sync.scope import connection_fields
         from directory_sync.settings import ApiSettings, SyncSettings
 
@@ -47,7 +47,7 @@ with DAG("settings_seen"):
         found = {
             "api": asdict(ApiSettings.from_connection(api)),
             "warehouse": str(destination_of(warehouse, settings, folder=Path("/")).path),
-            "landing": landing_url(landing, settings),
+            "landing": landing_place(landing, settings).url,
         }
         Path(os.environ["SETTINGS_SEEN"]).write_text(json.dumps(found))
 
