@@ -26,7 +26,7 @@ CASES = {
     ("extract", "working folder", 20_000): None,
     ("audit", "working folder", 150_000): None,
     ("publish", "working folder", 200_000): "WarehouseError",
-    ("publish", "working folder", 4_096): None,
+    ("publish", "working folder", 4_096): "WarehouseError",
     ("publish", "warehouse", 100_000): "WarehouseError",
 }
 """The class of ours the failure has; None: another's exception, which Airflow retries all the same."""
