@@ -23,6 +23,13 @@ from directory_sync.settings import LANDING_CONNECTION, ConnectionFields, SyncSe
 
 # A bucket that is busy for some seconds is no reason to try a whole task again.
 _RETRIES = {"retries": {"mode": "standard", "max_attempts": 4}}
+_OF_AMAZON = {
+    "aws_session_token", "bucket_url", "config_kwargs", "endpoint_url", "profile_name", "region_name",
+    "service_config", "verify",
+}  # fmt: skip
+_OF_GOOGLE = {"bucket_url", "key_path", "keyfile_dict", "num_retries", "project"}
+_OF_AZURE = {"account_name", "bucket_url", "sas_token", "tenant_id"}
+_OUTCOME = "Nothing was requested."
 _GOOGLE_KEY = ("project_id", "private_key_id", "private_key", "client_email", "token_uri")
 
 _CREDENTIALS = (
@@ -150,16 +157,13 @@ def landing_place(connection: ConnectionFields | None, settings: SyncSettings) -
     if protocol not in _KINDS:
         known = ", ".join(f"{name}://" for name in _KINDS)
         raise _wrong(connection, f"names a bucket of the kind {protocol}://; supported: {known}")
-    conn_type, mapping, extra = _KINDS[protocol]
+    conn_type, mapping = _KINDS[protocol]
     if connection.conn_type != conn_type:
         raise _wrong(
             connection,
             f"is of the type {connection.conn_type!r}; a bucket of the kind {protocol}:// is opened by one "
             f"of the type {conn_type!r}",
         )
-    if conn_type != "aws" or "role_arn" not in connection.said:
-        # A role has words of its own.
-        refuse_unknown(connection, {"bucket_url", *extra})
     return mapping(connection, url)
 
 
@@ -175,6 +179,7 @@ def _amazon(connection: ConnectionFields, url: str) -> LandingPlace:
             "has a `role_arn`: let a profile of the worker's AWS configuration assume the role, and name it "
             "as `profile_name`",
         )
+    refuse_unknown(connection, _OF_AMAZON, outcome=_OUTCOME)
     if bool(connection.login) != bool(connection.password):
         raise _wrong(connection, "has only one of login (access key id) and password (secret access key)")
     of_s3 = (extra.get("service_config") or {}).get("s3") or {}
@@ -210,6 +215,7 @@ def _google(connection: ConnectionFields, url: str) -> LandingPlace:
     """
     from directory_sync.google_key import service_account
 
+    refuse_unknown(connection, _OF_GOOGLE, outcome=_OUTCOME)
     extra = connection.said
     key = service_account(extra, refusal=partial(_wrong, connection)) or {}
     fields = {name: key.get(name) for name in _GOOGLE_KEY}
@@ -223,6 +229,7 @@ def _azure(connection: ConnectionFields, url: str) -> LandingPlace:
 
     https://airflow.apache.org/docs/apache-airflow-providers-microsoft-azure/stable/connections/wasb.html
     """
+    refuse_unknown(connection, _OF_AZURE, outcome=_OUTCOME)
     extra = connection.said
     # The host is the account's, unless it names the container.
     host = "" if connection.host.startswith(url) else connection.host.split("://")[-1].strip("/")
@@ -252,19 +259,13 @@ def _azure(connection: ConnectionFields, url: str) -> LandingPlace:
     )
 
 
-_OF_AMAZON = {
-    "aws_session_token", "config_kwargs", "endpoint_url", "profile_name", "region_name", "service_config",
-    "verify",
-}  # fmt: skip
-_OF_GOOGLE = {"key_path", "keyfile_dict", "num_retries", "project"}
-_OF_AZURE = {"account_name", "sas_token", "tenant_id"}
-_KINDS: dict[str, tuple[str, Callable[[ConnectionFields, str], LandingPlace], set[str]]] = {
-    "s3": ("aws", _amazon, _OF_AMAZON),
-    "gs": ("google_cloud_platform", _google, _OF_GOOGLE),
-    "az": ("wasb", _azure, _OF_AZURE),
-    "abfss": ("wasb", _azure, _OF_AZURE),
+_KINDS: dict[str, tuple[str, Callable[[ConnectionFields, str], LandingPlace]]] = {
+    "s3": ("aws", _amazon),
+    "gs": ("google_cloud_platform", _google),
+    "az": ("wasb", _azure),
+    "abfss": ("wasb", _azure),
 }
-"""What opens each kind of bucket: the type of the connection, what it becomes, what its extra may hold."""
+"""What opens each kind of bucket: the type of the connection, and what it becomes."""
 _CHATTERERS = ("botocore", "aiobotocore", "s3fs", "gcsfs", "adlfs", "azure")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "abfss": "adlfs"}
 

@@ -101,22 +101,21 @@ class Columnar:
 
     def _places_all(self) -> bool:
         """Asks dlt where each value goes; tells whether each has one place, of a type that takes it."""
-        marks: list[_Value] = []
-        record = _marked(self._shape, marks)
+        # A record of which each value is the mark of itself.
         table_of: dict[int, str] = {}
-        for (table, _, _), row in self._own.normalize_data_item(record, "load", self._table):
+        for (table, _, _), row in self._own.normalize_data_item(_marked(self._shape), "load", self._table):
             for column, mark in row.items():
-                if isinstance(mark, _Mark):
-                    marks[mark.number].column = column
-                    table_of[id(marks[mark.number])] = table
+                if isinstance(mark, _Value):
+                    mark.column, table_of[id(mark)] = column, table
                 elif isinstance(mark, (dict, list)):
                     # Kept as JSON.
                     return False
+        values = list(_values(self._shape))
         return (
             # Where two values share a column, one mark is lost.
-            len(table_of) == len(marks)
+            len(table_of) == len(values)
             and self._names_tables(self._shape, self._table, table_of)
-            and all(self._takes(value, table_of[id(value)]) for value in marks)
+            and all(self._takes(value, table_of[id(value)]) for value in values)
         )
 
     def _names_tables(self, shape: _Shape, table: str, table_of: Mapping[int, str]) -> bool:
@@ -208,9 +207,7 @@ class Columnar:
             io.BytesIO(text),
             read_options=json.ReadOptions(use_threads=False, block_size=len(text) + 1),
             parse_options=json.ParseOptions(
-                explicit_schema=pa.schema(
-                    [(name, self._type(member)) for name, member in self._shape.members.items()]
-                ),
+                explicit_schema=pa.schema(self._members(self._shape)),
                 unexpected_field_behavior="error",
             ),
         )
@@ -219,12 +216,15 @@ class Columnar:
         import pyarrow as pa
 
         if isinstance(shape, _Object):
-            return pa.struct([(name, self._type(member)) for name, member in shape.members.items()])
+            return pa.struct(self._members(shape))
         if isinstance(shape, _List):
             return pa.list_(self._type(shape.element))
         named: Any = _FITS[shape.data_type][1] if shape.kinds else "null"
         read_as: pa.DataType = pa.type_for_alias(named)
         return read_as
+
+    def _members(self, shape: _Object) -> "list[tuple[str, pa.DataType]]":
+        return [(name, self._type(member)) for name, member in shape.members.items()]
 
     def _flatten(
         self, shape: _Shape, members: "Mapping[str, Any]"
@@ -372,13 +372,6 @@ def _as_times(array: Any) -> Any:
     return times
 
 
-@dataclass(frozen=True)
-class _Mark:
-    """Stands for a value in the record that dlt is asked about."""
-
-    number: int
-
-
 def _merged(shape: "_Shape | None", value: Any) -> "_Shape | None":
     """The shape that has seen one more value; None where there is none that holds for both."""
     if shape is None or (value is not None and _is_unseen(shape)):
@@ -413,14 +406,22 @@ def _is_unseen(shape: _Shape) -> bool:
     return isinstance(shape, _Value) and not shape.kinds
 
 
-def _marked(shape: _Shape, marks: list[_Value]) -> Any:
-    """A value of this shape, with a mark for each scalar."""
+def _marked(shape: _Shape) -> Any:
+    """A record of this shape, in which each scalar stands for itself."""
     if isinstance(shape, _Object):
-        return {name: _marked(member, marks) for name, member in shape.members.items()}
+        return {name: _marked(member) for name, member in shape.members.items()}
     if isinstance(shape, _List):
-        return [] if _is_unseen(shape.element) else [_marked(shape.element, marks)]
-    marks.append(shape)
-    return _Mark(len(marks) - 1)
+        return [] if _is_unseen(shape.element) else [_marked(shape.element)]
+    return shape
+
+
+def _values(shape: _Shape) -> Iterator[_Value]:
+    """All scalars, but for those of lists that were always empty."""
+    for one in _of_one_row(shape):
+        if isinstance(one, _Value):
+            yield one
+        elif not _is_unseen(one.element):
+            yield from _values(one.element)
 
 
 def _of_one_row(shape: _Shape) -> "Iterator[_Value | _List]":

@@ -126,7 +126,7 @@ class ApiSettings:
         """
         if connection is None:
             raise missing_connection(API_CONNECTION)
-        refuse_unknown(connection, API_EXTRA)
+        refuse_unknown(connection, API_EXTRA, outcome="Nothing was requested.")
         auth, timeout = dict((client or {}).get("auth") or {}), _number(connection, "timeout_seconds")
         extra = connection.extra
         base_url, token_url = _base_url(connection), extra.get("token_url")
@@ -147,12 +147,28 @@ class ApiSettings:
         )
 
 
-def refuse_unknown(connection: ConnectionFields, known: Collection[str]) -> None:
-    """Raises ConfigError for a key of the extra that would be ignored, such as `verify_tls`."""
-    if unknown := sorted(connection.said.keys() - set(known)):
+def refuse_unknown(
+    connection: ConnectionFields,
+    known: Collection[str],
+    *,
+    outcome: str,
+    given: Mapping[str, Any] | None = None,
+) -> None:
+    """Refuses a key of the extra that would be ignored, such as `verify_tls`.
+
+    Args:
+        connection: whose extra.
+        known: what can be honoured.
+        outcome: what was not done, in a sentence.
+        given: the extra as it is to be read; None: what it says, see `ConnectionFields.said`.
+
+    Raises:
+        ConfigError: there is such a key; it is named, its value is not.
+    """
+    if unknown := sorted((connection.said if given is None else given).keys() - set(known)):
         raise ConfigError(
             f"`{unknown[0]}` in the extra of the connection `{connection.conn_id}` cannot be honoured; "
-            f"valid: {', '.join(sorted(known))}. Nothing was requested."
+            f"valid: {', '.join(sorted(known))}. {outcome}"
         )
 
 

@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.dag.child import output_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROBE = """
@@ -34,16 +34,8 @@ def imports(dag_file, folder):
         "TMPDIR": str(folder),
         "PYTHONPATH": str(CHECKOUT / "plugins"),
     }
-    run = subprocess.run(
-        [sys.executable, "-c", PROBE, str(dag_file)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout.splitlines()[-1])
+    told = output_of("-c", PROBE, str(dag_file), environment=environment)
+    return json.loads(told.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")

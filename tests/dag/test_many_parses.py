@@ -6,12 +6,12 @@ As many parses as `DAG_PARSES` says; 80 by default, 500 with `HYPOTHESIS_PROFILE
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from tests.dag.child import output_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 IS_THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
@@ -53,17 +53,7 @@ def environment(tmp_path_factory):
 
 
 def run(environment, *command):
-    done = subprocess.run(
-        [sys.executable, *command],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return output_of(*command, environment=environment, seconds=400)
 
 
 @pytest.fixture(scope="module")

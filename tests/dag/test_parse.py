@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.dag.child import output_of
 
 HERE = Path(__file__).resolve().parent
 DAGS = HERE.parents[1] / "dags"
@@ -22,16 +22,8 @@ def probe(dags: Path, temporary: Path) -> dict[str, object]:
         "AIRFLOW__SECRETS__BACKEND": "parse_probe.RecordingBackend",
         "AIRFLOW__WORKERS__SECRETS_BACKEND": "parse_probe.RecordingBackend",
     }
-    run = subprocess.run(
-        [sys.executable, str(HERE / "parse_probe.py"), str(dags)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout.splitlines()[-1])
+    told = output_of(str(HERE / "parse_probe.py"), str(dags), environment=environment)
+    return json.loads(told.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 
 from directory_sync.destinations.destination import Destination
 from directory_sync.errors import ConfigError, WarehouseError
+from directory_sync.settings import refuse_unknown
+
+_OUTCOME = "Nothing was published. See docs/warehouses.md."
 
 
 class MappedWarehouse(Destination):
@@ -70,13 +73,8 @@ class MappedWarehouse(Destination):
             known: what can be honoured; anything else is refused, for it would be ignored.
         """
         assert self._connection is not None
-        found = self._connection.said
-        if unknown := sorted(found.keys() - set(known)):
-            raise self._refusal(
-                f"`{unknown[0]}` in the extra of {self._where} cannot be honoured; "
-                f"valid: {', '.join(sorted(known))}"
-            )
-        return found
+        refuse_unknown(self._connection, known, outcome=_OUTCOME)
+        return self._connection.said
 
     @property
     def _where(self) -> str:
@@ -84,7 +82,7 @@ class MappedWarehouse(Destination):
         return f"the connection `{self._connection.conn_id}`"
 
     def _refusal(self, finding: str) -> ConfigError:
-        return ConfigError(f"{finding}. Nothing was published. See docs/warehouses.md.")
+        return ConfigError(f"{finding}. {_OUTCOME}")
 
     def _refuse_without_client(self) -> None:
         top = self.client_module.partition(".")[0]

@@ -10,6 +10,7 @@ import dlt
 
 from directory_sync.destinations.destination import Destination
 from directory_sync.errors import ConfigError, WarehouseError, raise_alone
+from directory_sync.settings import refuse_unknown
 
 APPLICATION = "directory_sync"
 LIBPQ_PARAMETERS = frozenset(
@@ -118,11 +119,8 @@ class PostgreSQL(Destination):
                 "postgres needs a host, a schema (the database), a login and mostly a password. Nothing was "
                 "published."
             )
-        if unknown := sorted(connection.extra.keys() - LIBPQ_PARAMETERS):
-            raise ConfigError(
-                f"`{unknown[0]}` in the extra of the connection `{connection.conn_id}` cannot be honoured; "
-                f"valid: {', '.join(sorted(LIBPQ_PARAMETERS))}. Nothing was published."
-            )
+        # Even what says nothing: libpq would be given it.
+        refuse_unknown(connection, LIBPQ_PARAMETERS, outcome="Nothing was published.", given=connection.extra)
         patience = f"-clock_timeout={self._settings.warehouse_wait_seconds * 1000:.0f}"
         return {
             "connect_timeout": 15,
