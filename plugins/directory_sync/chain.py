@@ -1,6 +1,6 @@
 """What links the answers of a snapshot: entries they share, where they overlap like pieces of one list."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,8 +14,8 @@ MAX_PLACES = 64
 MAX_IMPLIED_EDITS_SHARE = 0.1
 MIN_SHARE_MOVED = 0.25
 
-Places = list[tuple[int, int]]
-"""Positions of the shared entries in two windows, in the order of the first."""
+Places = list[tuple[int, int, EntryId]]
+"""Positions of the shared entries in two windows, and their ids, in the order of the first."""
 
 
 class _Components:
@@ -44,11 +44,13 @@ class Link:
         window: the answer; None where it was empty.
         is_joined: it stands in the component that holds an answer to offset 0.
         shift: how far right its entries stand of where they were landed; None: it shares none.
+        fresh: how many of its entries no other answer shows.
     """
 
     window: Window | None
     is_joined: bool = False
     shift: int | None = None
+    fresh: int = 0
 
 
 class Chain:
@@ -59,6 +61,12 @@ class Chain:
 
     Args:
         snapshot: the landed windows.
+
+    Attributes:
+        displaced: joints whose entries had moved between the two answers.
+        rejected: pairs of answers that share entries and are no joint.
+        moves: how often shared entries had moved so many places to the right.
+        doubled: ids that stand at several places of the list: they join nothing.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -68,9 +76,12 @@ class Chain:
         self._landed = frozenset(self._windows)
         self._contradicted: set[int] = set()
         self._sound: list[tuple[int, int]] = []
+        self._adjacent: list[tuple[int, int]] = []
         self._components = _Components()
         self._totals = set(snapshot.counts().totals)
         self._drift = _spread(self._totals)
+        self.moves: Counter[int] = Counter()
+        self.doubled: set[EntryId] = set()
         self.displaced = self.rejected = 0
         self._judge(_pairs(snapshot.shared_ids(at_most=MAX_PLACES)))
 
@@ -114,7 +125,13 @@ class Chain:
             for (one, other), places in pairs.items()
             if other == window.number and one in self._landed
         ]
-        return Link(window, self._is_in_head(window), shifts[-1] if shifts else None)
+        fresh = sum(len(at) == 1 for at in found.values())
+        return Link(window, self._is_in_head(window), shifts[-1] if shifts else None, fresh)
+
+    def adjoin(self, one: int, other: int) -> None:
+        """Links two windows of which the second begins right behind an entry of the first."""
+        self._adjacent.append((one, other))
+        self._link(one, other)
 
     def furthest(self) -> Window | None:
         """Returns the landed window of the head's component that reaches furthest right."""
@@ -140,28 +157,43 @@ class Chain:
             if window.offset == 0 and window.number not in self._contradicted
         }
 
-    def _judge(self, pairs: dict[tuple[int, int], Places]) -> None:
+    def _judge(self, pairs: "dict[tuple[int, int], Places]") -> None:
         """Judges pairs of windows, those that share most first: they show how far the list moved."""
         contradicted = len(self._contradicted)
-        for (one, other), places in sorted(pairs.items(), key=lambda item: -len(item[1])):
+        for (one, other), shared in sorted(pairs.items(), key=lambda item: -len(item[1])):
             a, b = self._windows[one], self._windows[other]
-            if any(y >= later for (_, y), (_, later) in pairwise(places)):
+            places = self._without_doubled(a, b, shared)
+            if any(y >= later for (_, y, _), (_, later, _) in pairwise(places)):
                 if not {one, other} & self._contradicted:
                     self._contradicted.add(min(a, b, key=lambda w: w.requested_at).number)
                 continue
-            moved = abs(_displacement(a, b, places))
+            moved = _displacement(a, b, places)
             if not _is_sound(a, b, places, drift=self._drift):
                 self.rejected += 1
                 continue
             self._sound.append((one, other))
-            self.displaced += moved > 0
+            self.displaced += moved != 0
+            self.moves[moved if a.requested_at <= b.requested_at else -moved] += 1
             if len(places) > 2:
-                self._drift = max(self._drift, moved)
+                self._drift = max(self._drift, abs(moved))
             self._link(one, other)
         if len(self._contradicted) > contradicted:
             self._components = _Components()
-            for one, other in self._sound:
+            for one, other in (*self._sound, *self._adjacent):
                 self._link(one, other)
+
+    def _without_doubled(self, a: Window, b: Window, places: Places) -> Places:
+        """The shared entries less those that stand elsewhere in the list too.
+
+        Of two answers that overlap, what both show has moved alike. A few ids that seem to have moved far
+        beside others that did not stand at two places.
+        """
+        near = [place for place in places if abs(_displacement(a, b, [place])) <= OVERLAP + self._drift]
+        far = len(places) - len(near)
+        if not near or not far or far >= MIN_SHARE_MOVED * min(a.entries, b.entries):
+            return places
+        self.doubled |= {i for x, y, i in places if (x, y, i) not in set(near)}
+        return near
 
     def _link(self, one: int, other: int) -> None:
         if not {one, other} & self._contradicted:
@@ -169,7 +201,7 @@ class Chain:
 
 
 def _displacement(a: Window, b: Window, places: Places) -> int:
-    x, y = places[0]
+    x, y, _ = places[0]
     return (b.offset + y) - (a.offset + x)
 
 
@@ -181,7 +213,7 @@ def _is_sound(a: Window, b: Window, places: Places, *, drift: int) -> bool:
     that stands twice in the list implies so many that it gives itself away. Shared entries must besides
     stand where they stood, but for the overlap and the drift that was seen, or be many.
     """
-    (first_a, first_b), (last_a, last_b) = places[0], places[-1]
+    (first_a, first_b, _), (last_a, last_b, _) = places[0], places[-1]
     before = min(first_a, first_b)
     behind = min(a.entries - 1 - last_a, b.entries - 1 - last_b)
     between = (last_a - first_a + 1) + (last_b - first_b + 1) - 2 * len(places)
@@ -199,13 +231,13 @@ def _pairs(
 ) -> dict[tuple[int, int], Places]:
     """Groups shared ids by the two windows they stand in; ids twice in one window join nothing."""
     pairs: dict[tuple[int, int], Places] = defaultdict(list)
-    for _, found in shared:
+    for entry_id, found in shared:
         places = sorted(found)
         if len({number for number, _ in places}) < len(places):
             continue
         for at, (one, x) in enumerate(places):
             for other, y in places[at + 1 :]:
-                pairs[one, other].append((x, y))
+                pairs[one, other].append((x, y, entry_id))
     return {pair: sorted(places) for pair, places in pairs.items()}
 
 

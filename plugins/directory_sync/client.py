@@ -69,6 +69,7 @@ class Page(NamedTuple):
         requested_at: when the request that was answered went out, UTC.
         retries: requests that failed before it.
         refused: how many of these were 429.
+        status: of the answer; an error that stands for an empty page behind the list.
     """
 
     offset: int
@@ -78,6 +79,7 @@ class Page(NamedTuple):
     requested_at: datetime
     retries: int = 0
     refused: int = 0
+    status: int = 200
 
     @property
     def end(self) -> int:
@@ -348,7 +350,8 @@ class DirectoryClient:
             )
         raise ApiError(
             f"{where} answered {status}. Nothing was published. Check the host of the connection and "
-            "the path and parameters of the resource."
+            "the path and parameters of the resource.",
+            status=status,
         )
 
 

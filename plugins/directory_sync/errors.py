@@ -41,7 +41,16 @@ class AuthError(PermanentError):
 
 
 class ApiError(PermanentError):
-    """The API answered with a status which a retry does not cure."""
+    """The API answered with a status which a retry does not cure.
+
+    Attributes:
+        status: the status of the answer; None where the error is about no single one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        """Keeps the status."""
+        super().__init__(message)
+        self.status = status
 
 
 class EnvelopeError(PermanentError):

@@ -9,9 +9,10 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from directory_sync.errors import ConfigError
+from directory_sync.errors import ApiError, ConfigError
 
 if TYPE_CHECKING:
     from directory_sync.client import Page
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 OVERLAP = 1
 SHORT_WINDOWS_ALLOWED = 20
+SINGLES_ASKED = (1, 2, 3)
+SIZES_REMEMBERED = 8
 SINGLE_ENTRIES = (
     "The API answers one entry a page although more follow: windows that overlap cannot advance. Nothing was "
     "published. Ask the vendor for larger pages."
@@ -59,7 +62,7 @@ class ShardReader:
         """Requests nothing yet."""
         self._fetch, self._shard = fetch, shard
         self._limit, self._in_flight = limit, in_flight
-        self._size = limit
+        self._size, self._sizes = limit, list[int]()
         self._next = self._start = 0
         self._is_last = False
         self._last_ids: set[EntryId | None] = set()
@@ -108,13 +111,13 @@ class ShardReader:
         return page if page.entries else self._fetch_limit(offset)
 
     def _fetch_limit(self, offset: int) -> "Page":
-        return self._fetch(offset, self._limit)
+        return read_or_refusal(lambda at: self._fetch(at, self._limit), offset, limit=self._limit)
 
     def _plan(self, first: "Page") -> None:
         """Shares out the list by its total; without one, shard 0 walks to the end."""
         self.total, count = first.total, len(first.entries)
         if count == OVERLAP and self.total != count:
-            self._refuse_single_entries()
+            self._refuse_single_entries(first)
         if self.total is None:
             if self._shard.number == 0 and count:
                 self._size, self._next = max(count, OVERLAP + 1), max(count - OVERLAP, OVERLAP)
@@ -134,10 +137,15 @@ class ShardReader:
             self._learn(first, min(self._size, self.stop))
             self._next -= min(OVERLAP, count)
 
-    def _refuse_single_entries(self) -> None:
-        """One entry at offset 0 is the whole list, or the API's cap: what stands behind it tells."""
-        if self._fetch_twice_if_empty(OVERLAP).entries:
-            raise ConfigError(SINGLE_ENTRIES)
+    def _refuse_single_entries(self, first: "Page") -> None:
+        """One entry at offset 0 is the whole list, a large one, or the API's cap: those behind it tell."""
+        ids = {entry.id for entry in first.entries}
+        for offset in SINGLES_ASKED:
+            page = self._fetch_twice_if_empty(offset)
+            if len(page.entries) != OVERLAP or page.entries[0].id in ids:
+                return
+            ids.add(page.entries[0].id)
+        raise ConfigError(SINGLE_ENTRIES)
 
     def _take(self) -> tuple[int, int] | None:
         """The next window to request: its offset, and the offset which it is to reach."""
@@ -185,10 +193,33 @@ class ShardReader:
             self.stop = min(self._next if self.stop is None else self.stop, page.offset)
 
     def _learn_cap(self, count: int) -> None:
-        """A window that cannot be the end was short: the API gives so many and no more."""
-        if count < self._size:
-            logger.info("The API gives %d entries a page, not %d", count, self._size)
-            self._size = count
+        """A window that cannot be the end was short: pages hold as much as the largest of late.
+
+        One page may be short for its own entries' sake, as where pages are cut by bytes.
+        """
+        self._sizes = [*self._sizes, count][-SIZES_REMEMBERED:]
+        if max(self._sizes) != self._size:
+            logger.info("The API gives %d entries a page, not %d", max(self._sizes), self._limit)
+            self._size = max(self._sizes)
+
+
+def read_or_refusal(read: "Callable[[int], Page]", offset: int, *, limit: int) -> "Page":
+    """Returns the answer at an offset; an error of the client's at a later one as an empty page.
+
+    APIs answer offsets behind their list with an error, and some do so from a fixed offset on. Which it is
+    the seal decides.
+
+    Raises:
+        ApiError: of any other status, or at the first offset.
+    """
+    from directory_sync.client import Page
+
+    try:
+        return read(offset)
+    except ApiError as e:
+        if not offset or e.status is None or not 400 <= e.status < 500:
+            raise
+        return Page(offset, limit, [], None, datetime.now(UTC), status=e.status)
 
 
 def refuse_fixed_answer(page: "Page", *, head: "Page", read: "Callable[[int], Page]") -> None:

@@ -69,6 +69,21 @@ class Reading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Irregular:
+    """How regular the pages of a pull are.
+
+    Attributes:
+        inner: answers that ended at least a page in front of the last entry.
+        short: how many of them had fewer entries than the largest answer.
+        empty: answers without entries in front of the last entry.
+    """
+
+    inner: int
+    short: int
+    empty: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Counts:
     """What a snapshot took."""
 
@@ -219,6 +234,19 @@ class Snapshot:
             Window(number=number, offset=offset, entries=entries, requested_at=at)
             for number, offset, entries, at in rows
         ]
+
+    def irregular(self) -> Irregular:
+        """Returns how often answers in front of the last entries were short, or empty."""
+        row = self.database.execute(
+            """WITH last AS (SELECT max("window" + entries) AS "end", max(entries) AS size FROM windows)
+               SELECT count(*) FILTER (entries > 0 AND "window" + entries + size < last."end"),
+                      count(*) FILTER (entries BETWEEN 1 AND size - 1
+                                       AND "window" + entries + size < last."end"),
+                      count(*) FILTER (entries = 0 AND "window" < last."end")
+               FROM windows, last"""
+        ).fetchone()
+        assert row is not None
+        return Irregular(inner=row[0], short=row[1], empty=row[2])
 
     def readings(self) -> list[Reading]:
         """Returns all answers of a walk in the order of their requests."""

@@ -189,7 +189,7 @@ def _settings(pull: Pull, edits: int) -> Settings:
 
 
 @cache
-def _resource() -> Resource:
+def resource() -> Resource:
     return Cycle(url="", home=Path()).parsed
 
 
@@ -220,7 +220,7 @@ def _folder() -> "tempfile.TemporaryDirectory[str]":
 
 
 def _reconcile(snapshot: Snapshot, proof: Seal, *, entries: int) -> None:
-    findings = check_seal(proof, snapshot.counts(), entries=entries, resource=_resource())
+    findings = check_seal(proof, snapshot.counts(), entries=entries, resource=resource())
     for finding in findings:
         if finding.level == "error":
             raise SnapshotError(finding.message)
