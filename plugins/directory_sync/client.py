@@ -3,6 +3,9 @@
 One table decides what an answer means:
 
     200                        the page
+    204                        a page without entries
+    404, 410, 416              behind the first page: a page without entries that keeps its status, as a candidate
+                                 for the end of the list; else ApiError
     401                        the request is built again with a new token, once; then AuthError
     403                        AuthError
     429, 500, 502, 503, 504    at most 3 retries, after 2, 4 and 8 s or `Retry-After`;
@@ -43,6 +46,8 @@ from directory_sync.settings import ApiSettings
 logger = logging.getLogger(__name__)
 
 RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
+END_STATUSES = frozenset({404, 410, 416})
+"""How some APIs answer a request for what lies behind the last entry; alone it proves no end."""
 MAX_RETRIES = 3
 BACKOFF_FACTOR = 2.0
 JITTER_SHARE = 0.25
@@ -69,6 +74,7 @@ class Page(NamedTuple):
         requested_at: when the request that was answered went out, UTC.
         retries: requests that failed before it.
         refused: how many of these were 429.
+        status: of the answer: 200; 204, or one of END_STATUSES behind the first page: then there are no entries.
     """
 
     offset: int
@@ -78,6 +84,7 @@ class Page(NamedTuple):
     requested_at: datetime
     retries: int = 0
     refused: int = 0
+    status: int = 200
 
     @property
     def end(self) -> int:
@@ -138,6 +145,7 @@ class DirectoryClient:
                 mask(str(value))
         self._tokens = TokenSource(api, send=self._send_token_request, mask=mask)
         self._lock = Lock()
+        self._furthest = -1
         self.requests = 0
 
     def page(self, offset: int, limit: int | None = None) -> Page:
@@ -152,7 +160,8 @@ class DirectoryClient:
         assert isinstance(pages, OffsetPages)
         limit = limit or pages.limit
         request = self.list_request({pages.limit_param: limit, pages.offset_param: offset})
-        page, _ = self.read(request, f"{self._resource.path} at offset {offset}", offset=offset, limit=limit)
+        where = f"{self._resource.path} at offset {offset}"
+        page, _ = self.read(request, where, offset=offset, limit=limit, place=(pages.offset_param, offset))
         return page
 
     def numbered_page(self, number: int) -> Page:
@@ -163,9 +172,9 @@ class DirectoryClient:
         """
         pages = self._resource.pages
         assert isinstance(pages, NumberedPages)
-        page, _ = self.read(
-            self.list_request({pages.page_param: number}), f"{self._resource.path}, page {number}"
-        )
+        request = self.list_request({pages.page_param: number})
+        where, before = f"{self._resource.path}, page {number}", number - pages.base_page
+        page, _ = self.read(request, where, before=before, place=(pages.page_param, number))
         return page
 
     def first_page(self) -> Page:
@@ -190,30 +199,58 @@ class DirectoryClient:
         )
 
     def read(
-        self, request: requests.Request, where: str, *, offset: int = 0, limit: int = 0
+        self,
+        request: requests.Request,
+        where: str,
+        *,
+        offset: int = 0,
+        limit: int = 0,
+        before: int | None = None,
+        place: tuple[str, int] | None = None,
     ) -> tuple[Page, requests.Response]:
         """Sends a request of the list, signed and retried; returns its page, and the answer itself.
 
         Args:
             request: without a token.
             where: names it in messages.
-            offset: what the page says it was asked for.
-            limit: so.
+            offset: recorded in the page, not sent.
+            limit: recorded in the page, not sent.
+            before: how much of what the API counts as its total precedes this page; None: `offset`.
+            place: the parameter that pages, and its value; None: the API's own links lead here.
 
         Raises:
             DirectorySyncError: as `page`.
         """
         attempts = _Attempts()
+        before = offset if before is None else before
         response = self._send_signed(request, attempts, where)
-        self._raise_for_status(response.status_code, where)
-        entries, total = parse_page(
-            response.content,
-            selector=self._resource.selector,
-            total_path=self._resource.pages.total_path,
-            ignored_fields=self._resource.ignored_fields,
-            where=where,
+        status = response.status_code
+        entries: list[Entry] = []
+        total = None
+        if status != 204 and not (place and before > 0 and status in END_STATUSES):
+            self._raise_for_status(status, where, place=place)
+            entries, total = parse_page(
+                response.content,
+                selector=self._resource.selector,
+                total_path=self._resource.pages.total_path,
+                ignored_fields=self._resource.ignored_fields,
+                where=where,
+                before=before,
+                total_is_approximate=self._resource.total_is_approximate,
+            )
+        if entries and place:
+            with self._lock:
+                self._furthest = max(self._furthest, place[1])
+        page = Page(
+            offset,
+            limit,
+            entries,
+            total,
+            attempts.requested_at,
+            attempts.retries,
+            attempts.refused,
+            status,
         )
-        page = Page(offset, limit, entries, total, attempts.requested_at, attempts.retries, attempts.refused)
         return page, response
 
     def has_entry(self, entry_id: EntryId) -> bool:
@@ -332,7 +369,7 @@ class DirectoryClient:
         # Raised here, so that no exception of requests, which holds the request, hangs on ours.
         raise error
 
-    def _raise_for_status(self, status: int, where: str) -> None:
+    def _raise_for_status(self, status: int, where: str, *, place: tuple[str, int] | None = None) -> None:
         if status == 200:
             return
         if status == 401:
@@ -345,6 +382,14 @@ class DirectoryClient:
                 f"{where} answered 403: the client lacks the scope, or the right to read it. Nothing was "
                 "published. Ask the API's owner for the scope, and set `scope` of the connection if it "
                 "needs one."
+            )
+        if place and 0 <= self._furthest < place[1] and status < 500:
+            param, value = place
+            raise ApiError(
+                f"{where} answered {status}, where `{param}` {self._furthest:,} was answered with entries: the "
+                f"API seems to refuse `{param}` from {value:,} on (a result window), so what stands behind it "
+                "cannot be read this way. Nothing was published. Ask the API's vendor to widen the window, or "
+                "use the API's cursor or links as the paginator."
             )
         raise ApiError(
             f"{where} answered {status}. Nothing was published. Check the host of the connection and "

@@ -1,5 +1,6 @@
 """One answer of the API: its entries and its total, or what is wrong with it, never its content."""
 
+import codecs
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +40,8 @@ def parse_page(
     total_path: Sequence[str] | None,
     ignored_fields: Sequence[Sequence[str]] = (),
     where: str = "the answer",
+    before: int | None = None,
+    total_is_approximate: bool = False,
 ) -> tuple[list[Entry], int | None]:
     """Reads one page.
 
@@ -48,6 +51,9 @@ def parse_page(
         total_path: keys that lead to the total; None where the API states none.
         ignored_fields: paths left out of the hash.
         where: names the request in messages, such as `/v1/directory at offset 400`.
+        before: how much of the total precedes this answer; None: not known, then an answer without a list is
+            refused.
+        total_is_approximate: the total does not contradict `null` in place of the list.
 
     Returns:
         The entries in the order of the page, and the total (None: absent, null or not a count).
@@ -56,10 +62,15 @@ def parse_page(
         EnvelopeError: not JSON, no list at the selector, an entry that is no object or has no usable
             id, NaN, a doubled key. It names the path and the type found.
     """
+    body = body.removeprefix(codecs.BOM_UTF8)
     document = _decode(body, where=where)
+    total = _total(document, total_path)
+    if before is not None and _has_none(
+        document, selector, total=total, before=before, total_is_approximate=total_is_approximate
+    ):
+        return [], total
     found = _walk(document, selector, where=where)
     texts = _slices(body, selector, where=where)
-    total = _total(document, total_path)
     paths = tuple(tuple(path) for path in ignored_fields)
     label = _label(selector)
     return [
@@ -216,6 +227,31 @@ def _walk(document: Any, selector: Sequence[str], *, where: str) -> list[Any]:
         found = f"the body of {where} has a value of type {json_type(current)} there"
         _refuse_shape(f"No list at `{_path(selector)}`: {found}")
     return current
+
+
+def _has_none(
+    document: Any,
+    selector: Sequence[str],
+    *,
+    total: int | None,
+    before: int,
+    total_is_approximate: bool,
+) -> bool:
+    """Tells whether an answer without a list says itself that there are no entries here.
+
+    `null` in place of the list does, unless the total states more; a list that is left out does not, unless
+    the total states no more. Neither does beside an error.
+    """
+    if isinstance(document, dict) and (document.get("error") or document.get("errors")):
+        return False
+    current = document
+    for key in selector:
+        if current is None or (isinstance(current, dict) and key not in current):
+            return total is not None and total <= before
+        if not isinstance(current, dict):
+            return False
+        current = current[key]
+    return current is None and (total is None or total <= before or total_is_approximate)
 
 
 def _slices(body: bytes, selector: Sequence[str], *, where: str) -> list[str]:

@@ -66,6 +66,9 @@ class LinkedReader:
             head = head or ids
             self.total = page.total if self.total is None else self.total
             yield page._replace(limit=limit)
+            if page.status == 204:
+                # No body, so no link either.
+                return
             if failure := links.failure_to_follow(response, page):
                 _refuse(where, failure)
             if links.are_followed:

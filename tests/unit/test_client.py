@@ -1,5 +1,6 @@
 """One table decides what an answer means; nothing of an answer or a secret is shown."""
 
+import codecs
 import gzip
 import json
 import logging
@@ -8,6 +9,7 @@ import ssl
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import parse_qs, urlsplit
@@ -29,6 +31,7 @@ from directory_sync.errors import (
     EnvelopeError,
 )
 from directory_sync.form import OffsetPages, Resource
+from directory_sync.paging_form import NumberedPages
 from directory_sync.rate import RequestRate
 from directory_sync.settings import ApiSettings
 from sandbox.server import SandboxServer
@@ -159,9 +162,7 @@ def test_a_request_says_what_the_resource_says(api, open_client):
         (201, ApiError),
         (400, ApiError),
         (403, AuthError),
-        (404, ApiError),
         (409, ApiError),
-        (410, ApiError),
         (422, ApiError),
         (501, ApiError),
         (505, ApiError),
@@ -176,10 +177,106 @@ def test_a_status_that_no_retry_cures_fails_at_once(api, open_client, fake_time,
     assert_hides(caught.value)
 
 
-def test_an_answer_without_a_body_is_an_api_error(api, open_client):
+# -- How APIs say that there is nothing
+
+NUMBERED = Resource(name="people", path="/v1/directory", selector=("data",), pages=NumberedPages(base_page=1))
+
+
+def outcome_of(page):
+    return page.entries, page.total, page.status
+
+
+@pytest.mark.parametrize("offset", [0, 100])
+def test_an_answer_without_a_body_is_a_page_without_entries(api, open_client, offset):
     api.get(PAGE_URL, status=204)
-    with pytest.raises(ApiError, match="answered 204"):
+    assert outcome_of(open_client().page(offset)) == ([], None, 204)
+
+
+@pytest.mark.parametrize("status", [404, 410, 416])
+def test_a_status_behind_the_first_page_may_be_the_end(api, open_client, status):
+    api.get(PAGE_URL, body=BODY, status=status)
+    assert outcome_of(open_client().page(100)) == ([], None, status)
+    assert outcome_of(open_client(resource=NUMBERED).numbered_page(2)) == ([], None, status)
+
+
+@pytest.mark.parametrize("status", [404, 410, 416])
+def test_a_status_at_the_first_page_is_an_api_error(api, open_client, status):
+    api.get(PAGE_URL, body=BODY, status=status)
+    with pytest.raises(ApiError, match=f"at offset 0 answered {status}"):
         open_client().page(0)
+    with pytest.raises(ApiError, match=f"page 1 answered {status}"):
+        open_client(resource=NUMBERED).numbered_page(1)
+
+
+def test_a_page_with_entries_says_that_its_status_was_200(api, open_client):
+    api.get(PAGE_URL, json=PAGE)
+    assert open_client().page(0).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "offset"),
+    [
+        ({"data": None}, 0),
+        ({"data": None}, 100),
+        ({"data": None, "total": 100}, 100),
+        ({"total": 0}, 0),
+        ({"total": 100}, 100),
+        ({"total": 99}, 100),
+    ],
+)
+def test_an_answer_that_says_there_is_nothing_is_a_page_without_entries(api, open_client, body, offset):
+    api.get(PAGE_URL, json=body)
+    assert outcome_of(open_client().page(offset)) == ([], body.get("total"), 200)
+
+
+@pytest.mark.parametrize(
+    ("body", "offset"),
+    [
+        ({"data": None, "total": 101}, 100),
+        ({"total": 101}, 100),
+        ({}, 100),
+        ({"data": None, "errors": [{"message": BODY}]}, 0),
+        ({"total": 0, "error": BODY}, 0),
+    ],
+)
+def test_an_answer_without_a_list_that_says_no_such_thing_is_refused(api, open_client, body, offset):
+    api.get(PAGE_URL, json=body)
+    with pytest.raises(EnvelopeError, match="No list at `data`") as caught:
+        open_client().page(offset)
+    assert_hides(caught.value)
+
+
+def test_a_total_of_pages_is_compared_with_pages(api, open_client):
+    pages = NumberedPages(base_page=1, total_path=("pages",))
+    client = open_client(resource=replace(NUMBERED, pages=pages))
+    api.get(PAGE_URL, json={"pages": 3})
+    assert client.numbered_page(4).entries == []
+    with pytest.raises(EnvelopeError, match="No list at `data`"):
+        client.numbered_page(3)
+
+
+def test_an_estimated_total_does_not_contradict_a_list_of_null(api, open_client):
+    approximate = Resource(
+        name="p", path="/v1/directory", selector=("data",), pages=OffsetPages(), total_is_approximate=True
+    )
+    api.get(PAGE_URL, json={"data": None, "total": 1000})
+    assert open_client(resource=approximate).page(990).entries == []
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_result_window_is_named_with_the_last_offset_that_worked(api, open_client, status):
+    client = open_client()
+    api.get(PAGE_URL, json=PAGE)
+    client.page(9_900)
+    client.page(400)
+    api.replace("GET", PAGE_URL, status=status, body=BODY)
+    with pytest.raises(ApiError) as caught:
+        client.page(10_000)
+    assert f"at offset 10000 answered {status}, where `offset` 9,900 was answered" in str(caught.value)
+    assert "refuse `offset` from 10,000 on (a result window)" in str(caught.value)
+    with pytest.raises(ApiError) as caught:
+        client.page(500)
+    assert "window" not in str(caught.value)
 
 
 @pytest.mark.parametrize("status", RETRYABLE)
@@ -508,6 +605,12 @@ def test_no_log_holds_a_secret_or_an_entry(api, open_client, caplog):
 
 
 # -- Bodies, over a real connection
+
+
+@pytest.mark.parametrize("headers", [(), ("Content-Type: application/json; charset=utf-8",)])
+def test_a_byte_order_mark_before_a_body_is_passed_over(open_client, headers):
+    with WireServer(http(codecs.BOM_UTF8 + json.dumps(PAGE).encode(), headers=headers)) as server:
+        assert [entry.id for entry in open_client(server.url).page(0).entries] == [1, 2]
 
 
 def test_a_well_formed_answer_over_the_wire_is_a_page(open_client):
