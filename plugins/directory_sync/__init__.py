@@ -10,6 +10,8 @@ How an entry travels, and where to read about it, in this order:
       pagination.py               offset windows that overlap, several in flight
       walks.py, links.py          pages by their numbers; pages along the API's own links
       client.py                   one request: token (oauth.py), rate (rate.py), retries
+      waits.py                    how long it waits before the next try
+      urls.py, masking.py         what messages may show of a URL; what is masked in logs
       envelope.py                 one answer: its entries, or what is wrong with it
       columns.py                  the columns it lands
       progress.py                 how far a reader has come, for its log
