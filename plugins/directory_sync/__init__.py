@@ -4,6 +4,7 @@ How an entry travels, and where to read about it, in this order:
 
     resources.py                what is synced, as data
     form.py, settings.py        the data, parsed and validated once (paging_form.py: how the API pages)
+    connections.py              Airflow connections as plain data
     secrets.py                  Airflow connections answer dlt's look-ups
 
     extract.py                  stage 1: N shard tasks read the directory

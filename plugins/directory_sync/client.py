@@ -291,7 +291,7 @@ class DirectoryClient:
                 raise ConfigError(
                     f"A path of `{self._resource.name}` leads to {shown_origin(url)}, and the form's "
                     f"`headers` go to the connection's origin alone, {shown_origin(self._api.base_url)}. "
-                    "Nothing was requested. Make it a path on the base URL, or give it a directory of its own."
+                    "Nothing was requested. Make it a path on the base URL, or give it its own directory."
                 )
 
     def sign_in(self) -> None:

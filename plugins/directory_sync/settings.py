@@ -364,6 +364,12 @@ def _verify(value: Any) -> bool | str:
     return False if text.lower() in ("false", "0", "no", "off") else text
 
 
+def environment_connection(conn_id: str) -> tuple[str, str | None]:
+    """Returns the name of the variable that may hold a connection, and its text; None: it is not set."""
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    return variable, os.environ.get(variable)
+
+
 def missing_connection(conn_id: str) -> ConfigError:
     """The error for a source connection that no backend has."""
     return ConfigError(
