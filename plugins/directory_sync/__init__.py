@@ -14,6 +14,7 @@ How an entry travels, and where to read about it, in this order:
       waits.py                    how long it waits before the next try
       urls.py, masking.py         what messages may show of a URL; what is masked in logs
       envelope.py                 one answer: its entries, or what is wrong with it
+      fields.py                   names and paths of fields: what is shown, where a path leads
       columns.py                  the columns it lands
       progress.py                 how far a reader has come, for its log
     landing.py                  the landed snapshot: files, manifest, retention

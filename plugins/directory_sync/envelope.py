@@ -10,10 +10,12 @@ import msgspec
 import orjson
 
 from directory_sync.errors import EnvelopeError, SnapshotError
+from directory_sync.fields import field_name, is_name, without_field
 
 EntryId = int | str
 MAX_ID_CHARACTERS = 1024
-MAX_NAME_CHARACTERS = 64
+MAX_KEYS_OF_AN_ENVELOPE = 30
+"""An object with more keys is keyed by data."""
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -125,16 +127,6 @@ def field_types(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[s
             yield name, json_type(value)
 
 
-def field_name(prefix: str, key: str) -> str:
-    """Returns a field's dotted path; `*` for a key within an object that is data rather than a name.
-
-    An object keyed by addresses or dates would carry entries' content into reports, and no two entries
-    would share a field.
-    """
-    is_name = len(key) <= MAX_NAME_CHARACTERS and (not prefix or key.replace("-", "_").isidentifier())
-    return f"{prefix}{key if is_name else '*'}"
-
-
 def json_type(value: Any) -> str:
     """Names a value's type as JSON does; integers apart from other numbers."""
     if value is None:
@@ -219,9 +211,9 @@ def _walk(document: Any, selector: Sequence[str], *, where: str) -> list[Any]:
         if not isinstance(current, dict):
             _refuse(where, f"has no object at `{_label(selector[:depth])}` ({json_type(current)})")
         if key not in current:
-            keys = ", ".join(f"`{name[:40]}`" for name in list(current)[:8] if _is_name(name)) or "nothing"
             within = f"`{_path(selector[:depth])}` in " * bool(depth)
-            _refuse_shape(f"No list at `{_path(selector)}`: {within}the body of {where} has {keys}")
+            found = f"{within}the body of {where} has {_names_in(current)}"
+            _refuse_shape(f"No list at `{_path(selector)}`: {found}")
         current = current[key]
     if not isinstance(current, list):
         found = f"the body of {where} has a value of type {json_type(current)} there"
@@ -274,17 +266,6 @@ def _total(document: Any, total_path: Sequence[str] | None) -> int | None:
     return current if total_path and is_count else None
 
 
-def without_field(record: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
-    """Returns a record less the value at a path; the record itself where it has none."""
-    if path[0] not in record:
-        return record
-    rest = {key: value for key, value in record.items() if key != path[0]}
-    inner = record[path[0]]
-    if len(path) > 1:
-        rest[path[0]] = without_field(inner, path[1:]) if isinstance(inner, dict) else inner
-    return rest
-
-
 def _label(selector: Sequence[str]) -> str:
     return ".".join(("$", *selector))
 
@@ -294,9 +275,14 @@ def _path(selector: Sequence[str]) -> str:
     return ".".join(selector) or "$"
 
 
-def _is_name(key: str) -> bool:
-    """A key that is a field's name, not a person's: an object keyed by data names nobody."""
-    return key.isidentifier()
+def _names_in(found: Mapping[str, Any]) -> str:
+    """What an object has, by the keys that are names."""
+    if len(found) > MAX_KEYS_OF_AN_ENVELOPE:
+        return f"{len(found):,} keys"
+    return (
+        ", ".join(f"`{name}`" for name in list(found)[:8] if is_name(name) and name.isidentifier())
+        or "nothing"
+    )
 
 
 def _looks_like(body: bytes) -> str:
