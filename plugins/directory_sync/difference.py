@@ -103,6 +103,7 @@ class Difference:
         self._id_type = snapshot.id_type or self._table_id_type()
         self._rehash, self._rewrites = rehash, rehash or mode == "rewrite"
         self._load_states()
+        snapshot.take_ids_as(self._id_type)
         snapshot.create_present()
         self._classify()
         self._leave_alone(at, is_partial=mode == "interval")

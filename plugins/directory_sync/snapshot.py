@@ -190,6 +190,11 @@ class Snapshot:
             )
         return found
 
+    def take_ids_as(self, id_type: str) -> None:
+        """Gives the ids of an empty snapshot the type of the table's: the two are compared."""
+        if self._id_type is None:
+            self._make_positions(id_type)
+
     def _make_positions(self, id_type: str) -> None:
         self.database.execute(
             f"""CREATE OR REPLACE TABLE positions (
