@@ -436,18 +436,18 @@ class DirectoryClient:
                 "published. Ask the API's owner for the scope, and set `scope` of the connection if it "
                 "needs one."
             )
-        if place and 0 <= self._furthest < place[1] and status < 500:
-            param, value = place
-            raise ApiError(
-                f"{where} answered {status}, where `{param}` {self._furthest:,} was answered with entries: "
-                f"the API seems to refuse `{param}` from {value:,} on (a result window), and what stands "
-                "behind cannot be read this way. Nothing was published. Ask the API's vendor to widen the "
-                "window, or use the API's cursor or links as the paginator."
-            )
-        raise ApiError(
+        message = (
             f"{where} answered {status}. Nothing was published. Check the host of the connection and "
             "the path and parameters of the resource."
         )
+        if place and 0 <= self._furthest < place[1] and status < 500:
+            param, value = place
+            message += (
+                f" As `{param}` {self._furthest:,} was answered with entries, the API seems to refuse "
+                f"`{param}` from {value:,} on (a result window): ask its vendor to widen it, or use its "
+                "cursor or links."
+            )
+        raise ApiError(message)
 
 
 def _secrets(resource: Resource) -> Iterator[str]:

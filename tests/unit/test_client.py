@@ -272,7 +272,8 @@ def test_a_result_window_is_named_with_the_last_offset_that_worked(api, open_cli
     api.replace("GET", PAGE_URL, status=status, body=BODY)
     with pytest.raises(ApiError) as caught:
         client.page(10_000)
-    assert f"at offset 10000 answered {status}, where `offset` 9,900 was answered" in str(caught.value)
+    assert f"at offset 10000 answered {status}. Nothing" in str(caught.value)
+    assert "As `offset` 9,900 was answered with entries" in str(caught.value)
     assert "refuse `offset` from 10,000 on (a result window)" in str(caught.value)
     with pytest.raises(ApiError) as caught:
         client.page(500)
