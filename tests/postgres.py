@@ -28,6 +28,7 @@ class PostgresServer:
     port: int
     password: str
     host: str = "127.0.0.1"
+    socket_folder: str = ""
 
     @contextmanager
     def connect(self, database: str = ADMIN, **other: Any) -> Iterator[Any]:
@@ -94,11 +95,11 @@ def _running_in(folder: Path) -> Iterator[PostgresServer]:
     options = [option for setting in UNSAFE_AND_FAST for option in ("-c", setting)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", *options],
+            [binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, *options],
             stdout=log, stderr=log, user=user, cwd=folder,
         )  # fmt: skip
     try:
-        server = PostgresServer(port, password)
+        server = PostgresServer(port, password, socket_folder=str(folder))
         _wait_for(server, process, folder / "log")
         yield server
     finally:

@@ -4,13 +4,17 @@ How an entry travels, and where to read about it, in this order:
 
     resources.py                what is synced, as data
     form.py, settings.py        the data, parsed and validated once (paging_form.py: how the API pages)
+    connections.py              Airflow connections as plain data
     secrets.py                  Airflow connections answer dlt's look-ups
 
     extract.py                  stage 1: N shard tasks read the directory
       pagination.py               offset windows that overlap, several in flight
       walks.py, links.py          pages by their numbers; pages along the API's own links
       client.py                   one request: token (oauth.py), rate (rate.py), retries
+      waits.py                    how long it waits before the next try
+      urls.py, masking.py         what messages may show of a URL; what is masked in logs
       envelope.py                 one answer: its entries, or what is wrong with it
+      fields.py                   names and paths of fields: what is shown, where a path leads
       columns.py                  the columns it lands
       progress.py                 how far a reader has come, for its log
     landing.py                  the landed snapshot: files, manifest, retention

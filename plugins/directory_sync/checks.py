@@ -1,6 +1,6 @@
 """The checks of a sealed snapshot: each is an error, a hold or a warning, and says so."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from directory_sync.envelope import EntryId
 from directory_sync.form import Resource
@@ -84,6 +84,26 @@ def _compare_fields(before: FieldShares, now: FieldShares) -> Iterator[Finding]:
 
 def _field_finding(name: str, what: str) -> Finding:
     return Finding(rule="fields", level="warning", message=f"The field `{name}` {what}.")
+
+
+def check_paths(resource: Resource, has_field: Callable[[Sequence[str]], bool]) -> Iterator[Finding]:
+    """Yields which paths of the form lead nowhere: they have no effect.
+
+    Args:
+        resource: its `ignored_fields`, `sort_field` and `label_field` are looked at.
+        has_field: tells whether any entry of the snapshot has something at a path.
+    """
+    single = (("sort_field", resource.sort_field), ("label_field", resource.label_field))
+    for key, path in (*(("ignored_fields", path) for path in resource.ignored_fields), *single):
+        if path and not has_field(path):
+            yield Finding(
+                rule="paths",
+                level="warning",
+                message=(
+                    f"`{'.'.join(path)}`, of `{key}` of `{resource.name}`, is in no entry and has no effect: "
+                    "correct it, or leave it out. Within lists no path leads on."
+                ),
+            )
 
 
 def check_size(entries: int, recent: Sequence[int], settings: SyncSettings) -> Iterator[Finding]:

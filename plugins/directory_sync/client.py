@@ -3,24 +3,28 @@
 One table decides what an answer means:
 
     200                        the page
+    204                        a page without entries
+    404, 410, 416              behind the first page: a page without entries that keeps its status, as a
+                                 candidate for the end of the list; else ApiError
     401                        the request is built again with a new token, once; then AuthError
-    403                        AuthError
-    429, 500, 502, 503, 504    at most 3 retries, after 2, 4 and 8 s or `Retry-After`;
-    lost connections, timeouts   then ApiUnavailableError
+    403                        AuthError; with `Retry-After`, or with a rate limit that is used up: as 429
+    429, 500, 502, 503, 504    at most 3 retries, after 2, 4 and 8 s, `Retry-After` or, after a 429, when the
+    `retry_statuses`             rate limit is lifted; then ApiUnavailableError
+    lost connections, timeouts
+    a redirect                 followed within the origin; to another one it is a ConfigError
     every other status         ApiError
+
+The form's headers are secrets, and go to the origin of the connection alone.
 """
 
-import email.utils
 import logging
-import random
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import requests
 import urllib3
@@ -35,19 +39,30 @@ from directory_sync.errors import (
     EnvelopeError,
 )
 from directory_sync.form import Resource
+from directory_sync.masking import header_secrets, is_public, query_secrets, url_secrets
 from directory_sync.oauth import TokenSource
 from directory_sync.paging_form import NumberedPages, OffsetPages
 from directory_sync.rate import RequestRate
 from directory_sync.settings import ApiSettings
+from directory_sync.urls import has_userinfo, origin, shown, shown_origin
+from directory_sync.waits import (
+    RESET_MARGIN_SECONDS,
+    backoff_seconds,
+    is_exhausted,
+    reset_seconds,
+    retry_after_seconds,
+)
 
 logger = logging.getLogger(__name__)
 
 RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
+END_STATUSES = frozenset({404, 410, 416})
+"""How some APIs answer a request for what lies behind the last entry; alone it proves no end."""
 MAX_RETRIES = 3
-BACKOFF_FACTOR = 2.0
-JITTER_SHARE = 0.25
+MAX_REDIRECTS = 5
 LONGEST_SLEEP_SECONDS = 60.0
-LONGEST_RETRY_AFTER_SECONDS = 86_400.0
+RESET_SLACK_SECONDS = 4.0
+"""A limit per minute can take a minute to be lifted, and the clocks and the margin on top."""
 MAX_BODY_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**16
 _LOST = (
@@ -55,7 +70,6 @@ _LOST = (
     requests.exceptions.ChunkedEncodingError,
     urllib3.exceptions.ProtocolError,
 )
-_SECRET_HEADER = re.compile("auth|cookie|key|secret|token", re.IGNORECASE)
 
 
 class Page(NamedTuple):
@@ -69,7 +83,7 @@ class Page(NamedTuple):
         requested_at: when the request that was answered went out, UTC.
         retries: requests that failed before it.
         refused: how many of these were 429.
-        status: of the answer; an error that stands for an empty page behind the list.
+        status: of the answer: 200; 204, or one of END_STATUSES behind the first page, without entries.
     """
 
     offset: int
@@ -133,14 +147,18 @@ class DirectoryClient:
         adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
-        self._has_secret_header = False
-        for name, value in resource.headers.items():
-            if _SECRET_HEADER.search(name):
-                self._has_secret_header = True
-                mask(str(value))
+        for secret in _secrets(resource):
+            mask(secret)
+        self._refuse_headers_elsewhere()
         self._tokens = TokenSource(api, send=self._send_token_request, mask=mask)
         self._lock = Lock()
+        self._furthest = -1
         self.requests = 0
+
+    @property
+    def path(self) -> str:
+        """The path of the list, as messages show it."""
+        return shown(self._resource.path)
 
     def page(self, offset: int, limit: int | None = None) -> Page:
         """Returns the answer to one page request.
@@ -154,7 +172,8 @@ class DirectoryClient:
         assert isinstance(pages, OffsetPages)
         limit = limit or pages.limit
         request = self.list_request({pages.limit_param: limit, pages.offset_param: offset})
-        page, _ = self.read(request, f"{self._resource.path} at offset {offset}", offset=offset, limit=limit)
+        where = f"{self.path} at offset {offset}"
+        page, _ = self.read(request, where, offset=offset, limit=limit, place=(pages.offset_param, offset))
         return page
 
     def numbered_page(self, number: int) -> Page:
@@ -165,9 +184,9 @@ class DirectoryClient:
         """
         pages = self._resource.pages
         assert isinstance(pages, NumberedPages)
-        page, _ = self.read(
-            self.list_request({pages.page_param: number}), f"{self._resource.path}, page {number}"
-        )
+        request = self.list_request({pages.page_param: number})
+        where, before = f"{self.path}, page {number}", number - pages.base_page
+        page, _ = self.read(request, where, before=before, place=(pages.page_param, number))
         return page
 
     def first_page(self) -> Page:
@@ -181,7 +200,7 @@ class DirectoryClient:
             return self.page(0)
         if isinstance(pages, NumberedPages):
             return self.numbered_page(pages.base_page)._replace(total=None)
-        return self.read(self.list_request(), self._resource.path)[0]
+        return self.read(self.list_request(), self.path)[0]
 
     def list_request(self, params: Mapping[str, Any] | None = None) -> requests.Request:
         """Returns a request of the list, with these parameters besides the form's; it holds no token."""
@@ -192,30 +211,58 @@ class DirectoryClient:
         )
 
     def read(
-        self, request: requests.Request, where: str, *, offset: int = 0, limit: int = 0
+        self,
+        request: requests.Request,
+        where: str,
+        *,
+        offset: int = 0,
+        limit: int = 0,
+        before: int | None = None,
+        place: tuple[str, int] | None = None,
     ) -> tuple[Page, requests.Response]:
         """Sends a request of the list, signed and retried; returns its page, and the answer itself.
 
         Args:
             request: without a token.
             where: names it in messages.
-            offset: what the page says it was asked for.
-            limit: so.
+            offset: recorded in the page, not sent.
+            limit: recorded in the page, not sent.
+            before: how much of what the API counts as its total precedes this page; None: `offset`.
+            place: the parameter that pages, and its value; None: the API's own links lead here.
 
         Raises:
             DirectorySyncError: as `page`.
         """
         attempts = _Attempts()
+        before = offset if before is None else before
         response = self._send_signed(request, attempts, where)
-        self._raise_for_status(response.status_code, where)
-        entries, total = parse_page(
-            response.content,
-            selector=self._resource.selector,
-            total_path=self._resource.pages.total_path,
-            ignored_fields=self._resource.ignored_fields,
-            where=where,
+        status = response.status_code
+        entries: list[Entry] = []
+        total = None
+        if status != 204 and not (place and before > 0 and status in END_STATUSES):
+            self._raise_for_status(status, where, place=place)
+            entries, total = parse_page(
+                response.content,
+                selector=self._resource.selector,
+                total_path=self._resource.pages.total_path,
+                ignored_fields=self._resource.ignored_fields,
+                where=where,
+                before=before,
+                total_is_approximate=self._resource.total_is_approximate,
+            )
+        if entries and place:
+            with self._lock:
+                self._furthest = max(self._furthest, place[1])
+        page = Page(
+            offset,
+            limit,
+            entries,
+            total,
+            attempts.requested_at,
+            attempts.retries,
+            attempts.refused,
+            status,
         )
-        page = Page(offset, limit, entries, total, attempts.requested_at, attempts.retries, attempts.refused)
         return page, response
 
     def has_entry(self, entry_id: EntryId) -> bool:
@@ -233,6 +280,19 @@ class DirectoryClient:
             return False
         self._raise_for_status(status, "the detail path")
         return True
+
+    def _refuse_headers_elsewhere(self) -> None:
+        """A path of the form may lead to another origin; headers that may be secrets must not."""
+        if all(is_public(name) for name in self._resource.headers):
+            return
+        for path in (self._resource.path, self._resource.detail_path or ""):
+            url = self._api.url(path)
+            if origin(url) != origin(self._api.base_url):
+                raise ConfigError(
+                    f"A path of `{self._resource.name}` leads to {shown_origin(url)}, and the form's "
+                    f"`headers` go to the connection's origin alone, {shown_origin(self._api.base_url)}. "
+                    "Nothing was requested. Make it a path on the base URL, or give it its own directory."
+                )
 
     def sign_in(self) -> None:
         """Fetches the token now; `page` does it where it is needed."""
@@ -264,58 +324,56 @@ class DirectoryClient:
                 attempts.token = self._tokens.token()
             attempts.requested_at = datetime.now(UTC)
             response, failure = self._send(request, attempts.token, where)
-            if response is not None and response.status_code not in RETRYABLE_STATUSES:
+            asked, longest = _asked_to_wait(response)
+            if response is not None and not self._is_passing(response.status_code, asked):
                 self._rate.succeeded()
                 return response
             failures += 1
             attempts.retries += 1
-            asked = retry_after_seconds(response.headers.get("Retry-After")) if response is not None else None
             wait = backoff_seconds(failures) if asked is None else asked
-            if response is not None and response.status_code == 429:
+            if response is not None and response.status_code in (403, 429):
                 attempts.refused += 1
-                self._rate.refused(sent_at=sent_at, wait_seconds=min(wait, LONGEST_SLEEP_SECONDS))
-            if failures > self._max_retries or wait > LONGEST_SLEEP_SECONDS:
+                self._rate.refused(sent_at=sent_at, wait_seconds=min(wait, longest))
+            if failures > self._max_retries or wait > longest:
                 raise ApiUnavailableError(
                     f"{where}: {failure}"
                     + (f", {failures} time(s) in a row" if self._max_retries else "")
                     + (f"; the API asks to wait {asked:,.0f} s" if asked else "")
                     + ". Nothing was published. Airflow tries again; look at the API's status.",
-                    retry_after_seconds=asked if asked and asked > LONGEST_SLEEP_SECONDS else None,
+                    retry_after_seconds=asked if asked and asked > longest else None,
                 )
             retry = f"retry {failures} of {self._max_retries}"
             logger.warning("%s: %s; %s in %.1f s", where, failure, retry, wait)
             self._sleep(wait)
 
+    def _is_passing(self, status: int, asked: float | None) -> bool:
+        if status == 403:
+            # A refusal for good asks for no wait.
+            return asked is not None
+        return status in RETRYABLE_STATUSES or status in self._api.retry_statuses
+
     def _send(
         self, request: requests.Request, token: str, where: str
     ) -> tuple[requests.Response | None, str]:
         """Returns the answer with its body read, and what failed: a status or a lost connection."""
-        with self._lock:
-            self.requests += 1
         try:
-            prepared = self._session.prepare_request(request)
-            if token:
-                prepared.headers["Authorization"] = f"Bearer {token}"
-            response = self._session.send(
-                prepared,
-                timeout=self._api.timeout_seconds,
-                stream=True,
-                verify=self._api.verify,
-                # Elsewhere the secret of a token request, or a header of the form's, would be handed on.
-                allow_redirects=request.method == "GET" and not self._has_secret_header,
-            )
-            with response:
-                _read_body(response, where=where, timeout_seconds=self._api.timeout_seconds)
+            response = self._send_once(request, token, where)
+            for _ in range(MAX_REDIRECTS):
+                # Another request than GET is not sent again: its body holds the secret of a token request.
+                if request.method != "GET" or not response.is_redirect:
+                    break
+                request = self._redirected(request, response, where)
+                response = self._send_once(request, token, where)
             return response, f"status {response.status_code}"
         except requests.exceptions.SSLError as e:
             if _is_cut_off(e):
                 return None, "connection lost"
             error: Exception = ConfigError(
-                f"There is no TLS at {self._api.base_url}. Nothing was read. Check the connection's host, "
-                "its scheme and its port."
+                f"There is no TLS at {shown(self._api.base_url)}. Nothing was read. Check the connection's "
+                "host, its scheme and its port."
                 if "WRONG_VERSION_NUMBER" in str(e)
-                else f"The TLS certificate of {self._api.base_url} is not trusted. Nothing was read. Set "
-                "`verify` of the connection to the path of the CA bundle."
+                else f"The TLS certificate of {shown(self._api.base_url)} is not trusted. Nothing was read. "
+                "Set `verify` of the connection to the path of the CA bundle."
             )
         except (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError):
             error = EnvelopeError(
@@ -334,7 +392,37 @@ class DirectoryClient:
         # Raised here, so that no exception of requests, which holds the request, hangs on ours.
         raise error
 
-    def _raise_for_status(self, status: int, where: str) -> None:
+    def _send_once(self, request: requests.Request, token: str, where: str) -> requests.Response:
+        """Sends a request, and follows no redirect: that would take the token and the headers elsewhere."""
+        with self._lock:
+            self.requests += 1
+        prepared = self._session.prepare_request(request)
+        if token:
+            prepared.headers["Authorization"] = f"Bearer {token}"
+        response = self._session.send(
+            prepared,
+            timeout=self._api.timeout_seconds,
+            stream=True,
+            verify=self._api.verify,
+            allow_redirects=False,
+        )
+        with response:
+            _read_body(response, where=where, timeout_seconds=self._api.timeout_seconds)
+        return response
+
+    def _redirected(
+        self, request: requests.Request, response: requests.Response, where: str
+    ) -> requests.Request:
+        """The request that a redirect asks for, on the same origin."""
+        url = urljoin(response.url, self._session.get_redirect_target(response) or "")
+        if origin(url) != origin(response.url) or has_userinfo(url):
+            raise ConfigError(
+                f"{where} is redirected to {shown_origin(url)}, which would get the token and the headers. "
+                "Nothing was read. If the API is there, make it the connection's host; else ask the vendor."
+            )
+        return requests.Request("GET", url, headers=request.headers)
+
+    def _raise_for_status(self, status: int, where: str, *, place: tuple[str, int] | None = None) -> None:
         if status == 200:
             return
         if status == 401:
@@ -348,36 +436,37 @@ class DirectoryClient:
                 "published. Ask the API's owner for the scope, and set `scope` of the connection if it "
                 "needs one."
             )
-        raise ApiError(
+        message = (
             f"{where} answered {status}. Nothing was published. Check the host of the connection and "
-            "the path and parameters of the resource.",
-            status=status,
+            "the path and parameters of the resource."
         )
+        if place and 0 <= self._furthest < place[1] and status < 500:
+            param, value = place
+            message += (
+                f" As `{param}` {self._furthest:,} was answered with entries, the API seems to refuse "
+                f"`{param}` from {value:,} on (a result window): ask its vendor to widen it, or use its "
+                "cursor or links."
+            )
+        raise ApiError(message, status=status)
 
 
-def backoff_seconds(failures: int) -> float:
-    """Returns the wait after so many failures: 2, 4, 8 s, and up to a quarter more at random."""
-    wait: float = BACKOFF_FACTOR**failures
-    return wait * (1 + random.random() * JITTER_SHARE)  # noqa: S311  jitter is no secret
+def _secrets(resource: Resource) -> Iterator[str]:
+    """What the form holds that may be a secret."""
+    yield from header_secrets(resource.headers)
+    yield from query_secrets(resource.params.items())
+    for path in (resource.path, resource.detail_path or ""):
+        yield from url_secrets(path)
 
 
-def retry_after_seconds(header: str | None) -> float | None:
-    """Reads `Retry-After` in both forms of RFC 9110, 10.2.3; None where it asks for no wait.
-
-    A wait of more than a day counts as a day.
-    """
-    if not header:
-        return None
-    text = header.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:12]), LONGEST_RETRY_AFTER_SECONDS) or None
-    try:
-        until = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    seconds = (until - datetime.now(UTC)).total_seconds()
-    return min(seconds, LONGEST_RETRY_AFTER_SECONDS) if seconds > 0 else None
+def _asked_to_wait(response: requests.Response | None) -> tuple[float | None, float]:
+    """How long the API asks to wait, None: it does not; and how long a worker would sleep for it."""
+    if response is None:
+        return None, LONGEST_SLEEP_SECONDS
+    headers, status = response.headers, response.status_code
+    asked = retry_after_seconds(headers.get("Retry-After"))
+    if asked is None and (status == 429 or (status == 403 and is_exhausted(headers))):
+        return reset_seconds(headers), LONGEST_SLEEP_SECONDS + RESET_MARGIN_SECONDS + RESET_SLACK_SECONDS
+    return asked, LONGEST_SLEEP_SECONDS
 
 
 def _read_body(response: requests.Response, *, where: str, timeout_seconds: float) -> None:

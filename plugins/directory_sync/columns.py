@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 ENTRIES, WINDOWS, FIELDS = "entries", "windows", "fields"
 AUDIT_SHARD = -1
+MAX_FIELDS = 20_000
 
 
 class PageColumns:
@@ -53,6 +54,9 @@ class PageColumns:
         columns["requested_at"] += [page.requested_at] * len(entries)
         for entry in entries:
             self._fields.update(entry.fields)
+        if len(self._fields) > MAX_FIELDS:
+            # Objects keyed by data: what few entries have is no name and is told nowhere.
+            self._fields = Counter(dict(self._fields.most_common(MAX_FIELDS // 2)))
         self.rows += len(entries)
         self._windows.append(
             {

@@ -1,9 +1,9 @@
 """Compares a sealed snapshot with the warehouse: what is suspicious, what waits, what is published."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import orjson
@@ -13,12 +13,14 @@ from directory_sync.checks import (
     check_changed_share,
     check_details,
     check_fields,
+    check_paths,
     check_size,
     holds,
 )
 from directory_sync.difference import REWRITTEN, Difference
 from directory_sync.envelope import EntryId
 from directory_sync.errors import ConfigError
+from directory_sync.fields import and_parents, stable_fields
 from directory_sync.form import Resource
 from directory_sync.held import asks_now
 from directory_sync.job import Audit
@@ -65,8 +67,10 @@ def compare(
         at=sealed.at,
         mode=job.run.mode,
     )
-    before = orjson.loads(last.report)["field_shares"] if last else {}
-    findings = list(_findings(sealed, difference, before, recent))
+    before: FieldShares = orjson.loads(last.report)["field_shares"] if last else {}
+    named = sealed.names_beside(before, entries=last.entries if last else 0)
+    now = _only(sealed.shares, named)
+    findings = list(_findings(sealed, difference, recent, fields=(_only(before, named), now)))
     # An interval run may have met an absent entry after this snapshot's requests: it leaves no trace of that.
     is_overtaken = warehouse.has_interval_after(job.resource.name, sealed.at)
     is_held = holds(findings)
@@ -81,10 +85,11 @@ def compare(
         needs_details=job.resource.detail_path is not None,
     )
     changed_fields = difference.describe_changes(
-        appeared={name for name in sealed.shares.keys() - before.keys() if before and sealed.fills(name)},
+        appeared={name for name in now.keys() - before.keys() if before and _whole(now[name])},
         vanished={
             name for name in before.keys() - sealed.shares.keys() if sealed.shares and _whole(before[name])
         },
+        named=and_parents(named),
     )
     report = _report(
         sealed,
@@ -92,6 +97,7 @@ def compare(
         base=base,
         findings=findings,
         changed_fields=dict(changed_fields.most_common(50)),
+        field_shares=now,
         last_asked=warehouse.last_asked(job.resource),
     )
     rows = difference.rows(sync_id=report.sync_id, snapshot_at=sealed.at)
@@ -145,9 +151,15 @@ class _Sealed:
             for name, types in self.snapshot.field_types(self.files).items()
         }
 
-    def fills(self, name: str) -> bool:
-        """The field stands in every entry."""
-        return _whole(self.shares[name])
+    def names_beside(self, before: FieldShares, *, entries: int) -> set[str]:
+        """The fields that may be named: of this snapshot, and of the report before it with its entries."""
+        known = stable_fields(before, entries)
+        rows = self.snapshot.counts().entries
+        return known.keys() | stable_fields(self.shares, rows, known=known.keys()).keys()
+
+
+def _only(shares: FieldShares, names: Collection[str]) -> dict[str, Mapping[str, float]]:
+    return {name: types for name, types in shares.items() if name in names}
 
 
 def _whole(types: Mapping[str, float]) -> bool:
@@ -155,14 +167,20 @@ def _whole(types: Mapping[str, float]) -> bool:
 
 
 def _findings(
-    sealed: _Sealed, difference: Difference, before: FieldShares, recent: Sequence[SyncRow]
+    sealed: _Sealed,
+    difference: Difference,
+    recent: Sequence[SyncRow],
+    *,
+    fields: tuple[FieldShares, FieldShares],
 ) -> Iterator[Finding]:
     population, job = difference.population, sealed.job
     yield from (Finding(**finding) for finding in sealed.manifest["findings"])
     if job.run.is_partial:
         # A part of the directory bears no comparison with the whole.
         return
-    yield from check_fields(before, sealed.shares)
+    yield from check_fields(*fields)
+    if population.entries:
+        yield from check_paths(job.resource, partial(sealed.snapshot.has_field, sealed.files))
     yield from check_size(population.entries, [sync.entries for sync in recent], job.settings)
     yield from check_changed_share(population.changed, population.known, job.settings)
     yield from _check_removals(difference, job)
@@ -176,6 +194,7 @@ def _report(
     base: SyncRow | None,
     findings: Sequence[Finding],
     changed_fields: Mapping[str, int],
+    field_shares: FieldShares,
     last_asked: SyncRow | None,
 ) -> AuditReport:
     job, manifest, population = sealed.job, sealed.manifest, difference.population
@@ -218,7 +237,7 @@ def _report(
         refused=manifest["api"]["refused"],
         rewritten=counts.get(REWRITTEN, 0),
         changed_fields=changed_fields,
-        field_shares=sealed.shares,
+        field_shares=field_shares,
         findings=tuple(findings),
     )
 

@@ -21,8 +21,9 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from directory_sync.envelope import EntryId, field_name, field_types, hash_record, parse_record, without_field
+from directory_sync.envelope import EntryId, field_types, hash_record, parse_record
 from directory_sync.errors import ConfigError
+from directory_sync.fields import field_name, without_field
 from directory_sync.form import Resource
 from directory_sync.held import HeldSet
 from directory_sync.landing import LandedFiles
@@ -38,6 +39,7 @@ CHANGE_COLUMNS = (
     "first_seen_at", "changed_at", "missing_since", "removed_at",
 )  # fmt: skip
 REWRITTEN = "rewritten"
+APPEARED, VANISHED, CHANGED = "appeared", "vanished", "changed"
 ROWS_PER_BATCH = 5_000
 ROWS_PER_PIECE, BYTES_PER_PIECE, BYTES_BESIDE_A_RECORD = 50_000, 32 << 20, 200
 MAX_SHARE_ASKED_FOR = 0.1
@@ -101,6 +103,7 @@ class Difference:
         self._id_type = snapshot.id_type or self._table_id_type()
         self._rehash, self._rewrites = rehash, rehash or mode == "rewrite"
         self._load_states()
+        snapshot.take_ids_as(self._id_type)
         snapshot.create_present()
         self._classify()
         self._leave_alone(at, is_partial=mode == "interval")
@@ -263,12 +266,13 @@ class Difference:
         row = self._database.execute("SELECT count(*) FROM held WHERE missing_since > ?", [moment]).fetchone()
         return int(row[0]) if row else 0
 
-    def describe_changes(self, *, appeared: set[str], vanished: set[str]) -> Counter[str]:
+    def describe_changes(self, *, appeared: set[str], vanished: set[str], named: set[str]) -> Counter[str]:
         """Finds the changed fields, against the last logged records; names reshaped entries.
 
         Args:
             appeared: fields that no entry had before and all have now.
             vanished: fields that all entries had and none has now.
+            named: fields whose names may be shown; the others count as `*`.
 
         Returns:
             How many entries changed in each field.
@@ -279,32 +283,37 @@ class Difference:
             f"CREATE OR REPLACE TABLE described (id {self._id_type}, fields VARCHAR, reshaped BOOLEAN)"
         )
         changed: Counter[str] = Counter()
+        shape = {(path, APPEARED) for path in appeared} | {(path, VANISHED) for path in vanished}
         for rows in self._pairs_of_records():
-            described = [(entry_id, self._changed_fields(old, new)) for entry_id, old, new in rows]
-            for _, names in described:
-                changed.update(names)
-            self._insert_described(described, appeared | vanished)
+            described = []
+            for entry_id, old, new in rows:
+                # A starred path stands for several keys, which may differ in different ways.
+                found = set(self._changed_fields(old, new))
+                paths = {path for path, _ in found}
+                changed.update({path if path in named else "*" for path in paths})
+                described.append((entry_id, sorted(paths), bool(found) and shape.issuperset(found)))
+            self._insert_described(described)
         self._database.execute(
             """UPDATE difference SET kind = 'reshaped' FROM described AS d
                WHERE d.id = difference.id AND d.reshaped AND difference.kind = 'changed'"""
         )
         return changed
 
-    def _changed_fields(self, old: str, new: str) -> list[str]:
+    def _changed_fields(self, old: str, new: str) -> Iterator[tuple[str, str]]:
         before: Mapping[str, Any] = parse_record(old)
         after: Mapping[str, Any] = parse_record(new)
         for path in self._resource.ignored_fields:
             before, after = without_field(before, path), without_field(after, path)
-        return diff_fields(before, after)
+        return _diff(before, after, "")
 
-    def _insert_described(self, described: Sequence[tuple[Any, Sequence[str]]], shape: set[str]) -> None:
+    def _insert_described(self, described: Sequence[tuple[Any, Sequence[str], bool]]) -> None:
         import pyarrow as pa
 
         table = pa.table(
             {
-                "id": [entry_id for entry_id, _ in described],
-                "fields": [json.dumps(names) if names else None for _, names in described],
-                "reshaped": [bool(names) and shape.issuperset(names) for _, names in described],
+                "id": [entry_id for entry_id, _, _ in described],
+                "fields": [json.dumps(names) if names else None for _, names, _ in described],
+                "reshaped": [is_reshaped for _, _, is_reshaped in described],
             }
         )
         self._snapshot.insert_arrow("described", table)
@@ -417,10 +426,11 @@ class Difference:
 
 def diff_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Returns the dotted paths of values that differ, sorted; lists count as one value."""
-    return sorted(set(_diff(old, new, "")))
+    return sorted({path for path, _ in _diff(old, new, "")})
 
 
-def _diff(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterator[str]:
+def _diff(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    """Yields the paths that differ, and how: the value is there in one record alone, or in both."""
     for key in old.keys() | new.keys():
         path = field_name(prefix, key)
         before, after = old.get(key), new.get(key)
@@ -429,9 +439,9 @@ def _diff(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterat
         elif (key in old) != (key in new):
             whole = before if key in old else after
             inner = dict(field_types(whole, f"{path}.")) if isinstance(whole, dict) else {}
-            yield from inner or [path]
+            yield from ((name, VANISHED if key in old else APPEARED) for name in inner or [path])
         elif type(before) is not type(after) or before != after or _as_json(before) != _as_json(after):
-            yield path
+            yield path, CHANGED
 
 
 def _as_json(value: Any) -> str | None:

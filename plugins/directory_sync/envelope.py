@@ -1,5 +1,6 @@
 """One answer of the API: its entries and its total, or what is wrong with it, never its content."""
 
+import codecs
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,10 +10,12 @@ import msgspec
 import orjson
 
 from directory_sync.errors import EnvelopeError, SnapshotError
+from directory_sync.fields import field_name, is_name, without_field
 
 EntryId = int | str
 MAX_ID_CHARACTERS = 1024
-MAX_NAME_CHARACTERS = 64
+MAX_KEYS_OF_AN_ENVELOPE = 30
+"""An object with more keys is keyed by data."""
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -39,6 +42,8 @@ def parse_page(
     total_path: Sequence[str] | None,
     ignored_fields: Sequence[Sequence[str]] = (),
     where: str = "the answer",
+    before: int | None = None,
+    total_is_approximate: bool = False,
 ) -> tuple[list[Entry], int | None]:
     """Reads one page.
 
@@ -48,6 +53,9 @@ def parse_page(
         total_path: keys that lead to the total; None where the API states none.
         ignored_fields: paths left out of the hash.
         where: names the request in messages, such as `/v1/directory at offset 400`.
+        before: how much of the total precedes this answer; None: not known, then an answer without a list is
+            refused.
+        total_is_approximate: the total does not contradict `null` in place of the list.
 
     Returns:
         The entries in the order of the page, and the total (None: absent, null or not a count).
@@ -56,10 +64,15 @@ def parse_page(
         EnvelopeError: not JSON, no list at the selector, an entry that is no object or has no usable
             id, NaN, a doubled key. It names the path and the type found.
     """
+    body = body.removeprefix(codecs.BOM_UTF8)
     document = _decode(body, where=where)
+    total = _total(document, total_path)
+    if before is not None and _has_none(
+        document, selector, total=total, before=before, total_is_approximate=total_is_approximate
+    ):
+        return [], total
     found = _walk(document, selector, where=where)
     texts = _slices(body, selector, where=where)
-    total = _total(document, total_path)
     paths = tuple(tuple(path) for path in ignored_fields)
     label = _label(selector)
     return [
@@ -112,16 +125,6 @@ def field_types(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[s
             yield from field_types(value, f"{name}.")
         else:
             yield name, json_type(value)
-
-
-def field_name(prefix: str, key: str) -> str:
-    """Returns a field's dotted path; `*` for a key within an object that is data rather than a name.
-
-    An object keyed by addresses or dates would carry entries' content into reports, and no two entries
-    would share a field.
-    """
-    is_name = len(key) <= MAX_NAME_CHARACTERS and (not prefix or key.replace("-", "_").isidentifier())
-    return f"{prefix}{key if is_name else '*'}"
 
 
 def json_type(value: Any) -> str:
@@ -208,14 +211,39 @@ def _walk(document: Any, selector: Sequence[str], *, where: str) -> list[Any]:
         if not isinstance(current, dict):
             _refuse(where, f"has no object at `{_label(selector[:depth])}` ({json_type(current)})")
         if key not in current:
-            keys = ", ".join(f"`{name[:40]}`" for name in list(current)[:8] if _is_name(name)) or "nothing"
             within = f"`{_path(selector[:depth])}` in " * bool(depth)
-            _refuse_shape(f"No list at `{_path(selector)}`: {within}the body of {where} has {keys}")
+            found = f"{within}the body of {where} has {_names_in(current)}"
+            _refuse_shape(f"No list at `{_path(selector)}`: {found}")
         current = current[key]
     if not isinstance(current, list):
         found = f"the body of {where} has a value of type {json_type(current)} there"
         _refuse_shape(f"No list at `{_path(selector)}`: {found}")
     return current
+
+
+def _has_none(
+    document: Any,
+    selector: Sequence[str],
+    *,
+    total: int | None,
+    before: int,
+    total_is_approximate: bool,
+) -> bool:
+    """Tells whether an answer without a list says itself that there are no entries here.
+
+    `null` in place of the list does, unless the total states more; a list that is left out does not, unless
+    the total states no more. Neither does beside an error.
+    """
+    if isinstance(document, dict) and (document.get("error") or document.get("errors")):
+        return False
+    current = document
+    for key in selector:
+        if current is None or (isinstance(current, dict) and key not in current):
+            return total is not None and total <= before
+        if not isinstance(current, dict):
+            return False
+        current = current[key]
+    return current is None and (total is None or total <= before or total_is_approximate)
 
 
 def _slices(body: bytes, selector: Sequence[str], *, where: str) -> list[str]:
@@ -238,17 +266,6 @@ def _total(document: Any, total_path: Sequence[str] | None) -> int | None:
     return current if total_path and is_count else None
 
 
-def without_field(record: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
-    """Returns a record less the value at a path; the record itself where it has none."""
-    if path[0] not in record:
-        return record
-    rest = {key: value for key, value in record.items() if key != path[0]}
-    inner = record[path[0]]
-    if len(path) > 1:
-        rest[path[0]] = without_field(inner, path[1:]) if isinstance(inner, dict) else inner
-    return rest
-
-
 def _label(selector: Sequence[str]) -> str:
     return ".".join(("$", *selector))
 
@@ -258,9 +275,14 @@ def _path(selector: Sequence[str]) -> str:
     return ".".join(selector) or "$"
 
 
-def _is_name(key: str) -> bool:
-    """A key that is a field's name, not a person's: an object keyed by data names nobody."""
-    return key.isidentifier()
+def _names_in(found: Mapping[str, Any]) -> str:
+    """What an object has, by the keys that are names."""
+    if len(found) > MAX_KEYS_OF_AN_ENVELOPE:
+        return f"{len(found):,} keys"
+    return (
+        ", ".join(f"`{name}`" for name in list(found)[:8] if is_name(name) and name.isidentifier())
+        or "nothing"
+    )
 
 
 def _looks_like(body: bytes) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from directory_sync.errors import ConfigError
 from directory_sync.paging_form import LinkedPages, OffsetPages, Pages, parse_pages
 from directory_sync.refusal import parse_selector, refuse, refuse_unknown
+from directory_sync.urls import has_userinfo
 
 OUR_COLUMNS = ("_row_hash", "_first_seen_at", "_changed_at", "_missing_since", "_removed_at")
 """The columns this package adds to a resource's table."""
@@ -76,7 +77,7 @@ class Resource:
     path: str
     selector: tuple[str, ...]
     pages: Pages
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     hints: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[Callable[[Any], Any], ...] = ()
@@ -172,7 +173,7 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
     _check_claims(one, pages, where=where)
     return Resource(
         name=name,
-        path=_plain(endpoint.get("path") or name, where=f"`path` of {where}"),
+        path=_parse_path(endpoint.get("path") or name, where=f"`path` of {where}"),
         selector=parse_selector(endpoint.get("data_selector"), where=where),
         pages=pages,
         params={k: _plain(v, where=f"parameter `{k}` of {where}") for k, v in endpoint["params"].items()},
@@ -293,7 +294,19 @@ def _parse_detail_path(path: Any, *, where: str) -> str | None:
         return None
     if not isinstance(path, str) or re.findall(r"\{[^}]*\}", path) != ["{id}"]:
         raise ConfigError(f"`detail_path` of {where} must be a path with `{{id}}` in it, once.")
+    _refuse_userinfo(path, where=f"`detail_path` of {where}")
     return path
+
+
+def _parse_path(value: Any, *, where: str) -> Any:
+    path = _plain(value, where=where)
+    _refuse_userinfo(str(path), where=where)
+    return path
+
+
+def _refuse_userinfo(url: str, *, where: str) -> None:
+    if has_userinfo(url):
+        refuse(f"The user or password in {where}", "the connection's login and password")
 
 
 def _parse_ignored(paths: Any, *, where: str) -> tuple[tuple[str, ...], ...]:

@@ -6,7 +6,6 @@ be told is refused: a link to another host, which would get the token, and one t
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import requests
 
@@ -14,12 +13,12 @@ from directory_sync.client import DirectoryClient, Page
 from directory_sync.errors import EnvelopeError
 from directory_sync.form import Resource
 from directory_sync.paging_form import LinkedPages
+from directory_sync.urls import has_userinfo, origin
 
 if TYPE_CHECKING:
     from dlt.sources.helpers.rest_client.paginators import BasePaginator
 
 SMALLEST_LIMIT = 2
-_PORTS = {"http": 80, "https": 443}
 
 
 class LinkedReader:
@@ -57,7 +56,7 @@ class LinkedReader:
         offset = limit = 0
         head: list[object] = []
         while True:
-            where = f"{self._resource.path} after {offset:,} entries"
+            where = f"{self._client.path} after {offset:,} entries"
             page, response = self._client.read(request, where, offset=offset)
             limit = limit or max(SMALLEST_LIMIT, len(page.entries))
             ids: list[object] = [entry.id for entry in page.entries]
@@ -66,6 +65,9 @@ class LinkedReader:
             head = head or ids
             self.total = page.total if self.total is None else self.total
             yield page._replace(limit=limit)
+            if page.status == 204:
+                # No body, so no link either.
+                return
             if failure := links.failure_to_follow(response, page):
                 _refuse(where, failure)
             if links.are_followed:
@@ -89,7 +91,7 @@ class _Links:
         self._request = request
         self._paginator.init_request(request)
         first = str(request.prepare().url)
-        self._origin, self._seen = _origin(first), {first}
+        self._origin, self._seen = origin(first), {first}
 
     @property
     def are_followed(self) -> bool:
@@ -106,7 +108,7 @@ class _Links:
             if not self._leads_somewhere():
                 return "has a link or cursor that is empty or no text"
             url = str(self._request.prepare().url)
-            is_foreign = _origin(url) != self._origin
+            is_foreign = origin(url) != self._origin or has_userinfo(url)
         except (ValueError, TypeError, AttributeError, LookupError, OSError):
             return "has a link or cursor that cannot be followed"
         if is_foreign:
@@ -130,11 +132,6 @@ def _create(pages: LinkedPages) -> "BasePaginator":
     paginator = create_paginator({"type": pages.type, **pages.options})  # type: ignore[arg-type,typeddict-item]
     assert paginator is not None
     return paginator
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def _refuse(where: str, failure: str) -> None:

@@ -11,7 +11,9 @@ from urllib.parse import quote_plus
 import requests
 
 from directory_sync.errors import ApiError, AuthError, DirectorySyncError, EnvelopeError
+from directory_sync.masking import url_secrets
 from directory_sync.settings import ApiSettings
+from directory_sync.urls import shown
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,8 @@ class TokenSource:
         self._failure: DirectorySyncError | None = None
         self._failed_at = 0.0
         mask(api.client_secret)
+        for secret in url_secrets(api.absolute_token_url):
+            mask(secret)
 
     def token(self) -> str:
         """Returns a token that is valid for a while yet.
@@ -104,6 +108,7 @@ class TokenSource:
         url = self._api.absolute_token_url
         started = self._clock()
         response = self._send(self._request(url))
+        url = shown(url)
         if response.status_code in (400, 401, 403):
             raise AuthError(
                 f"The token URL {url} answered {response.status_code}: the client id, the client "

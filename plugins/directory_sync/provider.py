@@ -71,4 +71,8 @@ def _fields() -> dict[str, Any]:
         "requests_per_second": number(
             "Requests per second", "What the API allows this client. Empty: found out by adapting."
         ),
+        "retry_statuses": text(
+            "Retry statuses",
+            "Answers to try again besides 429, 500, 502, 503 and 504. Empty: 408, 425, 520, 522, 524, 529",
+        ),
     }

@@ -7,12 +7,13 @@ on top of the one that asked; where the warehouse has moved on since, the approv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from directory_sync.envelope import EntryId, parse_record
 from directory_sync.errors import RemovalsHeld
+from directory_sync.fields import value_at
 from directory_sync.form import Resource
 from directory_sync.held import HeldSet
 from directory_sync.landing import DIFFERENCE, REPORT, LandedSnapshot
@@ -125,14 +126,9 @@ def _sample(resource: Resource, warehouse: Warehouse, ids: Sequence[EntryId]) ->
     if resource.label_field:
         for rows in warehouse.last_changes(resource, ids):
             for row in rows.to_pylist():
-                labels[row["id"]] = _label(parse_record(row["record"]), resource.label_field)
+                label = value_at(parse_record(row["record"]), resource.label_field)
+                labels[row["id"]] = "" if label is None else str(label)
     yield from ((str(id_), labels.get(id_, "")) for id_ in ids)
-
-
-def _label(record: Any, path: Sequence[str]) -> str:
-    for key in path:
-        record = record.get(key) if isinstance(record, dict) else None
-    return "" if record is None else str(record)
 
 
 def _recent(resource: Resource, warehouse: Warehouse) -> Iterator[tuple[str, int, int, int, int, int]]:

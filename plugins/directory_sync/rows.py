@@ -1,7 +1,7 @@
 """The table's rows, made of change rows alone: by dlt's normaliser, or most of a large load past it."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from directory_sync.columnar import Columnar, Staged
 from directory_sync.envelope import parse_record
 from directory_sync.errors import ConfigError
+from directory_sync.fields import field_name
 from directory_sync.form import OUR_COLUMNS, Resource
 from directory_sync.warehouse import Warehouse
 
@@ -202,15 +203,21 @@ def _check_names(
         column = "__".join(
             name_of(key.removesuffix(_LISTED)) + _LISTED * key.endswith(_LISTED) for key in keys
         )
-        field = ".".join(keys).replace(_LISTED, "[]")
+        field = _shown(keys)
         if column in owners:
+            shown = f"the column `{column.replace(_LISTED, '')}`" if "*" not in field else "a column"
             raise ConfigError(
-                f"The field `{field}` of `{resource.name}` and {owners[column]} would share the column "
-                f"`{column.replace(_LISTED, '')}`. Nothing was published. Rename it by a `map` in "
-                "`processing_steps`."
+                f"The field `{field}` of `{resource.name}` and {owners[column]} would share {shown}. Nothing "
+                "was published. Rename it by a `map` in `processing_steps`."
             )
         owners[column] = f"the field `{field}`"
     checked.add(paths)
+
+
+def _shown(keys: Sequence[str]) -> str:
+    """A path as a message shows it: keys that are data stand as `*`."""
+    names = (field_name("", key.removesuffix(_LISTED)) + "[]" * key.endswith(_LISTED) for key in keys)
+    return ".".join(names)
 
 
 def _column_paths(row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

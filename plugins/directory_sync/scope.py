@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from directory_sync.buckets import LANDING_KEYS, LandingPlace, landing_place
+from directory_sync.connections import check_unread, fields_of
 from directory_sync.directories import Directory
 from directory_sync.errors import ConfigError
 from directory_sync.form import Resource, moment_of, parse_form
@@ -212,20 +213,18 @@ class TaskScope:
 
 
 def connection_fields(conn_id: str) -> ConnectionFields | None:
-    """Fetches a connection as plain data and masks its password; None where no backend has it."""
+    """Fetches a connection as plain data and masks its password; None where no backend has it.
+
+    Raises:
+        ConfigError: there is one, and it cannot be read.
+    """
     try:
         found = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
+        found = None
+    if found is None:
+        check_unread(conn_id)
         return None
     if found.password:
-        mask_secret(found.password)
-    return ConnectionFields(
-        conn_id=conn_id,
-        conn_type=found.conn_type or "",
-        host=found.host or "",
-        port=found.port or None,
-        schema=found.schema or "",
-        login=found.login or "",
-        password=found.password or "",
-        extra=found.extra_dejson,
-    )
+        mask_secret(str(found.password))
+    return fields_of(conn_id, found)

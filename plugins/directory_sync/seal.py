@@ -34,7 +34,7 @@ LONE_STRANGERS = 3
 STRANGERS_AHEAD = 3
 REACH = 4
 """So many of the last entries are watched: some may go meanwhile."""
-OK, REPEATED = 200, 0
+OK, REPEATED = frozenset({200, 204}), 0
 SHARE_BEHIND = 2 / 3
 """Of the requests at a border, those behind it; views come at random, so that no rhythm of edits hides."""
 WINDOW_CAPS = 1_000
@@ -229,7 +229,7 @@ class _Walk:
         """Draws from an answer what it shows; False where that joins nothing."""
         ids = [entry.id for entry in page.entries]
         if not ids:
-            if page.status == OK:
+            if page.status in OK:
                 self._chain.add(page)
             else:
                 self._refusals.add(page.status)
@@ -352,7 +352,7 @@ class _Walk:
             ApiError: it is not the same everywhere behind, or stands where result windows end.
         """
         status = min(self._refusals)
-        if (statuses | self._refusals) - {OK} != {status} or end % WINDOW_CAPS == 0:
+        if (statuses | self._refusals) - OK != {status} or end % WINDOW_CAPS == 0:
             said = "its last page" if status == REPEATED else str(status)
             raise ApiError(
                 f"The API answers {said} to offsets from {end:,} on. Whether its list ends there, or it "

@@ -5,6 +5,7 @@ Connections hold secrets and addresses, the environment holds switches (`DIRECTO
 """
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -22,8 +23,15 @@ API_CONNECTION = "directory_api"
 WAREHOUSE_CONNECTION = "directory_warehouse"
 LANDING_CONNECTION = "directory_landing"
 API_EXTRA = frozenset(
-    {"token_url", "scope", "auth_method", "verify", "timeout_seconds", "requests_per_second"}
-)
+    {
+        "token_url", "scope", "auth_method", "verify", "timeout_seconds", "requests_per_second",
+        "retry_statuses",
+    }
+)  # fmt: skip
+RETRY_STATUSES = frozenset({408, 425, 520, 522, 524, 529})
+"""What gateways answer in passing, besides the statuses that are always tried again (`client.py`)."""
+FIXED_STATUSES = frozenset({401, 403, 404, 410, 416})
+"""Statuses with a meaning of their own."""
 AUTH_METHODS = ("client_secret_post", "client_secret_basic")
 TICKS_LOOKED_AT = 50
 ENVIRONMENT_PREFIX = "DIRECTORY_SYNC_"
@@ -74,15 +82,23 @@ class ApiSettings:
     verify: bool | str = True
     timeout_seconds: float = 30.0
     requests_per_second: float | None = None
+    retry_statuses: frozenset[int] = RETRY_STATUSES
     conn_id: str = API_CONNECTION
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value no request could be made with."""
         where = f"connection `{self.conn_id}`"
-        if not _is_http_url(self.base_url):
+        for name, url in (("host", self.base_url), ("token_url", self.token_url)):
+            # Anywhere before the query: a password may hold a slash.
+            if "@" in url.partition("?")[0]:
+                raise ConfigError(
+                    f"The {name} of {where} holds an `@`, before which a user or a password may stand; they "
+                    "go into login and password; an `@` of a path is written `%40`. Nothing was requested."
+                )
+        if not _is_http_url(self.base_url) or not {"?", "#"}.isdisjoint(self.base_url):
             raise ConfigError(
-                f"The host of {where} must be the API's base URL, such as "
-                f"https://directory.example.org; got {self.base_url!r}. Nothing was requested."
+                f"The host of {where} must be the API's base URL, such as https://directory.example.org, "
+                "without a query. Nothing was requested."
             )
         for name, value in (("login", self.client_id), ("password", self.client_secret)):
             if not value:
@@ -144,6 +160,7 @@ class ApiSettings:
             conn_id=connection.conn_id,
             timeout_seconds=30.0 if timeout is None else timeout,
             requests_per_second=_number(connection, "requests_per_second"),
+            retry_statuses=_statuses(connection),
         )
 
 
@@ -347,6 +364,12 @@ def _verify(value: Any) -> bool | str:
     return False if text.lower() in ("false", "0", "no", "off") else text
 
 
+def environment_connection(conn_id: str) -> tuple[str, str | None]:
+    """Returns the name of the variable that may hold a connection, and its text; None: it is not set."""
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    return variable, os.environ.get(variable)
+
+
 def missing_connection(conn_id: str) -> ConfigError:
     """The error for a source connection that no backend has."""
     return ConfigError(
@@ -354,6 +377,22 @@ def missing_connection(conn_id: str) -> ConfigError:
         f"login = client id, password = client secret) or set AIRFLOW_CONN_{conn_id.upper()}. Nothing was "
         "requested."
     )
+
+
+def _statuses(connection: ConnectionFields) -> frozenset[int]:
+    """`retry_statuses` of the extra: a list, or a text with commas; an empty list is none at all."""
+    given = connection.extra.get("retry_statuses")
+    if given in (None, ""):
+        return RETRY_STATUSES
+    items = given.replace(",", " ").split() if isinstance(given, str) else given
+    texts = [str(item) for item in items] if isinstance(items, list | tuple) else ["no list"]
+    wrong = [text for text in texts if not re.fullmatch("[45][0-9][0-9]", text)]
+    if wrong or FIXED_STATUSES & set(map(int, texts)):
+        raise ConfigError(
+            f"`retry_statuses` of connection `{connection.conn_id}` must be statuses of 400 to 599, such as "
+            f'"408, 520", other than {", ".join(map(str, sorted(FIXED_STATUSES)))}. Nothing was requested.'
+        )
+    return frozenset(map(int, texts))
 
 
 def _number(connection: ConnectionFields, name: str) -> float | None:

@@ -20,6 +20,7 @@ from directory_sync.client import Page
 from directory_sync.columns import AUDIT_SHARD, PageColumns, mixed_ids
 from directory_sync.envelope import EntryId
 from directory_sync.errors import EnvelopeError, SnapshotError
+from directory_sync.fields import readings
 from directory_sync.landing import LandedFiles, LandedSnapshot, damaged, naming_damage
 
 if TYPE_CHECKING:
@@ -204,6 +205,11 @@ class Snapshot:
             )
         return found
 
+    def take_ids_as(self, id_type: str) -> None:
+        """Gives the ids of an empty snapshot the type of the table's: the two are compared."""
+        if self._id_type is None:
+            self._make_positions(id_type)
+
     def _make_positions(self, id_type: str) -> None:
         self.database.execute(
             f"""CREATE OR REPLACE TABLE positions (
@@ -380,11 +386,10 @@ class Snapshot:
         """
         if not files.entries:
             return 0, 0, 0
-        pointer = "$" + "".join(f'."{key}"' for key in path)
         with naming_damage("entries"):
             row = self.database.execute(
-                """WITH entries AS (
-                     SELECT id, json_extract_string(record, $pointer) AS text FROM read_parquet($files)),
+                f"""WITH entries AS (
+                     SELECT id, {_at(path, "json_extract_string")} AS text FROM read_parquet($files)),
                    timed AS (
                      SELECT id, TRY_CAST(text AS TIMESTAMPTZ) AS told, length(text) <= 10 AS is_date
                      FROM entries)
@@ -392,7 +397,7 @@ class Snapshot:
                           count(DISTINCT id) FILTER (told < CASE WHEN is_date THEN date_trunc('day', $moment)
                                                                ELSE date_trunc('second', $moment) END)
                    FROM timed""",
-                {"pointer": pointer, "moment": moment, "files": list(files.entries)},
+                {"moment": moment, "files": list(files.entries), **_pointers(path)},
             ).fetchone()
         assert row is not None
         return int(row[0]), int(row[1]), int(row[2])
@@ -404,12 +409,11 @@ class Snapshot:
         """
         if not files.entries:
             return False
-        pointer = "$" + "".join(f'."{key}"' for key in path)
         with naming_damage("entries"):
             row = self.database.execute(
-                """WITH keyed AS (
-                     SELECT w.number, e.position, json_extract_string(e.record, $pointer) AS text,
-                            json_type(e.record, $pointer) IN ('BIGINT', 'UBIGINT', 'DOUBLE') AS is_number
+                f"""WITH keyed AS (
+                     SELECT w.number, e.position, {_at(path, "json_extract_string")} AS text,
+                            {_at(path, "json_type")} IN ('BIGINT', 'UBIGINT', 'DOUBLE') AS is_number
                      FROM read_parquet($files) AS e JOIN windows AS w USING (shard, "window", requested_at)),
                    typed AS (
                      SELECT number, position, text,
@@ -427,9 +431,21 @@ class Snapshot:
                             CASE WHEN all_numbers THEN value < value_before ELSE text < text_before END,
                             false)), false)
                    FROM pairs WHERE place > 1""",
-                {"pointer": pointer, "files": list(files.entries)},
+                {"files": list(files.entries), **_pointers(path)},
             ).fetchone()
         return row is not None and (row[0] or row[1])
+
+    def has_field(self, files: LandedFiles, path: Sequence[str]) -> bool:
+        """Tells whether any entry has something at a path."""
+        if not files.entries:
+            return False
+        with naming_damage("entries"):
+            row = self.database.execute(
+                f"""SELECT 1 FROM read_parquet($files)
+                    WHERE {_at(path, "json_type")} IS NOT NULL LIMIT 1""",
+                {"files": list(files.entries), **_pointers(path)},
+            ).fetchone()
+        return row is not None
 
     def counts(self) -> Counts:
         """Returns what the snapshot took, the audit's own requests included."""
@@ -524,3 +540,16 @@ class Snapshot:
     def _one(self, sql: str, values: Sequence[Any] = ()) -> int:
         row = self.database.execute(sql, list(values)).fetchone()
         return int(row[0]) if row else 0
+
+
+def _pointers(path: Sequence[str]) -> dict[str, str]:
+    """DuckDB's paths to a field, by the names of their parameters: one for each way to read the dots."""
+    return {
+        f"pointer_{number}": "$" + "".join(f'."{key}"' for key in keys)
+        for number, keys in enumerate(readings(path))
+    }
+
+
+def _at(path: Sequence[str], function: str) -> str:
+    """SQL that asks a JSON function of DuckDB for the value at a path of `record`."""
+    return f"coalesce({', '.join(f'{function}(record, ${name})' for name in _pointers(path))})"

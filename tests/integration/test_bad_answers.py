@@ -278,9 +278,10 @@ STATUSES = {
     "403": fails(
         Bad(page=status(403)), AuthError, f"{PAGE} answered 403", "Ask the API's owner for the scope"
     ),
-    "404": fails(Bad(page=status(404)), ApiError, f"{PAGE} answered 404", HOST),
+    "404": fails(Bad(page=status(404), at=0), ApiError, "/v1/directory at offset 0 answered 404", HOST),
+    "404 once, within the list": cured(Bad(page=status(404), times=1)),
     "409": fails(Bad(page=status(409)), ApiError, f"{PAGE} answered 409", HOST),
-    "410": fails(Bad(page=status(410)), ApiError, f"{PAGE} answered 410", HOST),
+    "410": fails(Bad(page=status(410), at=0), ApiError, "/v1/directory at offset 0 answered 410", HOST),
     "422": fails(Bad(page=status(422)), ApiError, f"{PAGE} answered 422", HOST),
     "429 once, Retry-After in seconds": cured(Bad(page=retry_after("3"), times=1)),
     "429 once, Retry-After as a date gone by": cured(Bad(page=retry_after(LONG_AGO), times=1)),
@@ -329,8 +330,14 @@ STATUSES = {
         "answered 403",
     ),
     "504": fails(Bad(page=status(504)), ApiUnavailableError, PAGE, f"status 504, {FOUR}", WAIT),
-    "520": fails(Bad(page=status(520)), ApiError, f"{PAGE} answered 520", HOST),
-    "204, no body": fails(Bad(page=status(204)), ApiError, f"{PAGE} answered 204", HOST),
+    "520 once": cured(Bad(page=status(520), times=1)),
+    "520": fails(Bad(page=status(520)), ApiUnavailableError, PAGE, f"status 520, {FOUR}", WAIT),
+    "redirect to another origin": fails(
+        Bad(page=status(302, "Location: http://elsewhere.example.org/?key=SENTINEL")),
+        ConfigError,
+        f"{PAGE} is redirected to http://elsewhere.example.org",
+    ),
+    "204, no body": cured(Bad(page=status(204), times=1)),
 }
 
 BODIES = {

@@ -270,6 +270,18 @@ def test_a_killed_process_lets_go(published: Cycle) -> None:
 # ---- where it goes
 
 
+def test_a_host_may_be_the_folder_of_the_servers_socket(
+    listing: Listing, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    listing.entries = [{"id": number, "codes": ["a"]} for number in range(30)]
+    by_socket = replace(postgres, host=postgres.socket_folder)
+    cycle = Cycle(url=listing.url, home=tmp_path, postgres=by_socket)
+    cycle.run("one")
+    listing.entries[3]["codes"] = ["b"]
+    assert cycle.run("two").changes["changed"] == 1
+    assert cycle.ids() == set(range(30))
+
+
 def test_the_tables_stand_in_the_schema_that_the_settings_name(api: SandboxServer, cycle: Cycle) -> None:
     partners = cycle.with_(settings={"dataset": "partners"})
     partners.run("one")

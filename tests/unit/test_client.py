@@ -1,5 +1,6 @@
 """One table decides what an answer means; nothing of an answer or a secret is shown."""
 
+import codecs
 import gzip
 import json
 import logging
@@ -8,6 +9,7 @@ import ssl
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import parse_qs, urlsplit
@@ -29,6 +31,7 @@ from directory_sync.errors import (
     EnvelopeError,
 )
 from directory_sync.form import OffsetPages, Resource
+from directory_sync.paging_form import NumberedPages
 from directory_sync.rate import RequestRate
 from directory_sync.settings import ApiSettings
 from sandbox.server import SandboxServer
@@ -40,7 +43,7 @@ PAGE_URL = f"{BASE}/v1/directory"
 TOKEN_URL = f"{BASE}/oauth/token"
 SECRET, TOKEN, BODY = "SENTINEL-SECRET", "SENTINEL-TOKEN", "SENTINEL-IN-BODY"
 PAGE = {"data": [{"id": 1, "name": BODY}, {"id": 2}], "total": 2}
-RETRYABLE = [429, 500, 502, 503, 504]
+RETRYABLE = [429, 500, 502, 503, 504, 408, 425, 520, 522, 524, 529]
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -159,13 +162,11 @@ def test_a_request_says_what_the_resource_says(api, open_client):
         (201, ApiError),
         (400, ApiError),
         (403, AuthError),
-        (404, ApiError),
         (409, ApiError),
-        (410, ApiError),
         (422, ApiError),
         (501, ApiError),
         (505, ApiError),
-        (520, ApiError),
+        (521, ApiError),
     ],
 )
 def test_a_status_that_no_retry_cures_fails_at_once(api, open_client, fake_time, status, kind):
@@ -176,10 +177,107 @@ def test_a_status_that_no_retry_cures_fails_at_once(api, open_client, fake_time,
     assert_hides(caught.value)
 
 
-def test_an_answer_without_a_body_is_an_api_error(api, open_client):
+# -- How APIs say that there is nothing
+
+NUMBERED = Resource(name="people", path="/v1/directory", selector=("data",), pages=NumberedPages(base_page=1))
+
+
+def outcome_of(page):
+    return page.entries, page.total, page.status
+
+
+@pytest.mark.parametrize("offset", [0, 100])
+def test_an_answer_without_a_body_is_a_page_without_entries(api, open_client, offset):
     api.get(PAGE_URL, status=204)
-    with pytest.raises(ApiError, match="answered 204"):
+    assert outcome_of(open_client().page(offset)) == ([], None, 204)
+
+
+@pytest.mark.parametrize("status", [404, 410, 416])
+def test_a_status_behind_the_first_page_may_be_the_end(api, open_client, status):
+    api.get(PAGE_URL, body=BODY, status=status)
+    assert outcome_of(open_client().page(100)) == ([], None, status)
+    assert outcome_of(open_client(resource=NUMBERED).numbered_page(2)) == ([], None, status)
+
+
+@pytest.mark.parametrize("status", [404, 410, 416])
+def test_a_status_at_the_first_page_is_an_api_error(api, open_client, status):
+    api.get(PAGE_URL, body=BODY, status=status)
+    with pytest.raises(ApiError, match=f"at offset 0 answered {status}"):
         open_client().page(0)
+    with pytest.raises(ApiError, match=f"page 1 answered {status}"):
+        open_client(resource=NUMBERED).numbered_page(1)
+
+
+def test_a_page_with_entries_says_that_its_status_was_200(api, open_client):
+    api.get(PAGE_URL, json=PAGE)
+    assert open_client().page(0).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "offset"),
+    [
+        ({"data": None}, 0),
+        ({"data": None}, 100),
+        ({"data": None, "total": 100}, 100),
+        ({"total": 0}, 0),
+        ({"total": 100}, 100),
+        ({"total": 99}, 100),
+    ],
+)
+def test_an_answer_that_says_there_is_nothing_is_a_page_without_entries(api, open_client, body, offset):
+    api.get(PAGE_URL, json=body)
+    assert outcome_of(open_client().page(offset)) == ([], body.get("total"), 200)
+
+
+@pytest.mark.parametrize(
+    ("body", "offset"),
+    [
+        ({"data": None, "total": 101}, 100),
+        ({"total": 101}, 100),
+        ({}, 100),
+        ({"data": None, "errors": [{"message": BODY}]}, 0),
+        ({"total": 0, "error": BODY}, 0),
+    ],
+)
+def test_an_answer_without_a_list_that_says_no_such_thing_is_refused(api, open_client, body, offset):
+    api.get(PAGE_URL, json=body)
+    with pytest.raises(EnvelopeError, match="No list at `data`") as caught:
+        open_client().page(offset)
+    assert_hides(caught.value)
+
+
+def test_a_total_of_pages_is_compared_with_pages(api, open_client):
+    pages = NumberedPages(base_page=1, total_path=("pages",))
+    client = open_client(resource=replace(NUMBERED, pages=pages))
+    api.get(PAGE_URL, json={"pages": 3})
+    assert client.numbered_page(4).entries == []
+    with pytest.raises(EnvelopeError, match="No list at `data`"):
+        client.numbered_page(3)
+
+
+def test_an_estimated_total_does_not_contradict_a_list_of_null(api, open_client):
+    approximate = Resource(
+        name="p", path="/v1/directory", selector=("data",), pages=OffsetPages(), total_is_approximate=True
+    )
+    api.get(PAGE_URL, json={"data": None, "total": 1000})
+    assert open_client(resource=approximate).page(990).entries == []
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_result_window_is_named_with_the_last_offset_that_worked(api, open_client, status):
+    client = open_client()
+    api.get(PAGE_URL, json=PAGE)
+    client.page(9_900)
+    client.page(400)
+    api.replace("GET", PAGE_URL, status=status, body=BODY)
+    with pytest.raises(ApiError) as caught:
+        client.page(10_000)
+    assert f"at offset 10000 answered {status}. Nothing" in str(caught.value)
+    assert "As `offset` 9,900 was answered with entries" in str(caught.value)
+    assert "refuse `offset` from 10,000 on (a result window)" in str(caught.value)
+    with pytest.raises(ApiError) as caught:
+        client.page(500)
+    assert "window" not in str(caught.value)
 
 
 @pytest.mark.parametrize("status", RETRYABLE)
@@ -295,6 +393,257 @@ def test_the_last_failure_may_ask_for_a_long_wait_too(api, open_client):
 def test_any_retry_after_is_a_wait_or_none(header):
     seconds = retry_after_seconds(header)
     assert seconds is None or seconds > 0
+
+
+# -- Limits, and who may be tried again
+
+
+def test_the_connection_says_which_statuses_pass(api, open_client):
+    api.get(PAGE_URL, status=509)
+    api.get(PAGE_URL, json=PAGE)
+    assert open_client(retry_statuses=frozenset({509})).page(0).retries == 1
+    api.replace("GET", PAGE_URL, status=520)
+    with pytest.raises(ApiError):
+        open_client(retry_statuses=frozenset({509})).page(0)
+
+
+def test_a_403_that_asks_to_wait_is_waited_for(api, open_client, fake_time):
+    api.get(PAGE_URL, status=403, headers={"Retry-After": "7"})
+    api.get(PAGE_URL, json=PAGE)
+    page = open_client().page(0)
+    assert (fake_time.waits, page.retries, page.refused) == ([7], 1, 1)
+
+
+def test_a_403_for_a_limit_that_is_used_up_is_waited_for(api, open_client, fake_time):
+    used_up = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "20"}
+    api.get(PAGE_URL, status=403, headers=used_up)
+    api.get(PAGE_URL, json=PAGE)
+    open_client().page(0)
+    assert fake_time.waits == [21]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"X-RateLimit-Remaining": "12", "X-RateLimit-Reset": "20"}, {"X-RateLimit-Remaining": "0"}],
+)
+def test_a_403_that_asks_for_no_wait_is_an_auth_error(api, open_client, fake_time, headers):
+    api.get(PAGE_URL, status=403, headers=headers)
+    with pytest.raises(AuthError):
+        open_client().page(0)
+    assert fake_time.waits == []
+
+
+EPOCH = int(NOW.timestamp())
+RESETS = {
+    "Okta": ({"X-Rate-Limit-Reset": str(EPOCH + 42)}, 43),
+    "GitHub": ({"X-RateLimit-Reset": str(EPOCH + 42)}, 43),
+    "milliseconds since 1970": ({"X-RateLimit-Reset": str((EPOCH + 42) * 1000)}, 43),
+    "seconds to wait": ({"X-RateLimit-Reset": "42"}, 43),
+    "parts of seconds": ({"X-RateLimit-Reset-After": "1.5"}, 2.5),
+    "IETF's draft, one header a value": ({"RateLimit-Limit": "60", "RateLimit-Reset": "42"}, 43),
+    "IETF's draft, older": ({"RateLimit": "limit=60, remaining=0, reset=42"}, 43),
+    "IETF's draft": ({"RateLimit": '"day";r=500;t=40000, "minute";r=0;t=42'}, 43),
+    "a whole minute": ({"X-Rate-Limit-Reset": str(EPOCH + 60)}, 61),
+    "a minute and clocks that differ": ({"X-Rate-Limit-Reset": str(EPOCH + 63)}, 64),
+    "the server's own clock": (
+        {"X-Rate-Limit-Reset": str(EPOCH + 900), "Date": format_datetime(NOW + timedelta(seconds=890))},
+        11,
+    ),
+    "Retry-After before it": ({"Retry-After": "5", "X-Rate-Limit-Reset": str(EPOCH + 42)}, 5),
+}
+
+
+@pytest.mark.parametrize(("headers", "wait"), RESETS.values(), ids=RESETS)
+def test_a_429_is_waited_for_until_the_limit_is_lifted(api, open_client, fake_time, headers, wait):
+    api.get(PAGE_URL, status=429, headers=headers)
+    api.get(PAGE_URL, json=PAGE)
+    with time_machine.travel(NOW, tick=False):
+        open_client().page(0)
+    assert fake_time.waits == [pytest.approx(wait)]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Rate-Limit-Reset": str(EPOCH - 1)},
+        {"X-Rate-Limit-Reset": "soon"},
+        {"X-Rate-Limit-Reset": "nan"},
+        {"X-Rate-Limit-Reset": "-5"},
+        {"RateLimit": '"day";r=0'},
+        {"RateLimit-Reset": "0"},
+    ],
+)
+def test_a_reset_that_tells_no_wait_leaves_the_backoff(api, open_client, fake_time, headers):
+    api.get(PAGE_URL, status=429, headers=headers)
+    api.get(PAGE_URL, json=PAGE)
+    with time_machine.travel(NOW, tick=False):
+        open_client().page(0)
+    assert_backoff(fake_time.waits, 2)
+
+
+def test_a_limit_that_is_lifted_in_an_hour_ends_the_task_until_then(api, open_client, fake_time):
+    api.get(PAGE_URL, status=429, headers={"X-RateLimit-Reset": str(EPOCH + 3600)})
+    with time_machine.travel(NOW, tick=False), pytest.raises(ApiUnavailableError) as caught:
+        open_client().page(0)
+    assert (caught.value.retry_after_seconds, fake_time.waits) == (3601, [])
+
+
+def test_a_limit_of_sixty_a_minute_that_only_says_when_it_is_lifted_costs_no_page(api):
+    """Windows of the wall clock, as Okta counts; 150 pages by eight threads at once."""
+    now, lock, used = [float(EPOCH)], threading.Lock(), {}
+
+    def clock():
+        return now[0]
+
+    def sleep(seconds):
+        with lock:
+            now[0] += seconds
+
+    def answer(request):
+        with lock:
+            minute = int(now[0] // 60)
+            used[minute] = used.get(minute, 0) + 1
+            refused = used[minute] > 60
+            date = format_datetime(datetime.fromtimestamp(now[0], UTC), usegmt=True)
+        headers = {"X-Rate-Limit-Reset": str(60 * (minute + 1)), "Date": date}
+        offset = int(parse_qs(urlsplit(request.url).query)["offset"][0])
+        return (429, headers, "") if refused else (200, headers, json.dumps({"data": [{"id": offset}]}))
+
+    api.add_callback("GET", PAGE_URL, callback=answer)
+    client = DirectoryClient(
+        ApiSettings(base_url=BASE, client_id="a", client_secret=SECRET),
+        Resource(name="p", path="/v1/directory", selector=("data",), pages=OffsetPages()),
+        rate=RequestRate(clock=clock, sleep=sleep),
+        sleep=sleep,
+    )
+    with ThreadPoolExecutor(8) as pool:
+        pages = list(pool.map(client.page, range(0, 15_000, 100)))
+    client.close()
+    assert [page.entries[0].id for page in pages] == list(range(0, 15_000, 100))
+    assert sum(page.refused for page in pages) > 0
+
+
+# -- Where secrets go, and what is said of a URL
+
+ELSEWHERE = "https://elsewhere.example.net"
+
+
+def with_headers(headers, **values):
+    return Resource(
+        **{
+            "name": "people",
+            "path": "/v1/directory",
+            "selector": ("data",),
+            "pages": OffsetPages(),
+            "headers": headers,
+            **values,
+        }
+    )
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "location",
+    [
+        f"{ELSEWHERE}/v1/directory?key=SENTINEL",
+        "//elsewhere.example.net/",
+        "https://user:SENTINEL@elsewhere.example.net/",
+        "http://api.example.org/v1/directory",
+        "https://api.example.org:8443/v1/directory",
+        "https://user:SENTINEL@api.example.org/v1/other",
+    ],
+)
+def test_a_redirect_to_another_origin_is_refused(api, open_client, status, location):
+    api.get(PAGE_URL, status=status, headers={"Location": location})
+    client = open_client(resource=with_headers({"X-Password": SECRET}))
+    with pytest.raises(ConfigError, match=r"at offset 0 is redirected to https?://") as caught:
+        client.page(0)
+    assert len(api.calls) == 2
+    assert_hides(caught.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_within_the_origin_is_followed_with_token_and_headers(api, open_client, status):
+    api.get(PAGE_URL, status=status, headers={"Location": "/v2/directory?cursor=7"})
+    api.get(f"{BASE}/v2/directory", json=PAGE)
+    page = open_client(resource=with_headers({"X-Password": SECRET})).page(0)
+    sent = api.calls[-1].request
+    assert len(page.entries) == 2
+    assert urlsplit(sent.url).query == "cursor=7"
+    assert (sent.headers["Authorization"], sent.headers["X-Password"]) == (f"Bearer {TOKEN}", SECRET)
+
+
+def test_a_redirect_that_leads_in_a_circle_is_an_api_error(api, open_client):
+    api.get(PAGE_URL, status=302, headers={"Location": PAGE_URL})
+    with pytest.raises(ApiError, match="answered 302"):
+        open_client().page(0)
+    assert len(page_calls(api)) == client_module.MAX_REDIRECTS + 1
+
+
+def test_a_token_request_is_never_redirected(api, open_client):
+    api.replace("POST", TOKEN_URL, status=307, headers={"Location": f"{BASE}/login"})
+    with pytest.raises(ApiError, match="answered 307"):
+        open_client().page(0)
+    assert len(api.calls) == 1
+
+
+@pytest.mark.parametrize("key", ["path", "detail_path"])
+def test_a_path_on_another_origin_gets_no_header_of_the_form(api, open_client, key):
+    elsewhere = {key: f"{ELSEWHERE}/v1/directory/{{id}}?key={SECRET}"}
+    resource = with_headers({"X-Signature": SECRET}, **elsewhere)
+    with pytest.raises(ConfigError, match=r"leads to https://elsewhere.example.net, and") as caught:
+        open_client(resource=resource)
+    assert_hides(caught.value)
+    open_client(resource=with_headers({"Accept-Language": "de"}, **elsewhere))
+
+
+def test_a_token_url_on_another_host_gets_no_header_of_the_form(api, open_client):
+    api.post(f"{ELSEWHERE}/token", json={"access_token": TOKEN})
+    api.get(PAGE_URL, json=PAGE)
+    resource = with_headers({"X-Password": SECRET})
+    open_client(resource=resource, token_url=f"{ELSEWHERE}/token").page(0)
+    assert "X-Password" not in api.calls[0].request.headers
+    assert api.calls[1].request.headers["X-Password"] == SECRET
+
+
+def test_headers_and_secret_parameters_are_masked(api, open_client):
+    masked = []
+    resource = with_headers(
+        {
+            "X-Password": "the password",
+            "X-Signature": "keyId=first-key,signature=c2lnbmF0dXJl",
+            "Authorization": "Bearer abcdefgh",
+            "Accept": "application/json",
+            "User-Agent": "directory-sync",
+        },
+        path="/v1/directory?sig=in-the-path",
+        params={"api_key": "a+b", "active": "true", "fields": "id,name", "tenant": "0c7e2f1d-77aa-4e1b"},
+    )
+    open_client(resource=resource, mask=masked.append, token_url="/token?apikey=in-the-token-url")
+    assert set(masked) == {
+        SECRET, "the password", "keyId=first-key,signature=c2lnbmF0dXJl", "first-key", "signature",
+        "c2lnbmF0dXJl", "Bearer abcdefgh", "abcdefgh", "in-the-path", "a+b", "a%2Bb", "0c7e2f1d-77aa-4e1b",
+        "in-the-token-url", "password",
+    }  # fmt: skip
+
+
+def test_no_message_and_no_log_shows_the_query_of_a_url(api, open_client, caplog):
+    caplog.set_level(logging.INFO)
+    token_url = f"{BASE}/oauth/token?key=SENTINEL-KEY"
+    resource = with_headers({}, path="/v1/directory?sig=SENTINEL-SIG")
+    api.get(PAGE_URL, status=503)
+    with pytest.raises(ApiUnavailableError, match="/v1/directory at offset 0: status 503") as caught:
+        open_client(resource=resource, token_url=token_url).page(0)
+    assert_hides(caught.value)
+    assert f"Token granted by {BASE}/oauth/token" in caplog.text
+    for status, body in ((400, ""), (404, ""), (200, "[]"), (200, "{}")):
+        api.replace("POST", TOKEN_URL, status=status, body=body)
+        with pytest.raises(
+            (AuthError, ApiError, EnvelopeError), match=f"token URL {BASE}/oauth/token"
+        ) as caught:
+            open_client(resource=resource, token_url=token_url).page(0)
+        assert_hides(caught.value)
+    assert "SENTINEL" not in caplog.text
 
 
 def test_a_refusal_slows_all_requests(api, open_client, fake_time):
@@ -508,6 +857,12 @@ def test_no_log_holds_a_secret_or_an_entry(api, open_client, caplog):
 
 
 # -- Bodies, over a real connection
+
+
+@pytest.mark.parametrize("headers", [(), ("Content-Type: application/json; charset=utf-8",)])
+def test_a_byte_order_mark_before_a_body_is_passed_over(open_client, headers):
+    with WireServer(http(codecs.BOM_UTF8 + json.dumps(PAGE).encode(), headers=headers)) as server:
+        assert [entry.id for entry in open_client(server.url).page(0).entries] == [1, 2]
 
 
 def test_a_well_formed_answer_over_the_wire_is_a_page(open_client):

@@ -68,7 +68,10 @@ REFUSED = {
     "HTML": (f"<!doctype html><p>{SENTINEL}", "is not JSON (HTML or XML)"),
     "truncated": ('{"data":[{"id":1,"s":"%s"' % SENTINEL, "is not JSON"),
     "two documents": ('{"data":[]} {"s":"%s"}' % SENTINEL, "is not JSON"),
-    "byte order mark": (b'\xef\xbb\xbf{"data":[],"s":"%s"}' % SENTINEL.encode(), "is not JSON"),
+    "two byte order marks": (
+        b'\xef\xbb\xbf\xef\xbb\xbf{"data":[],"s":"%s"}' % SENTINEL.encode(),
+        "is not JSON",
+    ),
     "Latin-1": ('{"data":[{"id":1,"s":"ü%s"}]}' % SENTINEL).encode("latin-1"),
     "UTF-16": ('{"data":[{"id":1,"s":"%s"}]}' % SENTINEL).encode("utf-16"),
     "control character": ('{"data":[{"id":1,"s":"\n%s"}]}' % SENTINEL, "is not JSON"),
@@ -224,6 +227,35 @@ def test_an_id_is_an_integer_or_a_string(text, entry_id):
 def test_the_selector_leads_to_the_list(selector, body):
     found, _ = parse(body, selector=selector)
     assert [(one.id, one.record) for one in found] == [(1, '{"id":1}')]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_body():
+    found, total = parse(b'\xef\xbb\xbf{"data":[{"id":1}],"total":1}')
+    assert ([one.record for one in found], total) == (['{"id":1}'], 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "selector"),
+    [
+        ("null", ()),
+        ('{"result":{"items":null}}', ("result", "items")),
+        ('{"total":0}', ("result", "items")),
+        ('{"result":null,"total":0}', ("result", "items")),
+        ('{"result":{},"total":0}', ("result", "items")),
+        ('{"data":null,"errors":[],"error":null}', ("data",)),
+    ],
+)
+def test_an_answer_may_say_without_a_list_that_there_is_none(body, selector):
+    arguments = {"selector": selector, "total_path": ("total",)}
+    assert parse_page(body.encode(), **arguments, before=0)[0] == []
+    with pytest.raises(EnvelopeError):
+        parse_page(body.encode(), **arguments)
+
+
+@pytest.mark.parametrize("body", ['{"result":{}}', '{"result":null}', "{}", '{"result":7,"total":0}', "null"])
+def test_a_list_left_out_without_a_count_is_refused(body):
+    with pytest.raises(EnvelopeError):
+        parse_page(body.encode(), selector=("result", "items"), total_path=("total",), before=0)
 
 
 def test_an_empty_list_is_a_statement():

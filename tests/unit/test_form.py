@@ -506,8 +506,17 @@ def test_several_resources_are_parsed_in_order():
     assert [resource.name for resource in parse_form(given)] == ["people", "sites"]
 
 
+@pytest.mark.parametrize("key", ["path", "detail_path"])
+def test_a_user_or_password_in_a_path_is_refused_unseen(key):
+    path = f"https://user:{SECRET}@api.example.org/people/{'{id}' * (key == 'detail_path')}"
+    changes = {"endpoint": {"path": path}} if key == "path" else {"detail_path": path}
+    with pytest.raises(ConfigError, match=f"`{key}` of resource `people`") as caught:
+        parse(**changes)
+    assert SECRET not in str(caught.value)
+
+
 def test_no_header_stands_in_a_repr():
-    resource = parse(endpoint={"headers": {"X-Key": SECRET}})
+    resource = parse(endpoint={"headers": {"X-Key": SECRET}, "params": {"api_key": SECRET}})
     assert SECRET not in repr(resource)
 
 

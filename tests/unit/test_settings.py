@@ -74,6 +74,47 @@ def test_a_host_that_is_no_url_is_refused(fields):
         api(**fields)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"host": f"https://user:{SECRET}@api.example.org"},
+        {"host": f"user:{SECRET}@api.example.org"},
+        {"host": f"https://{SECRET}@api.example.org/v2"},
+        {"host": f"https://user:1/{SECRET}@api.example.org"},
+        {"host": f"https://user:x#{SECRET}@api.example.org"},
+        {"host": f"htps://user:{SECRET}@api.example.org"},
+        {"host": f"https://api.example.org/?key={SECRET}"},
+        {"extra": {"token_url": f"https://user:{SECRET}@login.example.org/token"}},
+        {"extra": {"token_url": f"//user:{SECRET}@login.example.org/token"}},
+    ],
+)
+def test_a_user_a_password_or_a_query_in_an_address_is_refused_unseen(fields):
+    with pytest.raises(ConfigError, match=r"(host|token_url) of connection `directory_api`") as caught:
+        api(**fields)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("given", "statuses"),
+    [
+        (None, {408, 425, 520, 522, 524, 529}),
+        ("", {408, 425, 520, 522, 524, 529}),
+        ("521, 530", {521, 530}),
+        ("521", {521}),
+        ([409, "423"], {409, 423}),
+        ([], set()),
+    ],
+)
+def test_the_statuses_to_try_again_are_a_list_or_its_text(given, statuses):
+    assert api(extra={"retry_statuses": given}).retry_statuses == statuses
+
+
+@pytest.mark.parametrize("given", ["soon", "302", "600", [401], "403", "520,404", 520, {"a": 1}, [[520]]])
+def test_other_statuses_to_try_again_are_refused(given):
+    with pytest.raises(ConfigError, match="`retry_statuses` of connection `directory_api`"):
+        api(extra={"retry_statuses": given})
+
+
 def test_no_host_anywhere_is_refused():
     with pytest.raises(ConfigError, match="host of connection `directory_api`"):
         api(host="")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import dlt
 
@@ -27,6 +28,7 @@ LIBPQ_PARAMETERS = frozenset(
 class PostgreSQL(Destination):
     """A PostgreSQL database: host, port, schema (the database), login and password of the connection.
 
+    The host may be the folder of the server's Unix socket, such as `/var/run/postgresql`.
     An extra holds libpq's parameters, such as `sslmode`.
     """
 
@@ -53,7 +55,8 @@ class PostgreSQL(Destination):
             self._lock = lock
             credentials = PostgresCredentials(
                 {
-                    **{name: parameters.pop(name) for name in ("host", "port", "password")},
+                    **{name: parameters.pop(name) for name in ("port", "password")},
+                    "host": _within_url(parameters.pop("host")),
                     "database": parameters.pop("dbname"),
                     "username": parameters.pop("user"),
                     "connect_timeout": parameters.pop("connect_timeout"),
@@ -190,6 +193,11 @@ class PostgreSQL(Destination):
                 "Nothing was published. Airflow tries again."
             )
         )
+
+
+def _within_url(host: str) -> str:
+    """Encodes the folder of a Unix socket, which would end the host of the URL that dlt makes."""
+    return quote(host, safe="") if host.startswith(("/", "@")) else host
 
 
 def _without_nul(value: Any) -> Any:

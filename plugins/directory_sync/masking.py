@@ -1,0 +1,53 @@
+"""What of a form is registered with the log masker: all that may be a secret."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+
+PUBLIC_HEADERS = frozenset(
+    {
+        "accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "connection",
+        "content-language", "content-type", "pragma", "prefer", "user-agent", "x-requested-with",
+    }
+)  # fmt: skip
+"""Headers that hold no secret; masking their values would garble every log that says `application/json`."""
+MIN_PIECE = 8
+_SECRET_NAME = re.compile(
+    r"(^|[^a-z])(auth|code|key|pass|pin|pwd|sas|sid|sig)([^a-z]|$)"
+    "|authoriz|cookie|credential|jwt|key$|passw|secret|session|signature|token",
+    re.IGNORECASE,
+)
+_RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9+/_=.~-]{16,}")
+
+
+def header_secrets(headers: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what to mask of headers: each value, and its parts, such as the key behind `Bearer`."""
+    for name, value in headers.items():
+        if is_public(name):
+            continue
+        text = str(value)
+        yield text
+        yield from (piece for piece in re.split(r"[\s;,=\"]+", text) if MIN_PIECE <= len(piece) < len(text))
+
+
+def is_public(header: str) -> bool:
+    """Tells whether a header of this name holds no secret."""
+    return header.strip().lower() in PUBLIC_HEADERS
+
+
+def query_secrets(params: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """Yields what to mask of query parameters: values that look random, or whose name says so.
+
+    Most parameters are words such as `active`, which masked would garble logs.
+    """
+    for name, value in params:
+        for one in value if isinstance(value, list | tuple) else (value,):
+            text = str(one)
+            if text and (_SECRET_NAME.search(name) or _RANDOM.fullmatch(text)):
+                yield from dict.fromkeys((text, quote_plus(text), quote(text, safe="")))
+
+
+def url_secrets(url: str) -> Iterator[str]:
+    """Yields what to mask of a URL's query."""
+    return query_secrets(parse_qsl(urlsplit(url).query, keep_blank_values=True))

@@ -1,0 +1,56 @@
+"""What a message may show of a URL, and which origin it belongs to.
+
+User and password before `@` and the query are secrets until the opposite is known: no message shows them.
+"""
+
+from urllib.parse import urlsplit
+
+Origin = tuple[str, str | None, int | None]
+_PORTS = {"http": 80, "https": 443}
+NO_URL = "(a text that is no URL)"
+
+
+def shown(url: str) -> str:
+    """Returns a URL, or a path, without user, password, query and fragment."""
+    try:
+        parts = urlsplit(url)
+        place = f"{parts.scheme}://{_host(url)}" if parts.netloc else ""
+    except ValueError:
+        return NO_URL
+    if "@" in parts.path:
+        # Before it may stand a password that holds a slash.
+        return place or NO_URL
+    return f"{place}{parts.path}"
+
+
+def shown_origin(url: str) -> str:
+    """Returns scheme, host and port of a URL, as a message shows them."""
+    try:
+        return f"{urlsplit(url).scheme}://{_host(url)}"
+    except ValueError:
+        return NO_URL
+
+
+def origin(url: str) -> Origin:
+    """Returns scheme, host and port of a URL.
+
+    Raises:
+        ValueError: it has none that could be asked.
+    """
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+def has_userinfo(url: str) -> bool:
+    """Tells whether a user or a password stands before the host."""
+    try:
+        return "@" in urlsplit(url).netloc
+    except ValueError:
+        return True
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    name = parts.hostname or ""
+    host = f"[{name}]" if ":" in name else name
+    return f"{host}:{parts.port}" if parts.port else host

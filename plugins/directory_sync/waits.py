@@ -1,0 +1,91 @@
+"""How long the client waits before it sends a request again: what the API asks for, or the backoff."""
+
+import email.utils
+import random
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+BACKOFF_FACTOR = 2.0
+JITTER_SHARE = 0.25
+LONGEST_RETRY_AFTER_SECONDS = 86_400.0
+RESET_MARGIN_SECONDS = 1.0
+"""A reset is told in whole seconds: one that is asked for at its very second can still be refused."""
+RESET_HEADERS = ("X-Rate-Limit-Reset", "X-RateLimit-Reset", "RateLimit-Reset", "X-RateLimit-Reset-After")
+REMAINING_HEADERS = ("X-Rate-Limit-Remaining", "X-RateLimit-Remaining", "RateLimit-Remaining")
+_FIRST_EPOCH = 1e9
+"""Greater numbers are seconds since 1970, smaller ones seconds to wait; from the next on, milliseconds."""
+_FIRST_EPOCH_IN_MILLISECONDS = 1e11
+
+
+def backoff_seconds(failures: int) -> float:
+    """Returns the wait after so many failures: 2, 4, 8 s, and up to a quarter more at random."""
+    wait: float = BACKOFF_FACTOR**failures
+    return wait * (1 + random.random() * JITTER_SHARE)  # noqa: S311  jitter is no secret
+
+
+def retry_after_seconds(header: str | None) -> float | None:
+    """Reads `Retry-After` in both forms of RFC 9110, 10.2.3; None where it asks for no wait.
+
+    A wait of more than a day counts as a day.
+    """
+    if not header:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:12]), LONGEST_RETRY_AFTER_SECONDS) or None
+    until = _date(text)
+    return _bounded((until - datetime.now(UTC)).total_seconds()) if until else None
+
+
+def reset_seconds(headers: Mapping[str, str]) -> float | None:
+    """Reads when a rate limit is lifted, where `Retry-After` is missing; None where no header says so.
+
+    Okta's and GitHub's headers hold seconds since 1970, by the server's clock; others', and those of the
+    IETF's draft (draft-ietf-httpapi-ratelimit-headers), seconds to wait.
+
+    Args:
+        headers: of an answer; names in any case.
+    """
+    for name in RESET_HEADERS:
+        try:
+            number = float(headers.get(name) or "")
+        except ValueError:
+            continue
+        if number >= _FIRST_EPOCH_IN_MILLISECONDS:
+            number /= 1000
+        if number >= _FIRST_EPOCH:
+            number -= (_date(headers.get("Date") or "") or datetime.now(UTC)).timestamp()
+        if seconds := _bounded(number):
+            return seconds + RESET_MARGIN_SECONDS
+    seconds = _bounded(_structured_reset(headers.get("RateLimit") or ""))
+    return seconds + RESET_MARGIN_SECONDS if seconds else None
+
+
+def is_exhausted(headers: Mapping[str, str]) -> bool:
+    """Tells whether an answer says that nothing is left of a rate limit."""
+    return any((headers.get(name) or "").strip() == "0" for name in REMAINING_HEADERS)
+
+
+def _structured_reset(header: str) -> float:
+    """The draft's `RateLimit`: by policy (`"minute";r=0;t=30`), or in its older form (`reset=30`)."""
+    policies = header.split(",")
+    spent = [policy for policy in policies if re.search(r"\br=0\b", policy)]
+    found = [
+        float(match[1][:12])
+        for policy in spent or policies
+        if (match := re.search(r"\b(?:t|reset)=(\d+)", policy, re.ASCII))
+    ]
+    return max(found, default=0.0)
+
+
+def _bounded(seconds: float) -> float | None:
+    return min(seconds, LONGEST_RETRY_AFTER_SECONDS) if seconds > 0 else None
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        found = email.utils.parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
