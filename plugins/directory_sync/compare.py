@@ -1,6 +1,6 @@
 """Compares a sealed snapshot with the warehouse: what is suspicious, what waits, what is published."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,13 +11,14 @@ import orjson
 from directory_sync.checks import (
     FieldShares,
     check_changed_share,
-    check_details,
     check_fields,
+    check_removals,
     check_size,
     holds,
 )
-from directory_sync.difference import REWRITTEN, Difference
-from directory_sync.envelope import EntryId
+from directory_sync.decisions import REWRITTEN
+from directory_sync.details import Details, HasEntry, ask_details, check_details
+from directory_sync.difference import Difference
 from directory_sync.errors import ConfigError
 from directory_sync.form import Resource
 from directory_sync.held import asks_now
@@ -29,10 +30,6 @@ from directory_sync.snapshot import Snapshot
 from directory_sync.warehouse import SyncRow, Warehouse
 
 RECENT_SYNCS = 14
-MAX_DETAIL_REQUESTS = 100
-
-HasEntry = Callable[[EntryId], bool]
-"""Tells whether the API still has one entry."""
 
 
 def compare(
@@ -66,18 +63,20 @@ def compare(
         mode=job.run.mode,
     )
     before = orjson.loads(last.report)["field_shares"] if last else {}
-    findings = list(_findings(sealed, difference, before, recent))
+    findings = list(_findings(sealed, difference, before, recent, warehouse=warehouse))
     # An interval run may have met an absent entry after this snapshot's requests: it leaves no trace of that.
     is_overtaken = warehouse.has_interval_after(job.resource.name, sealed.at)
     is_held = holds(findings)
-    details = {} if is_held else _ask_details(difference, has_entry)
+    details = Details()
+    if has_entry is not None and not is_held:
+        details = ask_details(difference, has_entry, resource=job.resource)
     findings += check_details(details)
     difference.decide(
         is_proven=sealed.order != "assumed" and not is_overtaken,
         removes_none=is_overtaken,
         is_held=is_held,
         at=sealed.at,
-        details=details,
+        details=details.is_there,
         needs_details=job.resource.detail_path is not None,
     )
     changed_fields = difference.describe_changes(
@@ -155,7 +154,12 @@ def _whole(types: Mapping[str, float]) -> bool:
 
 
 def _findings(
-    sealed: _Sealed, difference: Difference, before: FieldShares, recent: Sequence[SyncRow]
+    sealed: _Sealed,
+    difference: Difference,
+    before: FieldShares,
+    recent: Sequence[SyncRow],
+    *,
+    warehouse: Warehouse,
 ) -> Iterator[Finding]:
     population, job = difference.population, sealed.job
     yield from (Finding(**finding) for finding in sealed.manifest["findings"])
@@ -165,7 +169,7 @@ def _findings(
     yield from check_fields(before, sealed.shares)
     yield from check_size(population.entries, [sync.entries for sync in recent], job.settings)
     yield from check_changed_share(population.changed, population.known, job.settings)
-    yield from _check_removals(difference, job)
+    yield from _check_removals(sealed, difference, warehouse)
     yield from _check_walk(difference, job, proof=sealed.proof)
 
 
@@ -193,7 +197,7 @@ def _report(
         entries=population.entries,
         unchanged=population.unchanged,
         changes={kind: counts.get(kind, 0) for kind in KINDS},
-        population=population.known,
+        population=population.known + population.held,
         newly_missing=population.newly_missing,
         held=held.count,
         newly_held=population.newly_missing if holds(findings) else 0,
@@ -223,24 +227,29 @@ def _report(
     )
 
 
-def _ask_details(difference: Difference, has_entry: HasEntry | None) -> dict[EntryId, bool]:
-    """Asks for absent entries one by one: a bounded number; of the others the order decides."""
-    if has_entry is None:
-        return {}
-    return {entry_id: has_entry(entry_id) for entry_id in difference.absent(at_most=MAX_DETAIL_REQUESTS)}
+def _check_removals(sealed: _Sealed, difference: Difference, warehouse: Warehouse) -> Iterator[Finding]:
+    """Holds what went missing by the limit of one run, and by those over time.
 
-
-def _check_removals(difference: Difference, job: Audit) -> Iterable[Finding]:
-    population = difference.population
-    if difference.exceeds(job.limits):
-        yield Finding(
-            rule="removals",
-            level="hold",
-            message=(
-                f"{population.newly_missing:,} of {population.known:,} entries went missing (limits "
-                f"{job.limits.max_removed_share:.1%}, {job.limits.max_removed_count:,}): they wait for a "
-                "decision. Nothing was removed."
-            ),
+    Entries that are held are no longer expected to be listed: the limits are of what there is without them.
+    """
+    population, limits = difference.population, sealed.job.limits
+    yield from check_removals(
+        population.newly_missing,
+        population.known,
+        limit=limits.of_one_run,
+        is_empty=population.is_suspiciously_empty,
+    )
+    for limit in limits.over_time if population.newly_missing else ():
+        assert limit.period is not None
+        begin = sealed.at - limit.period
+        then = warehouse.entries_at(sealed.job.resource.name, begin)
+        then -= difference.left_since(begin, asked=True)
+        yield from check_removals(
+            population.newly_missing,
+            # Of a directory that has grown since, what it is now.
+            max(then, population.known),
+            limit=limit,
+            before=difference.left_since(begin, asked=False),
         )
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from directory_sync.form import Resource
 from directory_sync.landing import LandedSnapshot
-from directory_sync.settings import RemovalLimits, SyncSettings
+from directory_sync.limits import RemovalLimits
+from directory_sync.settings import SyncSettings
 
 
 @dataclass(frozen=True, kw_only=True)

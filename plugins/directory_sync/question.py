@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from directory_sync.landing import LandedSnapshot, naming_damage
-from directory_sync.settings import RemovalLimits
+from directory_sync.limits import RemovalLimits
 
 QUESTION, DECISION = "question.json", "decision.json"
 

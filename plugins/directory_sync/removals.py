@@ -16,10 +16,10 @@ from directory_sync.errors import RemovalsHeld
 from directory_sync.form import Resource
 from directory_sync.held import HeldSet
 from directory_sync.landing import DIFFERENCE, REPORT, LandedSnapshot
+from directory_sync.limits import RemovalLimits
 from directory_sync.publish import publish_landed, roll_forward
 from directory_sync.question import QUESTION, Question
 from directory_sync.report import KINDS, AuditReport
-from directory_sync.settings import RemovalLimits
 from directory_sync.warehouse import Warehouse
 
 if TYPE_CHECKING:

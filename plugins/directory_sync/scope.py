@@ -18,13 +18,13 @@ from directory_sync.directories import Directory
 from directory_sync.errors import ConfigError
 from directory_sync.form import Resource, moment_of, parse_form
 from directory_sync.landing import LandedSnapshot, Landing
+from directory_sync.limits import RemovalLimits
 from directory_sync.secrets import register
 from directory_sync.settings import (
     LANDING_CONNECTION,
     WAREHOUSE_CONNECTION,
     ApiSettings,
     ConnectionFields,
-    RemovalLimits,
     SyncSettings,
     missing_connection,
 )

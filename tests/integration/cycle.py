@@ -181,10 +181,12 @@ class Cycle:
         self, run_id: str, *, read_page: Callable[[int], Page] | None = None, mode: str = "sync"
     ) -> AuditReport:
         with tempfile.TemporaryDirectory() as name, closing(self.client()) as client:
+            job = self.job(run_id, Path(name), mode)
             return audit_stage.audit(
-                self.job(run_id, Path(name), mode),
+                job,
                 open_warehouse=self._rolled_forward,
                 read_page=read_page or client.page,
+                has_entry=client.has_entry if job.resource.detail_path else None,
             )
 
     @contextmanager
