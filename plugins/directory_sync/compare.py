@@ -30,6 +30,8 @@ from directory_sync.snapshot import Snapshot
 from directory_sync.warehouse import SyncRow, Warehouse
 
 RECENT_SYNCS = 14
+RAISED_LIMITS = "raised_limits"
+"""The finding that a run lifted the limits; its note says so too."""
 
 
 def compare(
@@ -166,6 +168,12 @@ def _findings(
     if job.run.is_partial:
         # A part of the directory bears no comparison with the whole.
         return
+    if job.raised_limits:
+        yield Finding(
+            rule=RAISED_LIMITS,
+            level="warning",
+            message=f"The limits on removals were raised for this run: {job.raised_limits}.",
+        )
     yield from check_fields(before, sealed.shares)
     yield from check_size(population.entries, [sync.entries for sync in recent], job.settings)
     yield from check_changed_share(population.changed, population.known, job.settings)

@@ -32,6 +32,7 @@ class Audit:
     """Everything an audit needs.
 
     Attributes:
+        raised_limits: which of the deployment's limits this run lifts, and who says so; None: none.
         folder: the task's own; its scratch database works there.
         lands_in: where the difference and the report go; None: beside the snapshot.
     """
@@ -42,4 +43,5 @@ class Audit:
     settings: SyncSettings
     limits: RemovalLimits
     folder: Path
+    raised_limits: str | None = None
     lands_in: LandedSnapshot | None = None

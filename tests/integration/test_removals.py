@@ -297,3 +297,15 @@ def test_an_entry_that_gets_another_key_is_removed_and_added(api: SandboxServer,
     report = published.run("two")
     assert {kind: n for kind, n in report.changes.items() if n} == {"added": 1, "removed": 1}
     assert published.ids("_removed_at IS NOT NULL") == set(edits.removed)
+
+
+def test_a_run_that_lifts_the_limits_says_so_in_its_report(api: SandboxServer, published: Cycle) -> None:
+    api.directory.edit(remove=60, seed=1)
+    raised = published.with_(
+        settings={"max_removed_share": 0.5}, raised_limits="max_removed_share 0.5, by vera"
+    )
+    report = raised.run("two")
+    assert report.changes["removed"] == 60
+    [finding] = report.findings
+    assert (finding.rule, finding.level) == ("raised_limits", "warning")
+    assert "raised for this run: max_removed_share 0.5, by vera." in finding.message
