@@ -262,8 +262,8 @@ def _check_removals(sealed: _Sealed, difference: Difference, warehouse: Warehous
 
 
 def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[Finding]:
-    """A walk along the API's links proves no absence: a person decides, by limits or by the form."""
-    if proof != "walk" or job.resource.removals_are_trusted:
+    """A walk along the API's links proves no absence: `detail_path` does, the form, or a person decides."""
+    if proof != "walk" or job.resource.removals_are_trusted or job.resource.detail_path is not None:
         return
     if difference.absent(at_most=1):
         yield Finding(

@@ -200,7 +200,7 @@ def test_a_pull_publishes_what_lasted_and_removes_nothing_that_is_there(nights: 
 
 
 def test_a_quiet_run_afterwards_publishes_exactly_the_directory(nights: Nights) -> None:
-    run = nights.deployment.run(**LIMITS)
+    run = nights.deployment.run()
     assert run.state == "success"
     there = set(nights.deployment.sandbox.directory.ids())
     assert nights.ids(PRESENT) == nights.ids("_removed_at IS NULL") == there
