@@ -34,6 +34,7 @@ class PagedApi:
         refused: numbers of answers that are 401.
         total: what the answers state as `total`.
         asked: the queries, in order.
+        unlisted: ids that the list lacks and /v1/directory/{id} has.
     """
 
     ids: list[int | str] = field(default_factory=list)
@@ -45,6 +46,7 @@ class PagedApi:
     refused: Sequence[int] = ()
     total: int | None = None
     asked: list[dict[str, str]] = field(default_factory=list)
+    unlisted: set[int] = field(default_factory=set)
     tokens: int = 0
 
     def __enter__(self) -> Self:
@@ -62,6 +64,11 @@ class PagedApi:
                 self.answer(200, {"access_token": f"token-{api.tokens}", "expires_in": 3600}, {})
 
             def do_GET(self) -> None:
+                path = urlsplit(self.path).path
+                if path.startswith("/v1/directory/"):
+                    is_there = int(path.rpartition("/")[2]) in {*api.ids, *api.unlisted}
+                    self.answer(200 if is_there else 404, {}, {})
+                    return
                 query = {k: v[0] for k, v in parse_qs(urlsplit(self.path).query).items()}
                 api.asked.append(query)
                 if len(api.asked) in api.refused:

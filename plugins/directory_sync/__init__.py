@@ -29,7 +29,10 @@ How an entry travels, and where to read about it, in this order:
       snapshot.py                 the landed entries as a DuckDB query
       compare.py                  with the warehouse: what is suspicious, what waits
       checks.py                   what is an error, a hold or a warning
+      details.py                  absent entries asked for one by one, with a control
       difference.py               what to add, change and remove
+      decisions.py                the table that says so
+      limits.py                   how many may leave unasked
       held.py                     the entries that wait for a person, and when to ask
       report.py                   the outcome: for people, for XCom, for the asset event
 

@@ -1,6 +1,6 @@
 """The task that asks a person about held removals, under "Required Actions" in the UI."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ from directory_sync.scope import TaskScope
 if TYPE_CHECKING:
     from directory_sync.question import Choice, Decision, Question
 
-ASKED = "asked_digest"
-"""The XCom key of what was shown: the answer is to that."""
+ASKED = "asked"
+"""The XCom key of what was shown, the set and the sync it stands on: the answer is to that."""
 
 ANSWER_FIELDS = {
     "reason": Param(
@@ -37,19 +37,27 @@ class RemovalApproval(ApprovalOperator):
         directory: whose removals.
         resource_name: of which resource.
         response_timeout: how long to wait; silence is a Reject.
+        approvers: ids of the users who may answer; empty: whoever may answer in Airflow.
     """
 
     # The page shows text of the API's: none of it is a template.
     template_fields = ()
 
     def __init__(
-        self, *, directory: Directory, resource_name: str, response_timeout: timedelta, **kwargs: Any
+        self,
+        *,
+        directory: Directory,
+        resource_name: str,
+        response_timeout: timedelta,
+        approvers: Sequence[str] = (),
+        **kwargs: Any,
     ) -> None:
         """Asks nothing yet."""
         super().__init__(
             subject=f"Remove entries from {resource_name}?",
             defaults=self.REJECT,
             response_timeout=response_timeout,
+            assigned_users=[{"id": user, "name": user} for user in approvers] or None,
             **kwargs,
         )
         self.directory, self.resource_name = directory, resource_name
@@ -65,7 +73,7 @@ class RemovalApproval(ApprovalOperator):
         decision = landed_decision(scope.landed, question)
         if decision is None:
             self.subject, self.body = question.subject(), question.body()
-            context["ti"].xcom_push(key=ASKED, value=question.digest)
+            context["ti"].xcom_push(key=ASKED, value=question.bound)
             super().execute(context)
             return
         self.log.info("Decided already: %s. Mode `decide` asks again.", decision.note(question.held))
@@ -80,7 +88,7 @@ class RemovalApproval(ApprovalOperator):
         scope = TaskScope(self.directory, self.resource_name)
         question = landed_question(scope.landed)
         if question is not None and "error" not in event:
-            if context["ti"].xcom_pull(task_ids=self.task_id, key=ASKED) != question.digest:
+            if context["ti"].xcom_pull(task_ids=self.task_id, key=ASKED) != question.bound:
                 raise RemovalsHeld(
                     "The question changed while it waited for this answer. Nothing was removed. Clear this "
                     "task to be asked about the present one."
@@ -92,10 +100,18 @@ class RemovalApproval(ApprovalOperator):
             choice: Choice = (
                 "approved" if is_approved else "unanswered" if event.get("timedout") else "rejected"
             )
-            decision = Decision(digest=question.digest, choice=choice, reason=str(given))
+            decision = Decision(
+                digest=question.digest,
+                sync_id=question.sync_id,
+                choice=choice,
+                reason=str(given),
+                by=str((event.get("responded_by_user") or {}).get("name") or ""),
+            )
             land_decision(scope.landed, decision)
             self._tell(context, question, decision)
         return super().execute_complete(context, dict(event))
 
     def _tell(self, context: Any, question: "Question", decision: "Decision") -> None:
-        context["ti"].xcom_push(key=NOTE, value=f"{question.resource}: {decision.note(question.held)}")
+        """Leaves the answer for the run's note; an approval is told by `remove`, with what it removed."""
+        if decision.choice != "approved":
+            context["ti"].xcom_push(key=NOTE, value=f"{question.resource}: {decision.note(question.held)}")

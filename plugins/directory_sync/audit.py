@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from directory_sync.compare import HasEntry, compare
+from directory_sync.compare import compare
+from directory_sync.details import HasEntry
 from directory_sync.errors import SnapshotError
 from directory_sync.job import Audit
 from directory_sync.landing import MANIFEST, REPORT

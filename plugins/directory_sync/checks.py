@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from directory_sync.envelope import EntryId
 from directory_sync.form import Resource
+from directory_sync.limits import Limit
 from directory_sync.report import Finding
 from directory_sync.seal import Seal
 from directory_sync.settings import SyncSettings
@@ -138,22 +138,28 @@ def check_changed_share(changed: int, population: int, settings: SyncSettings) -
         )
 
 
-def check_details(details: Mapping[EntryId, bool]) -> Iterator[Finding]:
-    """Yields whether the API still has entries which its list lacks.
+def check_removals(
+    missing: int, population: int, *, limit: Limit, before: int = 0, is_empty: bool = False
+) -> Iterator[Finding]:
+    """Yields a hold where more entries went missing than a limit allows.
 
     Args:
-        details: of absent entries, whether the detail path has them.
+        missing: newly, in this snapshot.
+        population: entries that were there when the limit's period began.
+        limit: for one run, or for a period.
+        before: entries that went missing in the period before this snapshot, without a decision.
+        is_empty: the snapshot is, and the table is not.
     """
-    there = sum(details.values())
-    if there:
-        yield Finding(
-            rule="details",
-            level="warning",
-            message=(
-                f"{there:,} of {len(details):,} absent entries that were asked for are still there under "
-                "`detail_path`: the list does not show all. They count as missing and are not removed."
-            ),
+    if not is_empty and not (missing and limit.exceeded_by(missing=before + missing, population=population)):
+        return
+    if limit.period is None:
+        went = f"{missing:,} of {population:,} entries went missing (limits {limit}): they wait"
+    else:
+        went = (
+            f"{missing:,} entries went missing, {before + missing:,} of {population:,} within "
+            f"{limit.period.days} days (limits {limit}): the {missing:,} wait"
         )
+    yield Finding(rule=limit.rule, level="hold", message=f"{went} for a decision. Nothing was removed.")
 
 
 def holds(findings: Iterable[Finding]) -> bool:

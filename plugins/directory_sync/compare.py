@@ -1,6 +1,6 @@
 """Compares a sealed snapshot with the warehouse: what is suspicious, what waits, what is published."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
@@ -11,14 +11,15 @@ import orjson
 from directory_sync.checks import (
     FieldShares,
     check_changed_share,
-    check_details,
     check_fields,
     check_paths,
+    check_removals,
     check_size,
     holds,
 )
-from directory_sync.difference import REWRITTEN, Difference
-from directory_sync.envelope import EntryId
+from directory_sync.decisions import REWRITTEN
+from directory_sync.details import Details, HasEntry, ask_details, check_details
+from directory_sync.difference import Difference
 from directory_sync.errors import ConfigError
 from directory_sync.fields import and_parents, stable_fields
 from directory_sync.form import Resource
@@ -31,10 +32,8 @@ from directory_sync.snapshot import Snapshot
 from directory_sync.warehouse import SyncRow, Warehouse
 
 RECENT_SYNCS = 14
-MAX_DETAIL_REQUESTS = 100
-
-HasEntry = Callable[[EntryId], bool]
-"""Tells whether the API still has one entry."""
+RAISED_LIMITS = "raised_limits"
+"""The finding that a run lifted the limits; its note says so too."""
 
 
 def compare(
@@ -70,18 +69,21 @@ def compare(
     before: FieldShares = orjson.loads(last.report)["field_shares"] if last else {}
     named = sealed.names_beside(before, entries=last.entries if last else 0)
     now = _only(sealed.shares, named)
-    findings = list(_findings(sealed, difference, recent, fields=(_only(before, named), now)))
+    fields = _only(before, named), now
+    findings = list(_findings(sealed, difference, recent, fields=fields, warehouse=warehouse))
     # An interval run may have met an absent entry after this snapshot's requests: it leaves no trace of that.
     is_overtaken = warehouse.has_interval_after(job.resource.name, sealed.at)
     is_held = holds(findings)
-    details = {} if is_held else _ask_details(difference, has_entry)
+    details = Details()
+    if has_entry is not None and not is_held:
+        details = ask_details(difference, has_entry, resource=job.resource)
     findings += check_details(details)
     difference.decide(
         is_proven=sealed.order != "assumed" and not is_overtaken,
         removes_none=is_overtaken,
         is_held=is_held,
         at=sealed.at,
-        details=details,
+        details=details.is_there,
         needs_details=job.resource.detail_path is not None,
     )
     changed_fields = difference.describe_changes(
@@ -172,18 +174,25 @@ def _findings(
     recent: Sequence[SyncRow],
     *,
     fields: tuple[FieldShares, FieldShares],
+    warehouse: Warehouse,
 ) -> Iterator[Finding]:
     population, job = difference.population, sealed.job
     yield from (Finding(**finding) for finding in sealed.manifest["findings"])
     if job.run.is_partial:
         # A part of the directory bears no comparison with the whole.
         return
+    if job.raised_limits:
+        yield Finding(
+            rule=RAISED_LIMITS,
+            level="warning",
+            message=f"The limits on removals were raised for this run: {job.raised_limits}.",
+        )
     yield from check_fields(*fields)
     if population.entries:
         yield from check_paths(job.resource, partial(sealed.snapshot.has_field, sealed.files))
     yield from check_size(population.entries, [sync.entries for sync in recent], job.settings)
     yield from check_changed_share(population.changed, population.known, job.settings)
-    yield from _check_removals(difference, job)
+    yield from _check_removals(sealed, difference, warehouse)
     yield from _check_walk(difference, job, proof=sealed.proof)
 
 
@@ -212,7 +221,7 @@ def _report(
         entries=population.entries,
         unchanged=population.unchanged,
         changes={kind: counts.get(kind, 0) for kind in KINDS},
-        population=population.known,
+        population=population.known + population.held,
         newly_missing=population.newly_missing,
         held=held.count,
         newly_held=population.newly_missing if holds(findings) else 0,
@@ -242,30 +251,35 @@ def _report(
     )
 
 
-def _ask_details(difference: Difference, has_entry: HasEntry | None) -> dict[EntryId, bool]:
-    """Asks for absent entries one by one: a bounded number; of the others the order decides."""
-    if has_entry is None:
-        return {}
-    return {entry_id: has_entry(entry_id) for entry_id in difference.absent(at_most=MAX_DETAIL_REQUESTS)}
+def _check_removals(sealed: _Sealed, difference: Difference, warehouse: Warehouse) -> Iterator[Finding]:
+    """Holds what went missing by the limit of one run, and by those over time.
 
-
-def _check_removals(difference: Difference, job: Audit) -> Iterable[Finding]:
-    population = difference.population
-    if difference.exceeds(job.limits):
-        yield Finding(
-            rule="removals",
-            level="hold",
-            message=(
-                f"{population.newly_missing:,} of {population.known:,} entries went missing (limits "
-                f"{job.limits.max_removed_share:.1%}, {job.limits.max_removed_count:,}): they wait for a "
-                "decision. Nothing was removed."
-            ),
+    Entries that are held are no longer expected to be listed: the limits are of what there is without them.
+    """
+    population, limits = difference.population, sealed.job.limits
+    yield from check_removals(
+        population.newly_missing,
+        population.known,
+        limit=limits.of_one_run,
+        is_empty=population.is_suspiciously_empty,
+    )
+    for limit in limits.over_time if population.newly_missing else ():
+        assert limit.period is not None
+        begin = sealed.at - limit.period
+        then = warehouse.entries_at(sealed.job.resource.name, begin)
+        then -= difference.left_since(begin, asked=True)
+        yield from check_removals(
+            population.newly_missing,
+            # Of a directory that has grown since, what it is now.
+            max(then, population.known),
+            limit=limit,
+            before=difference.left_since(begin, asked=False),
         )
 
 
 def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[Finding]:
-    """A walk along the API's links proves no absence: a person decides, by limits or by the form."""
-    if proof != "walk" or job.resource.removals_are_trusted:
+    """A walk along the API's links proves no absence: `detail_path` does, the form, or a person decides."""
+    if proof != "walk" or job.resource.removals_are_trusted or job.resource.detail_path is not None:
         return
     if difference.absent(at_most=1):
         yield Finding(

@@ -21,13 +21,14 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from directory_sync.decisions import Order, decisions
 from directory_sync.envelope import EntryId, field_types, hash_record, parse_record
 from directory_sync.errors import ConfigError
 from directory_sync.fields import field_name, without_field
 from directory_sync.form import Resource
 from directory_sync.held import HeldSet
 from directory_sync.landing import LandedFiles
-from directory_sync.settings import RemovalLimits
+from directory_sync.limits import RemovalLimits
 from directory_sync.snapshot import Snapshot
 from directory_sync.warehouse import Warehouse
 
@@ -38,7 +39,6 @@ CHANGE_COLUMNS = (
     "sync_id", "id", "kind", "changed_fields", "record", "row_hash", "snapshot_at",
     "first_seen_at", "changed_at", "missing_since", "removed_at",
 )  # fmt: skip
-REWRITTEN = "rewritten"
 APPEARED, VANISHED, CHANGED = "appeared", "vanished", "changed"
 ROWS_PER_BATCH = 5_000
 ROWS_PER_PIECE, BYTES_PER_PIECE, BYTES_BESIDE_A_RECORD = 50_000, 32 << 20, 200
@@ -204,6 +204,42 @@ class Difference:
         ).fetchall()
         return [row[0] for row in rows]
 
+    def present_spread(self) -> list[EntryId]:
+        """Returns up to five ids of the snapshot: the first, the last, and some between."""
+        row = self._database.execute(
+            "SELECT quantile_disc(id, [0.0, 1.0, 0.5, 0.25, 0.75]) FROM present"
+        ).fetchone()
+        return list(dict.fromkeys((row and row[0]) or ()))
+
+    def present_like(self, pattern: str, *, at_most: int) -> list[EntryId]:
+        """Returns ids of the snapshot that match a pattern, in order.
+
+        Args:
+            pattern: a regular expression for the id between U+0002 and U+0003.
+            at_most: so many.
+        """
+        if self._id_type != "VARCHAR":
+            return []
+        rows = self._database.execute(
+            "SELECT id FROM present WHERE regexp_matches(chr(2) || id || chr(3), ?) ORDER BY id LIMIT ?",
+            [pattern, at_most],
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    def left_since(self, moment: datetime, *, asked: bool) -> int:
+        """Returns how many entries went missing after a moment, before this snapshot, and have not come back.
+
+        Args:
+            moment: the begin.
+            asked: those that were held for a person's decision; or those that were not.
+        """
+        row = self._database.execute(
+            """SELECT count(*) FROM compared WHERE missing_since > $moment AND finding <> 'returned'
+                 AND $asked = (missing_since IN (SELECT moment FROM held_moments))""",
+            {"moment": moment, "asked": asked},
+        ).fetchone()
+        return int(row[0]) if row else 0
+
     def decide(
         self,
         *,
@@ -214,40 +250,35 @@ class Difference:
         details: Mapping[EntryId, bool] | None = None,
         needs_details: bool = False,
     ) -> None:
-        """Turns findings into kinds of change.
+        """Turns findings into kinds of change, as `decisions` has it.
 
         Args:
             is_proven: the order is observed or declared, so an absent entry is gone.
             is_held: newly missing entries wait for a decision; an absence in such a snapshot removes none.
             at: of the snapshot: since then its newly missing entries are.
             removes_none: not even an entry that was missing before is removed.
-            details: of absent entries, whether the detail path still has them; that goes before the order.
-            needs_details: there is a detail path: who was not asked for there stays missing.
+            details: of absent entries, whether the detail path still has them; answers to be believed.
+            needs_details: there is a detail path: who has no such answer stays missing.
         """
         self._database.execute(f"CREATE OR REPLACE TABLE details (id {self._id_type}, is_there BOOLEAN)")
         for entry_id, is_there in (details or {}).items():
             self._database.execute("INSERT INTO details VALUES (?, ?)", [entry_id, is_there])
+        order: Order = "overtaken" if removes_none else "proven" if is_proven else "assumed"
+        self._database.execute(
+            "CREATE OR REPLACE TABLE decisions (finding VARCHAR, detail VARCHAR, kind VARCHAR)"
+        )
+        self._database.executemany(
+            "INSERT INTO decisions VALUES (?, ?, ?)",
+            list(decisions(order, is_held=is_held, rewrites=self._rewrites)),
+        )
         self._database.execute(
             """CREATE OR REPLACE TABLE difference AS
-               SELECT c.id, old_hash, row_hash, missing_since,
-                 CASE finding
-                   WHEN 'newly_missing' THEN
-                     CASE WHEN $held OR coalesce(d.is_there, $ask OR NOT $proven) THEN 'missing'
-                          ELSE 'removed' END
-                   WHEN 'still_missing' THEN 'removed'
-                   WHEN 'unchanged' THEN $rewritten
-                   ELSE finding END AS kind
+               SELECT c.id, old_hash, row_hash, missing_since, k.kind
                FROM compared AS c LEFT JOIN details AS d ON d.id = c.id
-               WHERE finding NOT IN ('gone', 'held', 'left') AND ($all OR finding <> 'unchanged')
-                 AND NOT (finding = 'still_missing' AND ($held OR $none OR coalesce(d.is_there, $ask)))""",
-            {
-                "held": is_held,
-                "none": removes_none,
-                "proven": is_proven,
-                "ask": needs_details,
-                "rewritten": REWRITTEN,
-                "all": self._rewrites,
-            },
+               JOIN decisions AS k ON k.finding = c.finding
+                 AND k.detail = CASE WHEN d.is_there THEN 'there' WHEN NOT d.is_there THEN 'gone'
+                                     ELSE $otherwise END""",
+            {"otherwise": "unasked" if needs_details else "no_path"},
         )
         self._database.execute(
             """CREATE OR REPLACE TABLE held AS

@@ -9,7 +9,7 @@ from typing import Self
 import orjson
 
 from directory_sync.envelope import EntryId
-from directory_sync.settings import RemovalLimits
+from directory_sync.limits import RemovalLimits
 
 
 @dataclass(frozen=True, kw_only=True)

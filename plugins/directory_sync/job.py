@@ -5,7 +5,8 @@ from pathlib import Path
 
 from directory_sync.form import Resource
 from directory_sync.landing import LandedSnapshot
-from directory_sync.settings import RemovalLimits, SyncSettings
+from directory_sync.limits import RemovalLimits
+from directory_sync.settings import SyncSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class Audit:
     """Everything an audit needs.
 
     Attributes:
+        raised_limits: which of the deployment's limits this run lifts, and who says so; None: none.
         folder: the task's own; its scratch database works there.
         lands_in: where the difference and the report go; None: beside the snapshot.
     """
@@ -41,4 +43,5 @@ class Audit:
     settings: SyncSettings
     limits: RemovalLimits
     folder: Path
+    raised_limits: str | None = None
     lands_in: LandedSnapshot | None = None

@@ -17,7 +17,10 @@ OFFLINE_MODES = ("decide", "replay")
 
 _REMOVALS = "Limits for removals in this run"
 _INTERVAL = "Interval"
-_WAITING = "If more entries vanished, all removals wait for a decision. Empty: the deployment's limit."
+_WAITING = (
+    "If more entries vanished, all removals wait for a decision. Empty: the deployment's limit, which a run "
+    "may lower and not raise."
+)
 
 PARAMS = {
     "mode": Param(

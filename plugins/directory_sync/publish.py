@@ -23,7 +23,8 @@ from dlt.common.schema.exceptions import DataValidationError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.columnar import Staged
-from directory_sync.difference import CHANGE_COLUMNS, REWRITTEN
+from directory_sync.decisions import REWRITTEN
+from directory_sync.difference import CHANGE_COLUMNS
 from directory_sync.errors import ConfigError, DirectorySyncError, WarehouseError, find_error
 from directory_sync.form import Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot

@@ -1,17 +1,25 @@
 """What a person is asked about held removals, and what was answered; both are landed with the run."""
 
-from dataclasses import asdict, dataclass
+import re
+import unicodedata
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeVar
 
 import msgspec
 
 from directory_sync.landing import LandedSnapshot, naming_damage
-from directory_sync.settings import RemovalLimits
+from directory_sync.limits import RemovalLimits
 
 QUESTION, DECISION = "question.json", "decision.json"
 
 Landed = TypeVar("Landed")
-Choice = Literal["approved", "rejected", "unanswered"]
+Choice = Literal["approved", "rejected", "unanswered", "stale"]
+"""What became of a question; `stale`: it was approved, and refused because the warehouse had moved on."""
+
+SHOWN_CHARACTERS = 80
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn")
+"""Categories of characters that show nothing, or turn what is around them: controls, bidi overrides."""
+_JOINERS = "\u200c\u200d"
 
 _CHOICES = """\
 - **Approve** marks exactly these entries as removed.
@@ -42,6 +50,11 @@ class Question:
     recent: tuple[tuple[str, int, int, int, int, int], ...]
     reasons: tuple[str, ...]
     table: str
+
+    @property
+    def bound(self) -> str:
+        """What an answer is to: this set, on top of this sync."""
+        return f"{self.sync_id}:{self.digest}"
 
     def subject(self) -> str:
         """The question in one line."""
@@ -93,20 +106,26 @@ class Question:
         return "\n".join(lines)
 
     def _sample_lines(self) -> list[str]:
-        """The ids in one paragraph, or in a table with their labels."""
+        """The ids in one paragraph, or in a list with their labels."""
         if not any(label for _, label in self.sample):
-            return [", ".join(_cell(id_) for id_, _ in self.sample)]
-        rows = [f"| {_cell(id_)} | {_cell(label)} |" for id_, label in self.sample]
-        return ["| id | label |", "|---|---|", *rows]
+            return [", ".join(as_code(id_) for id_, _ in self.sample)]
+        return [f"- {as_code(id_)} {as_code(label)}".rstrip() for id_, label in self.sample]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What was answered, to which question."""
+    """What was answered, to which question.
+
+    Attributes:
+        digest: of the question; sync_id: the sync it was asked on top of. An answer holds for both alone.
+        by: who answered; "" where nobody did.
+    """
 
     digest: str
     choice: Choice
+    sync_id: str = ""
     reason: str = ""
+    by: str = ""
 
     def note(self, held: int) -> str:
         """The decision in one line."""
@@ -114,9 +133,11 @@ class Decision:
             "approved": f"the removal of {held:,} entries was approved",
             "rejected": f"the removal of {held:,} entries was rejected; nothing was removed",
             "unanswered": f"nobody decided on {held:,} held entries in time; nothing was removed",
+            "stale": f"the approval for {held:,} entries was refused as stale; nothing was removed",
         }
         reason = " ".join(self.reason.split())
-        return words[self.choice] + (f" ({reason})" if reason else "")
+        by = f"; answered by {as_code(self.by)}" if self.by else ""
+        return words[self.choice] + (f" ({reason})" if reason else "") + by
 
 
 def landed_question(landed: LandedSnapshot) -> Question | None:
@@ -129,15 +150,22 @@ def landed_question(landed: LandedSnapshot) -> Question | None:
 
 
 def landed_decision(landed: LandedSnapshot, question: Question) -> Decision | None:
-    """Returns what was decided on exactly this question; None: nobody decided yet.
+    """Returns what was decided on exactly this question, on top of its sync; None: nobody decided yet.
 
     Raises:
         SnapshotError: it cannot be read.
     """
     decision = _landed(landed, DECISION, Decision)
-    if decision is None or decision.digest != question.digest or decision.choice == "unanswered":
+    if decision is None or decision.choice in ("unanswered", "stale"):
         return None
-    return decision
+    return decision if (decision.sync_id, decision.digest) == (question.sync_id, question.digest) else None
+
+
+def void_decision(landed: LandedSnapshot) -> None:
+    """Takes back an approval that was refused: whoever clears the run later does not carry it out."""
+    decision = _landed(landed, DECISION, Decision)
+    if decision is not None and decision.choice == "approved":
+        land_decision(landed, replace(decision, choice="stale"))
 
 
 def land_decision(landed: LandedSnapshot, decision: Decision) -> None:
@@ -157,6 +185,20 @@ def _bold(text: str, *, when: bool) -> str:
     return f"**{text}**" if when else text
 
 
-def _cell(text: str) -> str:
-    """Text of the API's in a Markdown table: nothing of it is markup."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-.!|~" else c for c in " ".join(text.split())[:80])
+def as_code(text: str) -> str:
+    """Text of the API's as inline code in Markdown: nothing of it is markup, and no address becomes a link.
+
+    Escaped characters do not do: Markdown with GFM's autolinks, as Airflow renders it, looks for addresses in
+    what the escapes stand for. Characters that cannot be seen are shown as U+FFFD.
+    """
+    one_line = " ".join(text.split())
+    shown = "".join(
+        c if c in _JOINERS or unicodedata.category(c) not in _UNSEEN else "\ufffd" for c in one_line
+    )
+    if len(shown) > SHOWN_CHARACTERS:
+        shown = f"{shown[:SHOWN_CHARACTERS]}…"
+    if not shown:
+        return ""
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    pad = " " if "`" in (shown[0], shown[-1]) else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"

@@ -17,10 +17,10 @@ from directory_sync.fields import value_at
 from directory_sync.form import Resource
 from directory_sync.held import HeldSet
 from directory_sync.landing import DIFFERENCE, REPORT, LandedSnapshot
+from directory_sync.limits import RemovalLimits
 from directory_sync.publish import publish_landed, roll_forward
-from directory_sync.question import QUESTION, Question
+from directory_sync.question import QUESTION, Question, void_decision
 from directory_sync.report import KINDS, AuditReport
-from directory_sync.settings import RemovalLimits
 from directory_sync.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def remove(
     absences, last = list(warehouse.held(resource)), warehouse.last_sync(resource.name)
     held = HeldSet.of(absences)
     if last is None or (last.sync_id, held.digest) != (question.sync_id, question.digest):
+        void_decision(landed)
         raise RemovalsHeld(
             f"The approval for `{resource.name}` is stale: it was given for {question.held:,} entries on top "
             f"of sync {question.sync_id}; the warehouse is at {last.sync_id if last else 'no sync'} with "

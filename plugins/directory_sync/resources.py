@@ -10,7 +10,8 @@ Beyond dlt's form a resource may say:
     order           "stable": the API promises that entries keep their places among each other
     sort_field      the field (a dotted path) the list is sorted by and that never changes; the order is
                     observed where it ascends
-    detail_path     "/v1/directory/{id}": an absent entry is asked for there; 404 or 410 proves it gone
+    detail_path     "/v1/directory/{id}": an absent entry is asked for there; 404 or 410 proves it gone,
+                    if the path finds entries that are there
     total           "approximate": the API's own count is an estimate and is not reconciled
     ignored_fields  fields (dotted paths) whose changes do not count as a change of the entry
     label_field     a field (a dotted path) that names an entry where a person decides on its removal

@@ -19,13 +19,13 @@ from directory_sync.directories import Directory
 from directory_sync.errors import ConfigError
 from directory_sync.form import Resource, moment_of, parse_form
 from directory_sync.landing import LandedSnapshot, Landing
+from directory_sync.limits import RemovalLimits
 from directory_sync.secrets import register
 from directory_sync.settings import (
     LANDING_CONNECTION,
     WAREHOUSE_CONNECTION,
     ApiSettings,
     ConnectionFields,
-    RemovalLimits,
     SyncSettings,
     missing_connection,
 )
@@ -109,10 +109,32 @@ class TaskScope:
 
     @property
     def limits(self) -> RemovalLimits:
-        """The removal limits that hold in this run."""
+        """The removal limits that hold in this run.
+
+        Raises:
+            ConfigError: the run would lift one, and the deployment does not let it.
+        """
+        may_raise = self.settings.runs_may_raise_limits
+        return self.settings.removal_limits.of_run(self._given_limits, may_raise=may_raise)
+
+    def check_limits(self) -> None:
+        """Raises ConfigError where `limits` would: before anything is read."""
+        _ = self.limits
+
+    @property
+    def raised_limits(self) -> str | None:
+        """Which limits this run lifts, and who triggered it; None where it lifts none."""
+        given = self._given_limits
+        raised = [f"{name} {given[name]:g}" for name in self.settings.removal_limits.raised_by(given)]
+        if not raised:
+            return None
+        who = getattr(self.context["dag_run"], "triggering_user_name", None)
+        return f"{', '.join(raised)}, by {who or 'a trigger without a user'}"
+
+    @property
+    def _given_limits(self) -> dict[str, float]:
         params = self.context["params"]
-        given = {name: params[name] for name in LIMIT_PARAMS if params[name] is not None}
-        return replace(self.settings.removal_limits, **given)
+        return {name: params[name] for name in LIMIT_PARAMS if params[name] is not None}
 
     @cached_property
     def form(self) -> Mapping[str, Any]:
@@ -208,6 +230,7 @@ class TaskScope:
             ),
             settings=self.settings,
             limits=self.limits,
+            raised_limits=self.raised_limits,
             folder=folder,
         )
 

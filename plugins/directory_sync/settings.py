@@ -6,7 +6,7 @@ Connections hold secrets and addresses, the environment holds switches (`DIRECTO
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -18,6 +18,7 @@ from croniter import croniter
 from dlt.common.configuration.utils import auto_cast
 
 from directory_sync.errors import ConfigError
+from directory_sync.limits import RemovalLimits
 
 API_CONNECTION = "directory_api"
 WAREHOUSE_CONNECTION = "directory_warehouse"
@@ -190,33 +191,6 @@ def refuse_unknown(
 
 
 @dataclass(frozen=True, kw_only=True)
-class RemovalLimits:
-    """How many entries may go missing at once before a person is asked."""
-
-    max_removed_share: float = 0.05
-    max_removed_count: int = 500
-    min_population: int = 100
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError for limits outside their range."""
-        if not 0 <= self.max_removed_share <= 1:
-            raise ConfigError("`max_removed_share` must lie between 0 and 1 (0.05 is 5 %).")
-        if self.max_removed_count < 0 or self.min_population < 0:
-            raise ConfigError("`max_removed_count` and `min_population` must not be negative.")
-
-    def exceeded_by(self, *, missing: int, population: int) -> bool:
-        """Tells whether `missing` newly missing ones of `population` entries are too many.
-
-        Exactly at a limit is allowed. The loss of all is always too many, of whatever population.
-        """
-        if missing and missing >= population:
-            return True
-        if population < self.min_population:
-            return False
-        return missing > self.max_removed_count or missing > self.max_removed_share * population
-
-
-@dataclass(frozen=True, kw_only=True)
 class SyncSettings:
     """The switches of a deployment; each is read from `DIRECTORY_SYNC_<NAME>`."""
 
@@ -230,7 +204,14 @@ class SyncSettings:
     warehouse_wait_seconds: float = 120.0
     max_removed_share: float = 0.05
     max_removed_count: int = 500
+    max_removed_share_7_days: float = 0.1
+    max_removed_count_7_days: int = 1_000
+    max_removed_share_30_days: float = 0.2
+    max_removed_count_30_days: int = 2_000
     min_population: int = 100
+    max_small_share: float = 0.2
+    runs_may_raise_limits: bool = False
+    approvers: tuple[str, ...] = ()
     ask_again_days: int = 7
     response_timeout_hours: float = 20.0
     max_changed_share: float = 0.5
@@ -267,12 +248,8 @@ class SyncSettings:
 
     @property
     def removal_limits(self) -> RemovalLimits:
-        """The removal limits of this deployment; a run's parameters may replace them."""
-        return RemovalLimits(
-            max_removed_share=self.max_removed_share,
-            max_removed_count=self.max_removed_count,
-            min_population=self.min_population,
-        )
+        """The removal limits of this deployment; a run's parameters may tighten them."""
+        return RemovalLimits(**{limit.name: getattr(self, limit.name) for limit in fields(RemovalLimits)})
 
     @property
     def retention(self) -> timedelta:
@@ -283,7 +260,8 @@ class SyncSettings:
     def response_timeout(self) -> timedelta:
         """How long removals wait for an answer: less than from one scheduled run to the next.
 
-        A run that waits counts for the Dag's `max_active_runs`: it must not hold up the next night.
+        A run that waits counts for the Dag's `max_active_runs`, so a scheduled one does not hold up the next
+        night. A run by hand waits as long from when it asks: the night that falls due meanwhile waits for it.
         """
         ticks = croniter(self.schedule, datetime(2026, 1, 1, tzinfo=UTC), ret_type=datetime)
         times: list[datetime] = [ticks.get_next() for _ in range(TICKS_LOOKED_AT)]
@@ -309,11 +287,29 @@ class SyncSettings:
 
 
 def _parse(text: str, kind: Any, *, variable: str) -> Any:
-    parse = {int: int, float: float, Path: Path}.get(kind, str)
+    parse: Mapping[Any, Callable[[str], Any]] = {
+        int: int,
+        float: float,
+        Path: Path,
+        bool: _flag,
+        tuple[str, ...]: _listed,
+    }
     try:
-        return parse(text)
+        return parse.get(kind, str)(text)
     except ValueError:
-        raise ConfigError(f"{variable} must be a number; got {text!r}.") from None
+        valid = "true or false" if kind is bool else "a number"
+        raise ConfigError(f"{variable} must be {valid}; got {text!r}.") from None
+
+
+def _flag(text: str) -> bool:
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if text.strip().lower() not in known:
+        raise ValueError(text)
+    return known[text.strip().lower()]
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _base_url(connection: ConnectionFields) -> str:

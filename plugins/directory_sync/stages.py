@@ -13,6 +13,7 @@ from directory_sync import audit as audit_stage
 from directory_sync import publish as publish_stage
 from directory_sync import removals
 from directory_sync.audit import compare_again
+from directory_sync.compare import RAISED_LIMITS
 from directory_sync.errors import ConfigError
 from directory_sync.landing import REPORT, LandedSnapshot
 from directory_sync.params import OFFLINE_MODES
@@ -135,7 +136,7 @@ def remove(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
             run_id=scope.context["run_id"],
             warehouse=warehouse,
         )
-    _tell(scope, report)
+    _tell(scope, report, f"({decision.note(question.held)})")
     summary = report.summary()
     event.update(summary | {"sync_ids": [report.sync_id]})
     return summary
@@ -195,9 +196,11 @@ def _log(report: AuditReport) -> None:
     logger.info("\n".join(report.lines()))
 
 
-def _tell(scope: TaskScope, report: AuditReport) -> None:
+def _tell(scope: TaskScope, report: AuditReport, *said: str) -> None:
+    """Logs a report, and leaves its headline and what else is said for the run's note."""
     _log(report)
-    _note(scope, report.headline())
+    raised = [finding.message for finding in report.findings if finding.rule == RAISED_LIMITS]
+    _note(scope, " ".join([report.headline(), *raised, *said]))
 
 
 def _note(scope: TaskScope, text: str) -> None:

@@ -48,6 +48,7 @@ def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
         mode, skip_reason = scope["now"].mode, scope["now"].skip_reason
         if mode in OFFLINE_MODES or skip_reason:
             raise AirflowSkipException(skip_reason or f"The mode `{mode}` does not read the directory.")
+        scope["now"].check_limits()
         scope["now"].landed.prepare()
 
     def open_client(shards: int, in_flight: int) -> "tuple[DirectoryClient, Resource]":
@@ -109,6 +110,7 @@ def approve_removals(directory: Directory, resource: Resource) -> RemovalApprova
         resource_name=resource.name,
         params=ANSWER_FIELDS,
         response_timeout=directory.switches.response_timeout,
+        approvers=directory.switches.approvers,
         # A retry would ask the person again.
         retries=0,
         # In mode `decide` nothing is published before.

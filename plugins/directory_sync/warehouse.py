@@ -140,6 +140,24 @@ class Warehouse:
             )
         )
 
+    def entries_at(self, resource: str, moment: datetime) -> int:
+        """Returns how many entries the full snapshot had that was the last one at a moment.
+
+        Before the first one it is the first that counts; without any, 0.
+        """
+        at, full = self._name("snapshot_at"), f"{self._name('mode')} NOT IN ('interval', 'decide')"
+        for condition, order in ((f"{at} <= %s", "DESC"), (f"{at} > %s", "ASC")):
+            rows = self._query(
+                f"SELECT {self._name('entries')} FROM {self._table(SYNCS)} "
+                f"WHERE {self._name('resource')} = %s AND {full} AND {condition} "
+                f"ORDER BY {at} {order} LIMIT 1",
+                resource,
+                moment,
+            )
+            if rows:
+                return int(rows[0][0])
+        return 0
+
     def sync(self, sync_id: str) -> SyncRow | None:
         """Returns one publication, None where it was not published."""
         columns = self._names(_SYNC_COLUMNS)

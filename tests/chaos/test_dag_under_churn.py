@@ -26,7 +26,7 @@ ENTRIES = 900
 EDGE_EVERY = 4
 """Of so many pulls one has its edits where a shard ends and the next one begins."""
 # What vanishes in a burst is no reason to ask a person here.
-LIMITS = {"max_removed_share": 1, "max_removed_count": 1_000_000}
+LIMITS = {"DIRECTORY_SYNC_MAX_REMOVED_SHARE": "1", "DIRECTORY_SYNC_MAX_REMOVED_COUNT": "1000000"}
 TABLE = "directory.directory_resource"
 PRESENT = "_removed_at IS NULL AND _missing_since IS NULL"
 ANSWERS_PER_SECOND = 20
@@ -77,7 +77,7 @@ class Nights:
         left_before = self.ever - before
         edits_before = self.edits()
         with changing(self.deployment.sandbox, pull):
-            run = self.deployment.run(**LIMITS)
+            run = self.deployment.run()
         after = set(directory.ids())
         present = self.ids(PRESENT)
         self.ever |= before | after | present
@@ -178,7 +178,7 @@ def changing(sandbox: SandboxServer, pull: Pull) -> Iterator[None]:
 def nights(tmp_path_factory) -> Iterator[Nights]:
     with (
         SandboxServer(Settings(entries=ENTRIES, latency_ms=5)) as sandbox,
-        deployed(tmp_path_factory.mktemp("churn"), sandbox, {}) as deployment,
+        deployed(tmp_path_factory.mktemp("churn"), sandbox, LIMITS) as deployment,
     ):
         # The scheduler's own first run, with nothing to compare with.
         assert deployment.run().state == "success"
@@ -200,7 +200,7 @@ def test_a_pull_publishes_what_lasted_and_removes_nothing_that_is_there(nights: 
 
 
 def test_a_quiet_run_afterwards_publishes_exactly_the_directory(nights: Nights) -> None:
-    run = nights.deployment.run(**LIMITS)
+    run = nights.deployment.run()
     assert run.state == "success"
     there = set(nights.deployment.sandbox.directory.ids())
     assert nights.ids(PRESENT) == nights.ids("_removed_at IS NULL") == there

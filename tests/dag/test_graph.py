@@ -78,6 +78,12 @@ def test_no_task_runs_after_a_failure(dag, task_id):
     assert dag.get_task(task_id).trigger_rule == ("none_failed" if passes_skips else "all_success")
 
 
+def test_anybody_whom_airflow_lets_may_decide_unless_approvers_are_named(dag, parse):
+    assert dag.get_task("approve_removals").assigned_users is None
+    named = parse(DIRECTORY_SYNC_APPROVERS="ursula, otto").get_task("approve_removals")
+    assert [user["id"] for user in named.assigned_users] == ["ursula", "otto"]
+
+
 def test_only_what_writes_the_warehouse_is_limited_to_one_at_a_time(dag):
     limits = {task.task_id: task.max_active_tis_per_dag for task in dag.tasks}
     assert (limits.pop("publish"), limits.pop("remove")) == (1, 1)

@@ -138,6 +138,7 @@ def test_mode_decide_asks_again_without_reading_the_directory_and_an_approval_re
     assert stack.query(HELD) == []
     [event] = stack.airflow.api.asset_events(DAG_ID, run.run_id)
     assert (event["mode"], event["changes"]["removed"]) == ("decide", 3_000)
+    assert "(the removal of 3,000 entries was approved; answered by " in run.note
     assert differences(table_entries(stack), api_entries(stack)) == []
 
 
@@ -148,6 +149,15 @@ def test_clearing_an_approved_decision_asks_nobody_again(stack, tmp_path):
     run = stack.airflow.api.wait(DAG_ID, run.run_id, seconds=150)
     assert run.state == "success"
     assert table_differences(before, stack.warehouse) == {}
+
+
+def test_a_run_that_would_lift_the_limits_reads_nothing_and_says_why(stack):
+    pages = stack.sandbox.stats.pages
+    run = stack.run(max_removed_share=0.5)
+    assert run.state == "failed"
+    assert stack.sandbox.stats.pages == pages
+    assert "`max_removed_share` is 0.5, above the deployment's limit of 0.05" in run.note
+    assert {tries for name, tries in stack.tries(run).items() if "shard" in name} == {1}
 
 
 def test_entries_that_come_back_are_returned(stack):

@@ -52,6 +52,7 @@ class Cycle:
         resource: what the form says of the resource, beyond the seed's.
         endpoint: what it says of the endpoint.
         settings: switches.
+        raised_limits: as a run whose parameters lift the limits says it.
         interval: set, its runs fetch what changed within it.
         postgres: the server of its warehouse, a database that belongs to `home`; None: a DuckDB file.
         role: who it is there, with which password; None: the server's administrator.
@@ -67,6 +68,7 @@ class Cycle:
     client_id: str = "sandbox-client"
     secret: str = SECRET
     shards: int = 1
+    raised_limits: str | None = None
     tokens: list[str] = field(default_factory=list)
     interval: tuple[datetime, datetime] | None = None
     postgres: PostgresServer | None = None
@@ -174,6 +176,7 @@ class Cycle:
             ),
             settings=self.switches,
             limits=self.switches.removal_limits,
+            raised_limits=self.raised_limits,
             folder=folder,
         )
 
@@ -181,10 +184,12 @@ class Cycle:
         self, run_id: str, *, read_page: Callable[[int], Page] | None = None, mode: str = "sync"
     ) -> AuditReport:
         with tempfile.TemporaryDirectory() as name, closing(self.client()) as client:
+            job = self.job(run_id, Path(name), mode)
             return audit_stage.audit(
-                self.job(run_id, Path(name), mode),
+                job,
                 open_warehouse=self._rolled_forward,
                 read_page=read_page or client.page,
+                has_entry=client.has_entry if job.resource.detail_path else None,
             )
 
     @contextmanager

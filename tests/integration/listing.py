@@ -2,19 +2,32 @@
 
 import json
 import threading
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
+ONE = "/v1/directory/"
 TOKEN = "token-of-the-listing-2b1f"
 
 
 class Listing:
-    """Serves `entries` at /v1/directory inside a `with` block."""
+    """Serves `entries` at /v1/directory inside a `with` block, and one of them at /v1/directory/{id}.
+
+    Attributes:
+        unlisted: ids that the list lacks and the path of one entry has.
+        find: tells by the path as it was sent, less what comes before the id, whether there is such an entry.
+        refusal: the status where there is none.
+        asked: those paths, in order.
+    """
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
+        self.unlisted: set[str] = set()
+        self.find: Callable[[str], bool] = self.has
+        self.refusal = 404
+        self.asked: list[str] = []
         listing = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -25,14 +38,22 @@ class Listing:
                 self._answer({"access_token": TOKEN, "expires_in": 3600})
 
             def do_GET(self) -> None:
+                if self.path.startswith(ONE):
+                    sent = self.path.removeprefix(ONE)
+                    listing.asked.append(sent)
+                    self._answer({}, status=200 if listing.find(sent) else listing.refusal)
+                    return
+                if urlsplit(self.path).path != ONE.rstrip("/"):
+                    self._answer({}, status=404)
+                    return
                 query = {k: int(v[0]) for k, v in parse_qs(urlsplit(self.path).query).items()}
                 start, limit = query["offset"], query["limit"]
                 page = listing.entries[start : start + limit]
                 self._answer({"data": page, "total": len(listing.entries)})
 
-            def _answer(self, content: Any) -> None:
+            def _answer(self, content: Any, *, status: int = 200) -> None:
                 body = json.dumps(content).encode()
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -43,6 +64,15 @@ class Listing:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def has(self, sent: str) -> bool:
+        """A server that decodes what it is sent."""
+        wanted = unquote(sent)
+        return wanted in self.unlisted or any(str(entry["id"]) == wanted for entry in self.entries)
+
+    def list_ids(self, ids: Iterable[int | str]) -> None:
+        """Lists entries with these ids, in order."""
+        self.entries = [{"id": i, "name": f"Site {i}"} for i in sorted(ids)]
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)

@@ -136,6 +136,22 @@ def test_what_a_walk_lacks_is_held_for_a_person(
     assert cycle.ids("_missing_since IS NOT NULL") == {112}
 
 
+def test_what_a_walk_lacks_is_asked_for_where_there_is_a_path_of_one_entry(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    """The walk proves nothing; the path does, and nobody is asked to decide."""
+    cycle = deploy("cursor", resource={"detail_path": "/v1/directory/{id}"})
+    cycle.run("one")
+    api.ids.remove(112)
+    api.ids.remove(113)
+    api.unlisted = {113}
+    report = cycle.run("two")
+    assert (report.proof, report.changes["removed"], report.changes["missing"]) == ("walk", 1, 1)
+    assert (report.held, report.asks, [f.rule for f in report.findings]) == (0, False, ["details"])
+    assert cycle.ids("_removed_at IS NOT NULL") == {112}
+    assert cycle.run("three").changes_nothing
+
+
 def test_a_walk_that_lacks_nobody_holds_nothing(deploy: Callable[..., Cycle]) -> None:
     cycle = deploy("cursor")
     cycle.run("one")

@@ -109,7 +109,7 @@ def test_readers_see_each_table_with_its_child_tables_as_of_one_publication(
     reader.start()
     try:
         for night in range(4):
-            api.directory.edit(20, 40, remove=10, seed=night)
+            api.directory.edit(20, 40, remove=7, seed=night)
             published.run(f"night {night}")
             states.append(published.query(STATE)[0])
     finally:

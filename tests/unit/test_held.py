@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from directory_sync.held import HeldSet, asks_now
-from directory_sync.settings import RemovalLimits
+from directory_sync.limits import RemovalLimits
 
 NOW = datetime(2026, 3, 8, 3, tzinfo=UTC)
 
@@ -32,8 +32,8 @@ def asks(*, held: int = 600, grown_by: int = 0, population: int = 10_000, days: 
         ({"grown_by": 501}, True),
         ({"population": 1_000, "grown_by": 50}, False),
         ({"population": 1_000, "grown_by": 51}, True),
-        ({"population": 99, "grown_by": 98}, False),
-        ({"population": 99, "grown_by": 99}, True),
+        ({"population": 99, "grown_by": 5}, False),
+        ({"population": 99, "grown_by": 6}, True),
         ({"days": 6.99}, False),
         ({"days": 7}, True),
         ({"held": 0, "days": 30}, False),

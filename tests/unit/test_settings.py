@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from directory_sync.errors import ConfigError
+from directory_sync.limits import RemovalLimits
 from directory_sync.settings import (
     ApiSettings,
     ConnectionFields,
-    RemovalLimits,
     SyncSettings,
 )
 
@@ -263,42 +263,6 @@ def test_no_secret_stands_in_a_refusal(fields):
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize(
-    ("missing", "population", "is_too_many"),
-    [
-        (0, 0, False),
-        (0, 1000, False),
-        (50, 1000, False),
-        (51, 1000, True),
-        (500, 100_000, False),
-        (501, 100_000, True),
-        (98, 99, False),
-        (99, 99, True),
-        (1, 1, True),
-        (5, 100, False),
-        (6, 100, True),
-        (3, 2, True),
-    ],
-)
-def test_the_limits_on_removals(missing, population, is_too_many):
-    assert RemovalLimits().exceeded_by(missing=missing, population=population) is is_too_many
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"max_removed_share": 1.1},
-        {"max_removed_share": -0.1},
-        {"max_removed_share": float("nan")},
-        {"max_removed_count": -1},
-        {"min_population": -1},
-    ],
-)
-def test_limits_outside_their_range_are_refused(values):
-    with pytest.raises(ConfigError, match=next(iter(values))):
-        RemovalLimits(**values)
-
-
 def test_an_empty_environment_gives_the_defaults():
     settings = SyncSettings.from_environment({})
     assert settings == SyncSettings(home=Path.home() / "airflow" / "directory_sync")
@@ -318,6 +282,10 @@ def test_the_home_is_below_that_of_airflow():
         ("SHARDS", "1", 1),
         ("REQUESTS_IN_FLIGHT", "16", 16),
         ("MAX_REMOVED_SHARE", "0.5", 0.5),
+        ("MAX_REMOVED_COUNT_7_DAYS", "2000", 2000),
+        ("RUNS_MAY_RAISE_LIMITS", "True", True),
+        ("RUNS_MAY_RAISE_LIMITS", "0", False),
+        ("APPROVERS", "ursula, otto,", ("ursula", "otto")),
         ("WAREHOUSE_WAIT_SECONDS", "10", 10.0),
         ("DEADLINE_MINUTES", "90", 90.0),
         ("OWNER_LINK", "mailto:data@example.org", "mailto:data@example.org"),
@@ -339,6 +307,8 @@ def test_a_switch_is_read_from_the_environment(variable, text, value):
         ("RETENTION_DAYS", "0"),
         ("MEMORY_LIMIT_MB", "256MB"),
         ("MAX_REMOVED_SHARE", "5 %"),
+        ("MAX_REMOVED_SHARE_30_DAYS", "much"),
+        ("RUNS_MAY_RAISE_LIMITS", "perhaps"),
         ("DEADLINE_MINUTES", "-1"),
         ("DEADLINE_MINUTES", "inf"),
         ("DEADLINE_MINUTES", "soon"),

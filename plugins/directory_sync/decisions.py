@@ -1,0 +1,79 @@
+"""What becomes of an entry, by what was found of it: a table, read from top to bottom."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Literal
+
+Finding = Literal[
+    "added", "returned", "changed", "unchanged", "newly_missing", "still_missing", "held", "gone", "left"
+]
+"""An entry of the snapshot against the table, see `Difference`."""
+
+Detail = Literal["no_path", "unasked", "there", "gone"]
+"""What `detail_path` says of an absent entry; `unasked`: there is a path, and no answer to be believed."""
+
+Order = Literal["proven", "assumed", "overtaken"]
+"""Whether the list's order proves an absence; `overtaken`: an interval run has read the API since."""
+
+REWRITTEN = "rewritten"
+
+_FINDINGS: tuple[Finding, ...] = Finding.__args__  # type: ignore[attr-defined]
+DETAILS: tuple[Detail, ...] = Detail.__args__  # type: ignore[attr-defined]
+
+_Rule = tuple[Finding, Detail | None, Order | None, bool | None, str | None]
+
+RULES: tuple[_Rule, ...] = (
+    # finding, detail, order, held: the kind of change. None matches all; a kind of None is no change.
+    ("added", None, None, None, "added"),
+    ("returned", None, None, None, "returned"),
+    ("changed", None, None, None, "changed"),
+    ("newly_missing", None, None, True, "missing"),
+    ("newly_missing", "gone", None, None, "removed"),
+    ("newly_missing", "there", None, None, "missing"),
+    ("newly_missing", "unasked", None, None, "missing"),
+    ("newly_missing", "no_path", "proven", None, "removed"),
+    ("newly_missing", "no_path", None, None, "missing"),
+    ("still_missing", None, None, True, None),
+    ("still_missing", "gone", None, None, "removed"),
+    ("still_missing", "there", None, None, None),
+    ("still_missing", "unasked", None, None, None),
+    ("still_missing", "no_path", "overtaken", None, None),
+    ("still_missing", "no_path", None, None, "removed"),
+    ("unchanged", None, None, None, None),
+    ("held", None, None, None, None),
+    ("gone", None, None, None, None),
+    ("left", None, None, None, None),
+)
+"""The first rule that matches decides."""
+
+
+def kind_of(finding: Finding, detail: Detail, order: Order, *, is_held: bool) -> str | None:
+    """Returns the kind of change of one entry; None: nothing of it changes.
+
+    Args:
+        finding: of the entry.
+        detail: what `detail_path` says of it.
+        order: of the snapshot.
+        is_held: what is absent from this snapshot waits for a decision; it removes none.
+    """
+    found = (finding, detail, order, is_held)
+    for *conditions, kind in RULES:
+        if all(wanted in (None, had) for wanted, had in zip(conditions, found, strict=True)):
+            return kind
+    raise KeyError(found)
+
+
+def decisions(order: Order, *, is_held: bool, rewrites: bool) -> Iterator[tuple[Finding, Detail, str]]:
+    """Yields (finding, detail, kind) of all that changes in one snapshot.
+
+    Args:
+        order: of the snapshot.
+        is_held: as `kind_of` has it.
+        rewrites: unchanged entries are written again.
+    """
+    for finding, detail in product(_FINDINGS, DETAILS):
+        kind = kind_of(finding, detail, order, is_held=is_held)
+        if finding == "unchanged" and rewrites:
+            kind = REWRITTEN
+        if kind is not None:
+            yield finding, detail, kind
