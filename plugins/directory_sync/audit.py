@@ -61,6 +61,7 @@ def audit(
                 return published
             report = compare(job, manifest, snapshot, files, warehouse=warehouse, has_entry=has_entry)
         if job.run.mode != "dry_run":
+            job.landed.make_durable(files)
             job.landed.write_json(MANIFEST, manifest)
         return report
     finally:

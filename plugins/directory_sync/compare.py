@@ -220,6 +220,7 @@ def _report(
         changed_fields=changed_fields,
         field_shares=sealed.shares,
         findings=tuple(findings),
+        directory=job.run.directory,
     )
 
 

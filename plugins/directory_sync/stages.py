@@ -97,6 +97,7 @@ def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
             _landed_report(scope.landed),
             warehouse=warehouse,
             compare_again=lambda: compare_again(scope.audit_job(folder), warehouse=warehouse),
+            clock_tolerance=scope.settings.clock_tolerance,
         )
         if not report.skipped and (report.asks or _was_never_asked(scope, warehouse, report)):
             question = _ask(scope, warehouse, report)
@@ -165,7 +166,7 @@ def _replay(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
     headline = replayed.headline(scope.resource.name)
     logger.info("%s", headline)
     _note(scope, headline)
-    summary = {"mode": "replay", **vars(replayed), "sync_ids": list(replayed.sync_ids)}
+    summary = {"mode": "replay", **{name: list(v) if isinstance(v, tuple) else v for name, v in vars(replayed).items()}}
     event.update(summary)
     _skip_what_follows(scope, summary)
 

@@ -5,6 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -53,6 +54,10 @@ class Destination(ABC):
     def is_held(self) -> bool:
         """Tells whether the hold still stands; a server can cut it."""
         return True
+
+    def clocks(self, client: Any) -> list[datetime]:  # noqa: ARG002  the client is for those that have a server
+        """Returns what the clock of a server says; nothing where the warehouse is a file of this machine."""
+        return []
 
     @abstractmethod
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:

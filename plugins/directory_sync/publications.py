@@ -1,0 +1,164 @@
+"""The order of publication: one number a publication, in the warehouse and in the landing zone.
+
+Clocks can be wrong, and a backup that is restored takes the warehouse back: what was published after it is
+gone from there, and the next sync comes on top of an older one. So each publication has the number after the
+highest one that either place knows: numbers never come twice while one of the two is kept, and the highest one
+is the last publication, whatever was restored. Beside the number stands the publication before it, so that
+the landing zone knows the branches, see `branch`. See docs/adr/0011-the-order-of-publication.md.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from directory_sync.errors import ConfigError, SnapshotError
+from directory_sync.form import Resource
+from directory_sync.landing import SKIPPED, LandedSnapshot, Mark, folder_name
+from directory_sync.report import AuditReport
+from directory_sync.warehouse import SyncRow, Warehouse
+
+logger = logging.getLogger(__name__)
+
+MENDED = 100
+"""How many of the last publications a night looks at: those whose run was killed before its mark."""
+
+
+def numbered(report: AuditReport, landed: LandedSnapshot, *, warehouse: Warehouse) -> AuditReport:
+    """Gives a publication its number: the one after the highest that warehouse and landing zone know.
+
+    Args:
+        report: of what is about to be published.
+        landed: the folder of its run.
+        warehouse: open, and held by this process.
+    """
+    last = warehouse.last_sync(report.resource)
+    known = [mark.order for snapshot in landed.of_all_runs() for mark in readable_marks(snapshot)]
+    highest = max([order for order in (last and last.publication_order, *known) if order], default=0)
+    return replace(report, publication_order=highest + 1)
+
+
+def readable_marks(landed: LandedSnapshot) -> tuple[Mark, ...]:
+    """The marks of one folder; none where they are damaged, which is logged."""
+    try:
+        return landed.published()
+    except SnapshotError:
+        logger.warning("What was published of %s cannot be read", landed.path)
+        return ()
+
+
+def mark_published(landed: LandedSnapshot, sync_id: str, *, warehouse: Warehouse) -> None:
+    """Marks a sync that the warehouse holds in the folder of its run, and what it came on top of.
+
+    Args:
+        landed: the folder of the run.
+        sync_id: the sync.
+        warehouse: open, and held by this process.
+    """
+    row = warehouse.sync(sync_id)
+    assert row is not None, sync_id
+    base = warehouse.sync(row.base_sync_id) if row.base_sync_id else None
+    landed.mark_published(
+        Mark(
+            sync_id=sync_id,
+            order=row.publication_order,
+            base_sync_id=row.base_sync_id,
+            base_order=base.publication_order if base else None,
+        )
+    )
+
+
+def mend_marks(
+    resource: Resource, runs: Iterable[LandedSnapshot], *, warehouse: Warehouse, at_most: int | None = MENDED
+) -> list[str]:
+    """Marks what the warehouse holds and the landing zone does not know of; returns these syncs.
+
+    A task that is killed between its last commit and its mark leaves such a sync, and so does a mark that is
+    damaged.
+
+    Args:
+        resource: whose publications.
+        runs: the folders of its runs.
+        warehouse: open, and held by this process.
+        at_most: how many of the last publications to look at; None: all.
+    """
+    folders = {landed.name: landed for landed in runs}
+    marked = {
+        name: {mark.sync_id for mark in readable_marks(landed)} for name, landed in folders.items()
+    }
+    mended = []
+    for place in reversed(warehouse.places(resource.name, at_most=at_most)):
+        name = folder_name(place.run_id)
+        if name not in folders or place.sync_id in marked[name]:
+            continue
+        if place.sync_id in folders[name].landed_syncs():
+            mark_published(folders[name], place.sync_id, warehouse=warehouse)
+            mended.append(place.sync_id)
+    if mended:
+        logger.warning("Marked as published, which their runs had not come to: %s", ", ".join(mended))
+    return mended
+
+
+def check_clocks(
+    report: AuditReport, *, warehouse: Warehouse, tolerance: timedelta
+) -> None:
+    """Refuses what is said to have been requested in the future, now or by a publication of before.
+
+    Args:
+        report: of a snapshot, published or not.
+        warehouse: open, and held by this process.
+        tolerance: how far two clocks may be apart.
+
+    Raises:
+        ConfigError: a clock is wrong, or was.
+    """
+    latest = warehouse.now() + tolerance
+    if report.last_requested_at > latest:
+        raise ConfigError(
+            f"The snapshot of run {report.run_id} says that it was requested at {_text(report.last_requested_at)}, "
+            f"and it is {_text(latest - tolerance)}: the clock of a machine that reads the directory, of the one "
+            "that runs this task or of the warehouse is wrong. Nothing was published. Correct it, then clear the "
+            "run's `extract` tasks; see docs/runbook.md#a-clock-was-wrong."
+        )
+    if ahead := warehouse.ahead_of(report.resource, latest):
+        raise ConfigError(
+            f"The sync {ahead.sync_id} of run {ahead.run_id} is published and says that it was requested at "
+            f"{_text(ahead.last_requested_at)}, and it is {_text(latest - tolerance)}: a clock was wrong then, or "
+            "is now. Beside it each snapshot counts as older. Nothing was published. Correct the clock, or the times of "
+            "that sync; see docs/runbook.md#a-clock-was-wrong."
+        )
+
+
+def skip(report: AuditReport, landed: LandedSnapshot, *, fence: SyncRow) -> AuditReport:
+    """Skips a snapshot that is older than the last published one; it is a failure if that repeats.
+
+    Args:
+        report: of the snapshot.
+        landed: the folder of its run.
+        fence: the last published full snapshot.
+
+    Raises:
+        ConfigError: an earlier run was skipped for the same publication: it is not age but a clock.
+    """
+    note = f"its first request lies before the last one of {fence.sync_id}, which is published"
+    before = [one.name for one in landed.of_all_runs() if one.name != landed.name and _was_skipped(one, fence)]
+    landed.write_json(SKIPPED, {"fence": fence.sync_id})
+    if before:
+        raise ConfigError(
+            f"The snapshot of run {report.run_id} began at {_text(report.snapshot_at)}, before the last request of "
+            f"{fence.sync_id} ({_text(fence.last_requested_at)}), which is published; so it was of {before[-1]}. "
+            "A snapshot can be older than a published one once; when it repeats, the clock of a machine that reads "
+            "the directory is wrong, or was. Nothing was published. See docs/runbook.md#a-clock-was-wrong."
+        )
+    return replace(report, skipped=note)
+
+
+def _was_skipped(landed: LandedSnapshot, fence: SyncRow) -> bool:
+    try:
+        return (landed.read_json(SKIPPED) or {}).get("fence") == fence.sync_id
+    except SnapshotError:
+        return False
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
