@@ -5,12 +5,12 @@
                    └──── 5 ── 6        the branch published last is 1, 2, 5, 6
 
 Each publication is marked with its number and with the publication that it came on top of. The one with the
-highest number was published last; what it stands on is its branch. All others were abandoned by a restore. Where
-the publication below is no longer kept, the branch goes on with the last one kept from before that.
+highest number was published last; what it stands on is its branch. All others were abandoned by a restore.
+Where the publication below is no longer kept, the branch goes on with the last one kept from before that.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from directory_sync.errors import SnapshotError
@@ -58,7 +58,8 @@ class Landed:
 def landed_publications(runs: Sequence[LandedSnapshot]) -> Landed:
     """Reads what was published of each run.
 
-    Where the marks of a run are damaged, a sync counts as published if another was published on top of it.
+    Where the marks of a run are damaged, a sync counts as published if another was published on top of it; the
+    mark of that one has its number.
     """
     found, unmarked, damaged = [], [], []
     for landed in runs:
@@ -66,12 +67,14 @@ def landed_publications(runs: Sequence[LandedSnapshot]) -> Landed:
             found += [_publication(landed, mark) for mark in landed.published()]
         except SnapshotError:
             unmarked.append(landed)
-    bases = {one.mark.base_sync_id for one in found} | {
-        one.report.base_sync_id for one in found if one.report is not None
+    bases = {one.report.base_sync_id: None for one in found if one.report is not None} | {
+        one.mark.base_sync_id: one.mark.base_order for one in found
     }
     for landed in unmarked:
         published = [sync_id for sync_id in landed.landed_syncs() if sync_id in bases]
-        found += [_publication(landed, Mark(sync_id=sync_id), is_marked=False) for sync_id in published]
+        found += [
+            _publication(landed, Mark(sync_id=one, order=bases[one]), is_bare=True) for one in published
+        ]
         if not published:
             damaged.append(f"{landed.name}: {PUBLISHED} cannot be read")
     return Landed(publications=tuple(found), damaged=tuple(damaged))
@@ -101,7 +104,7 @@ def _below(
     return next((one for one in reversed(ranked) if (one.mark.order or 0) < mark.base_order), None)
 
 
-def _publication(landed: LandedSnapshot, mark: Mark, *, is_marked: bool = True) -> Publication:
+def _publication(landed: LandedSnapshot, mark: Mark, *, is_bare: bool = False) -> Publication:
     try:
         content = landed.of_sync(mark.sync_id).read_json(REPORT)
         if content is None:
@@ -109,9 +112,9 @@ def _publication(landed: LandedSnapshot, mark: Mark, *, is_marked: bool = True) 
         report = AuditReport.from_json(content)
     except SnapshotError:
         return Publication(mark=mark, landed=landed, report=None, damage=f"{REPORT} cannot be read")
-    if not is_marked or mark.order is None:
-        # The first release, and a mark that is damaged, say no more than that it was published.
-        mark = Mark(sync_id=mark.sync_id, base_sync_id=report.base_sync_id)
+    if is_bare or (mark.order is None and mark.base_sync_id is None):
+        # The first release said no more than that it was published.
+        mark = replace(mark, base_sync_id=report.base_sync_id)
     return Publication(mark=mark, landed=landed, report=report)
 
 

@@ -31,7 +31,7 @@ def put_in_place(fs: Any, part: str, path: str) -> None:
         fs.mv(part, path)
         return
     _flush(Path(part))
-    os.replace(part, path)
+    Path(part).replace(path)
     _flush_folder(Path(path).parent)
 
 

@@ -1,5 +1,6 @@
 """The landing zone: one folder a snapshot, and the manifest that makes it one.
 
+    <root>/<resource>/directory.json                                whose folder it is
     <root>/<resource>/<run>/landed/entries/<load>.<file>.parquet    one row an entry and window
                                   /windows/...                      one row an answer
                                   /fields/...                       how often a field had which type
@@ -10,7 +11,7 @@
                            /manifest.json                           written last, by the audit alone
                            /question.json, decision.json            what a person was asked, and answered
                            /rolled_forward.json                     syncs of other runs that this one finished
-                           /published.json                          which of these the warehouse holds, see Mark
+                           /published.json                          which of them the warehouse holds: Mark
                            /skipped.json                            the publication that it was older than
 
 A snapshot without a manifest does not exist. Nothing is replaced: an interrupted load leaves files that
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DATASET = "landed"
+DATASET_FOLDER = "dataset="
+"""Begins the name of a further directory's folder below the root."""
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
 PUBLISHED, SKIPPED = "published.json", "skipped.json"
@@ -136,19 +139,13 @@ class Landing:
         """Returns all folders of a resource, sealed or not."""
         return _snapshots_in(self._fs, f"{self._root}/{resource}")
 
-    def retire(self, resource: str, *, before: datetime, keep: str) -> int:
-        """Deletes snapshots whose last change is older than `before`; never the folder `keep`.
-
-        Returns how many were deleted.
-        """
-        old = [
-            snapshot
-            for snapshot in self.snapshots(resource)
-            if snapshot.name != folder_name(keep) and snapshot.modified_at() < before
-        ]
-        for snapshot in old:
-            snapshot.delete()
-        return len(old)
+    def resources(self) -> list[str]:
+        """Returns the folders that can be a resource's: none of another directory's, none of a link."""
+        if not self._fs.isdir(self._root):
+            return []
+        found = (info for info in self._fs.ls(self._root, detail=True) if info["type"] == "directory")
+        names = (info["name"].rstrip("/").rsplit("/", 1)[-1] for info in found if not info.get("islink"))
+        return sorted(name for name in names if not name.startswith((DATASET_FOLDER, ".")))
 
 
 class LandedSnapshot:
@@ -172,6 +169,10 @@ class LandedSnapshot:
     def of_run(self, run_id: str) -> "LandedSnapshot":
         """Returns the folder of another run of the same resource."""
         return LandedSnapshot(self._fs, f"{self.path.rsplit('/', 1)[0]}/{folder_name(run_id)}")
+
+    def of_resource(self) -> "LandedSnapshot":
+        """Returns the folder that holds the runs of the same resource."""
+        return LandedSnapshot(self._fs, self.path.rsplit("/", 1)[0])
 
     def of_all_runs(self) -> "list[LandedSnapshot]":
         """Returns the folders of all runs of the same resource, this one's included."""
@@ -286,9 +287,10 @@ class LandedSnapshot:
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Writes a JSON file, whole or not at all; it is durable when this returns."""
         path = self.file(name)
+        part = f"{path}.{uuid4().hex}.part"
         self._fs.makedirs(self.path, exist_ok=True)
-        self._fs.pipe_file(f"{path}.part", json.dumps(content, indent=1, sort_keys=True).encode())
-        put_in_place(self._fs, f"{path}.part", path)
+        self._fs.pipe_file(part, json.dumps(content, indent=1, sort_keys=True).encode())
+        put_in_place(self._fs, part, path)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Returns a JSON file's content, or None where there is no such file.
@@ -330,7 +332,9 @@ class LandedSnapshot:
             return ()
         with naming_damage(PUBLISHED):
             known = msgspec.convert(content, _Published)
-            marks = {sync_id: {"sync_id": sync_id, **known.marks.get(sync_id, {})} for sync_id in known.sync_ids}
+            marks = {
+                sync_id: {"sync_id": sync_id, **known.marks.get(sync_id, {})} for sync_id in known.sync_ids
+            }
             return tuple(msgspec.convert(mark, Mark) for mark in marks.values())
 
     def mark_published(self, mark: Mark) -> None:
@@ -386,6 +390,11 @@ class LandedSnapshot:
         """Deletes the folder, the manifest first: without it the snapshot does not exist."""
         self.forget(MANIFEST)
         self._fs.rm(self.path, recursive=True)
+
+    def names(self, folder: str = "") -> list[str]:
+        """Returns the names of what lies in this folder, or in one below it."""
+        found = self._list(self.file(folder).rstrip("/"))
+        return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
 
     def _list(self, folder: str) -> list[str]:
         if not self._fs.isdir(folder):

@@ -2,7 +2,7 @@
 
 Clocks can be wrong, and a backup that is restored takes the warehouse back: what was published after it is
 gone from there, and the next sync comes on top of an older one. So each publication has the number after the
-highest one that either place knows: numbers never come twice while one of the two is kept, and the highest one
+highest one that either place knows: no number comes twice while one of the two is kept, and the highest one
 is the last publication, whatever was restored. Beside the number stands the publication before it, so that
 the landing zone knows the branches, see `branch`. See docs/adr/0011-the-order-of-publication.md.
 """
@@ -20,6 +20,7 @@ from directory_sync.warehouse import SyncRow, Warehouse
 
 logger = logging.getLogger(__name__)
 
+_RUNBOOK = "docs/runbook.md#a-clock-was-wrong"
 MENDED = 100
 """How many of the last publications a night looks at: those whose run was killed before its mark."""
 
@@ -83,9 +84,7 @@ def mend_marks(
         at_most: how many of the last publications to look at; None: all.
     """
     folders = {landed.name: landed for landed in runs}
-    marked = {
-        name: {mark.sync_id for mark in readable_marks(landed)} for name, landed in folders.items()
-    }
+    marked = {name: {mark.sync_id for mark in readable_marks(landed)} for name, landed in folders.items()}
     mended = []
     for place in reversed(warehouse.places(resource.name, at_most=at_most)):
         name = folder_name(place.run_id)
@@ -100,32 +99,34 @@ def mend_marks(
 
 
 def check_clocks(
-    report: AuditReport, *, warehouse: Warehouse, tolerance: timedelta
+    resource: str, run_id: str, *, requested_at: datetime, warehouse: Warehouse, tolerance: timedelta
 ) -> None:
-    """Refuses what is said to have been requested in the future, now or by a publication of before.
+    """Refuses what is said to have been requested in the future, by this run or by a published one.
 
     Args:
-        report: of a snapshot, published or not.
+        resource: whose snapshot.
+        run_id: its run.
+        requested_at: its last request.
         warehouse: open, and held by this process.
         tolerance: how far two clocks may be apart.
 
     Raises:
         ConfigError: a clock is wrong, or was.
     """
-    latest = warehouse.now() + tolerance
-    if report.last_requested_at > latest:
+    now = warehouse.now()
+    if requested_at > now + tolerance:
         raise ConfigError(
-            f"The snapshot of run {report.run_id} says that it was requested at {_text(report.last_requested_at)}, "
-            f"and it is {_text(latest - tolerance)}: the clock of a machine that reads the directory, of the one "
-            "that runs this task or of the warehouse is wrong. Nothing was published. Correct it, then clear the "
-            "run's `extract` tasks; see docs/runbook.md#a-clock-was-wrong."
+            f"The snapshot of run {run_id} says that it was requested at {_text(requested_at)}, and it is "
+            f"{_text(now)}: the clock of a machine that reads the directory, of the one that runs this task "
+            "or of the warehouse is wrong. Nothing was published. Correct it, then clear the run's `extract` "
+            f"tasks; see {_RUNBOOK}."
         )
-    if ahead := warehouse.ahead_of(report.resource, latest):
+    if ahead := warehouse.ahead_of(resource, now + tolerance):
         raise ConfigError(
             f"The sync {ahead.sync_id} of run {ahead.run_id} is published and says that it was requested at "
-            f"{_text(ahead.last_requested_at)}, and it is {_text(latest - tolerance)}: a clock was wrong then, or "
-            "is now. Beside it each snapshot counts as older. Nothing was published. Correct the clock, or the times of "
-            "that sync; see docs/runbook.md#a-clock-was-wrong."
+            f"{_text(ahead.last_requested_at)}, and it is {_text(now)}: a clock was wrong then, or is now. "
+            "Beside it each snapshot counts as older. Nothing was published. Correct the clock, or the times "
+            f"of that sync; see {_RUNBOOK}."
         )
 
 
@@ -141,14 +142,16 @@ def skip(report: AuditReport, landed: LandedSnapshot, *, fence: SyncRow) -> Audi
         ConfigError: an earlier run was skipped for the same publication: it is not age but a clock.
     """
     note = f"its first request lies before the last one of {fence.sync_id}, which is published"
-    before = [one.name for one in landed.of_all_runs() if one.name != landed.name and _was_skipped(one, fence)]
+    before = [
+        one.name for one in landed.of_all_runs() if one.name != landed.name and _was_skipped(one, fence)
+    ]
     landed.write_json(SKIPPED, {"fence": fence.sync_id})
     if before:
         raise ConfigError(
-            f"The snapshot of run {report.run_id} began at {_text(report.snapshot_at)}, before the last request of "
-            f"{fence.sync_id} ({_text(fence.last_requested_at)}), which is published; so it was of {before[-1]}. "
-            "A snapshot can be older than a published one once; when it repeats, the clock of a machine that reads "
-            "the directory is wrong, or was. Nothing was published. See docs/runbook.md#a-clock-was-wrong."
+            f"The snapshot of run {report.run_id} began at {_text(report.snapshot_at)}, before the last "
+            f"request of {fence.sync_id} ({_text(fence.last_requested_at)}), which is published; so did that "
+            f"of {before[-1]}. A snapshot can be older than a published one once; when it repeats, the clock "
+            f"of a machine that reads the directory is wrong, or was. Nothing was published. See {_RUNBOOK}."
         )
     return replace(report, skipped=note)
 

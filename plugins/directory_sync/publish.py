@@ -13,6 +13,7 @@ themselves, for the first of them carries the sync's row.
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -63,7 +64,8 @@ def publish(
     """Publishes an audited snapshot; returns the report of what the warehouse holds now.
 
     A snapshot that began before the last published one ended is skipped with a note: the table never
-    moves back. A skip that repeats is a failure, see `publications`. A snapshot that was compared with an older state of the warehouse is compared again.
+    moves back. A skip that repeats is a failure, see `publications`. A snapshot that was compared with an
+    older state of the warehouse is compared again.
 
     Args:
         resource: whose table.
@@ -86,7 +88,13 @@ def publish(
         return replace(report, publication_order=known.publication_order)
     roll_forward(resource, warehouse=warehouse, landed_of=landed.of_run, but=report.sync_id)
     mend_marks(resource, landed.of_all_runs(), warehouse=warehouse)
-    check_clocks(report, warehouse=warehouse, tolerance=clock_tolerance)
+    check_clocks(
+        resource.name,
+        report.run_id,
+        requested_at=report.last_requested_at,
+        warehouse=warehouse,
+        tolerance=clock_tolerance,
+    )
     last, fence = warehouse.last_sync(resource.name), warehouse.last_snapshot(resource.name)
     if fence and report.snapshot_at <= fence.last_requested_at:
         return skip(report, landed, fence=fence)

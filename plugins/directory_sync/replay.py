@@ -1,8 +1,9 @@
 """Rebuilds the warehouse from landed snapshots: no request to the API, and the decisions as they were taken.
 
-Each publication was landed: its difference, its report, and that the warehouse held it. Those of the branch that
-was published last are loaded again in their order, see `branch`. Where the warehouse is not what a difference was
-computed against, which is so of the first snapshot that is still kept, the snapshot itself is compared anew.
+Each publication was landed: its difference, its report, and that the warehouse held it. Those of the branch
+that was published last are loaded again in their order, see `branch`. Where the warehouse is not what a
+difference was computed against, which is so of the first snapshot that is still kept, the snapshot itself is
+compared anew.
 """
 
 import logging
@@ -74,41 +75,40 @@ def replay(job: Audit, landing: Landing, *, warehouse: Warehouse) -> Replayed:
     known = {place.sync_id for place in warehouse.places(resource.name)}
     present = [one for one in branch if one.mark.sync_id in known]
     later = _later(branch, present, last)
-    loaded, groundless, bad = [], [], [*landed.damaged]
-    for publication in later:
-        damage = publication.damage
-        if not damage:
-            try:
-                is_loaded = _load(job, publication, warehouse=warehouse)
-            except SnapshotError as e:
-                damage = str(e).split(". ")[0]
-            else:
-                (loaded if is_loaded else groundless).append(publication)
-        if damage and publication is not branch[-1]:
-            raise _stopped(resource.name, publication, damage)
+    loaded: list[str] = []
+    groundless: list[Publication] = []
+    bad = [*landed.damaged]
+    for one in later:
+        is_loaded, damage = _try(job, one, warehouse=warehouse)
+        if damage and one is not branch[-1]:
+            raise _stopped(resource.name, one, damage)
         if damage:
-            bad.append(f"{publication.landed.name}: {damage}")
-    abandoned = [
-        one for one in landed.publications if one not in branch and one.mark.sync_id not in known
-    ]
+            bad.append(f"{one.landed.name}: {damage}")
+        elif is_loaded:
+            loaded.append(one.mark.sync_id)
+        else:
+            groundless.append(one)
+    abandoned = [one for one in landed.publications if one not in branch and one.mark.sync_id not in known]
     older = [one for one in branch if one not in present and one not in later]
+    left_out = {
+        "on a branch that was abandoned when the warehouse was restored": list(names(abandoned)),
+        "from before the warehouse's last sync": list(names(older)),
+        "that changed what is not there": list(names(groundless)),
+        "that cannot be read": bad,
+    }
     last = warehouse.last_sync(resource.name)
     return Replayed(
-        sync_ids=tuple(one.mark.sync_id for one in loaded),
+        sync_ids=tuple(loaded),
         present=len(present),
-        left_out=sum(map(len, (abandoned, older, groundless, bad))),
-        reasons=tuple(
-            f"{len(group):,} {why}: {', '.join(list(group)[:NAMED])}{', ...' if len(group) > NAMED else ''}"
-            for why, group in (
-                ("on a branch that was abandoned when the warehouse was restored", list(names(abandoned))),
-                ("from before the warehouse's last sync", list(names(older))),
-                ("that changed what is not there", list(names(groundless))),
-                ("that cannot be read", bad),
-            )
-            if group
-        ),
+        left_out=sum(len(group) for group in left_out.values()),
+        reasons=tuple(_reason(why, group) for why, group in left_out.items() if group),
         last=last.sync_id if last else None,
     )
+
+
+def _reason(why: str, group: Sequence[str]) -> str:
+    more = ", ..." if len(group) > NAMED else ""
+    return f"{len(group):,} {why}: {', '.join(group[:NAMED])}{more}"
 
 
 def _later(
@@ -121,6 +121,16 @@ def _later(
     # The warehouse is on another branch: what was published after its last sync may come on top.
     rank = last.publication_order or 0, last.snapshot_at, last.sync_id
     return [one for one in branch[begin:] if one.rank > rank]
+
+
+def _try(job: Audit, publication: Publication, *, warehouse: Warehouse) -> tuple[bool, str]:
+    """Loads one publication; returns whether it did, and what is damaged."""
+    if publication.damage:
+        return False, publication.damage
+    try:
+        return _load(job, publication, warehouse=warehouse), ""
+    except SnapshotError as e:
+        return False, str(e).split(". ")[0]
 
 
 def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool:
@@ -147,8 +157,8 @@ def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool
 
 def _stopped(resource: str, publication: Publication, damage: str) -> SnapshotError:
     return SnapshotError(
-        f"The replay of `{resource}` ended before the sync {publication.mark.sync_id}, on which later ones stand: "
-        f"in {publication.landed.path}: {damage}. What is older was loaded. Restore that folder from a backup of "
-        "the landing zone, or delete it: the snapshot after it is then compared anew. See "
+        f"The replay of `{resource}` ended before the sync {publication.mark.sync_id}, on which later ones "
+        f"stand: in {publication.landed.path}: {damage}. What is older was loaded. Restore that folder from "
+        "a backup of the landing zone, or delete it: the snapshot after it is then compared anew. See "
         "docs/runbook.md#the-warehouse-is-lost-or-was-restored-from-a-backup."
     )

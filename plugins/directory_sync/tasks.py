@@ -48,7 +48,7 @@ def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
         mode, skip_reason = scope["now"].mode, scope["now"].skip_reason
         if mode in OFFLINE_MODES or skip_reason:
             raise AirflowSkipException(skip_reason or f"The mode `{mode}` does not read the directory.")
-        scope["now"].landed.prepare()
+        scope["now"].prepare_landing()
 
     def open_client(shards: int, in_flight: int) -> "tuple[DirectoryClient, Resource]":
         now = scope["now"]

@@ -168,9 +168,9 @@ class Warehouse:
         """A table of `directory_syncs` that an older version made gets its new columns at a publication."""
         if column not in _LATER_COLUMNS:
             return True
-        schemas, name = self.pipeline.schemas, self.pipeline.default_schema_name
-        tables = schemas[name].tables if name else {}
-        return column in (tables[SYNCS]["columns"] if SYNCS in tables else {})
+        name = self.pipeline.default_schema_name
+        tables = self.pipeline.schemas[name].tables if name else None
+        return tables is not None and SYNCS in tables and column in tables[SYNCS]["columns"]
 
     def places(self, resource: str, *, at_most: int | None = None) -> list[SyncPlace]:
         """Returns where publications stand in the order of publication, the last one first.
