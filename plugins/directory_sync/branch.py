@@ -58,8 +58,8 @@ class Landed:
 def landed_publications(runs: Sequence[LandedSnapshot]) -> Landed:
     """Reads what was published of each run.
 
-    Where the marks of a run are damaged, a sync counts as published if another was published on top of it; the
-    mark of that one has its number.
+    Where the marks of a run are damaged, a sync counts as published if another was published on top of it;
+    the mark of that one has its number.
     """
     found, unmarked, damaged = [], [], []
     for landed in runs:

@@ -142,17 +142,15 @@ def skip(report: AuditReport, landed: LandedSnapshot, *, fence: SyncRow) -> Audi
         ConfigError: an earlier run was skipped for the same publication: it is not age but a clock.
     """
     note = f"its first request lies before the last one of {fence.sync_id}, which is published"
-    before = [
-        one.name for one in landed.of_all_runs() if one.name != landed.name and _was_skipped(one, fence)
-    ]
-    landed.write_json(SKIPPED, {"fence": fence.sync_id})
-    if before:
+    before = [one.name for one in landed.of_all_runs() if _was_skipped(one, fence)]
+    if before and landed.name not in before:
         raise ConfigError(
             f"The snapshot of run {report.run_id} began at {_text(report.snapshot_at)}, before the last "
             f"request of {fence.sync_id} ({_text(fence.last_requested_at)}), which is published; so did that "
             f"of {before[-1]}. A snapshot can be older than a published one once; when it repeats, the clock "
             f"of a machine that reads the directory is wrong, or was. Nothing was published. See {_RUNBOOK}."
         )
+    landed.write_json(SKIPPED, {"fence": fence.sync_id})
     return replace(report, skipped=note)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,18 +189,6 @@ class Warehouse:
         )
         return [SyncPlace(sync_id=row[0], base_sync_id=row[1], run_id=row[2], order=row[3]) for row in rows]
 
-    def owners(self, resource: str) -> set[str]:
-        """Returns the directories that have published a resource here; without those that left no mark."""
-        if not self._has_column("directory"):
-            return set()
-        column = self._name("directory")
-        rows = self._query(
-            f"SELECT DISTINCT {column} FROM {self._table(SYNCS)} "
-            f"WHERE {self._name('resource')} = %s AND {column} IS NOT NULL",
-            resource,
-        )
-        return {str(row[0]) for row in rows}
-
     def ahead_of(self, resource: str, moment: datetime) -> SyncRow | None:
         """Returns a publication whose requests are said to come after a moment; None where none is."""
         ahead = self._query(
@@ -235,11 +224,20 @@ class Warehouse:
 
     def changed_after(self, resource: Resource, moment: datetime) -> "Iterator[pa.Table]":
         """Yields the ids of entries that syncs of later snapshots changed."""
+        later = self._query(
+            f"SELECT {self._name('sync_id')} FROM {self._table(SYNCS)} "
+            f"WHERE {self._name('resource')} = %s AND {self._name('snapshot_at')} > %s",
+            resource.name,
+            moment,
+        )
+        if not later:
+            return
+        marks = ", ".join(["%s"] * len(later))
         yield from self._arrow(
             ("id",),
             f"SELECT DISTINCT {self._name('id')} FROM {self._table(resource.changes_table)} "
-            f"WHERE {self._name('snapshot_at')} > %s",
-            moment,
+            f"WHERE {self._name('sync_id')} IN ({marks})",
+            *(row[0] for row in later),
         )
 
     def states(self, resource: Resource) -> "Iterator[pa.Table]":
@@ -333,15 +331,31 @@ class Warehouse:
         )
 
     def unfinished_syncs(self, resource: Resource) -> list[str]:
-        """Returns the syncs whose change rows stand without their row in `directory_syncs`."""
-        sync_id = self._name("sync_id")
+        """Returns the syncs whose change rows stand without their row in `directory_syncs`, oldest first."""
+        sync_id, table = self._name("sync_id"), self._table(resource.changes_table)
         has_syncs = bool(self._query(f"SELECT 1 FROM {self._table(SYNCS)} LIMIT 1"))
-        known = f"WHERE {sync_id} NOT IN (SELECT {sync_id} FROM {self._table(SYNCS)})"
-        rows = self._query(
-            f"SELECT {sync_id} FROM {self._table(resource.changes_table)} {known if has_syncs else ''} "
-            f"GROUP BY {sync_id} ORDER BY min({self._name('snapshot_at')})"
-        )
-        return [row[0] for row in rows]
+        if self._destination.has_indexes:
+            self._create_indexes(resource)
+            # From one sync to the next by the index: what it costs grows with the syncs, not with their rows.
+            logged = (
+                f"WITH RECURSIVE logged AS (SELECT min({sync_id}) AS {sync_id} FROM {table} UNION ALL "
+                f"SELECT (SELECT min(later.{sync_id}) FROM {table} AS later "
+                f"WHERE later.{sync_id} > logged.{sync_id}) FROM logged WHERE logged.{sync_id} IS NOT NULL) "
+                f"SELECT {sync_id} FROM logged WHERE {sync_id} IS NOT NULL"
+            )
+        else:
+            logged = f"SELECT DISTINCT {sync_id} FROM {table} WHERE {sync_id} IS NOT NULL"
+        known = f" AND {sync_id} NOT IN (SELECT {sync_id} FROM {self._table(SYNCS)})" if has_syncs else ""
+        # They begin with the time of their snapshot.
+        return sorted(row[0] for row in self._query(logged + known))
+
+    def _create_indexes(self, resource: Resource) -> None:
+        """Creates the indexes of the change log where they are missing: by sync, and by entry."""
+        table = resource.changes_table
+        for column in ("sync_id", "id"):
+            name = f"{table[:30]}_{sha256(table.encode()).hexdigest()[:8]}_by_{column}"
+            where = f"{self._table(table)} ({self._name(column)})"
+            self._execute(f"CREATE INDEX IF NOT EXISTS {self._name(name)} ON {where}")
 
     def changes(self, resource: Resource, sync_id: str, columns: Sequence[str]) -> "Iterator[pa.Table]":
         """Yields the change rows of one sync, in batches."""

@@ -35,6 +35,8 @@ class Destination(ABC):
     """What dlt writes for it."""
     merge_strategy: ClassVar["TLoaderMergeStrategy"] = "delete-insert"
     """How dlt replaces entries in a table that has child tables."""
+    has_indexes: ClassVar[bool] = False
+    """Finds a few rows of a large table by an index; without one it reads columns, and needs none."""
     is_transactional: ClassVar[bool] = True
     """Readers see a table and its child tables as of one publication."""
 

@@ -34,6 +34,7 @@ class PostgreSQL(Destination):
     conn_type = "postgres"
     # CSV would be quicker, but dlt's COPY reads each empty string as NULL; Parquet needs an ADBC driver.
     file_format = "insert_values"
+    has_indexes = True
 
     @contextmanager
     def hold(self) -> Iterator[Any]:
