@@ -11,6 +11,7 @@ A second directory, in a file of its own in the Dags folder:
     )
 """
 
+import gc
 from weakref import WeakValueDictionary
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
@@ -80,11 +81,15 @@ def _claim(dag: DAG, directory: Directory, resource: str) -> None:
     Raises:
         ConfigError: there is one.
     """
-    dataset = directory.switches.dataset
-    other = _declared.setdefault((dataset, resource), dag)
-    if other.dag_id != dag.dag_id:
+    key = directory.switches.dataset, resource
+    if (other := _declared.get(key)) is not None and other.dag_id != dag.dag_id:
+        # A Dag that nothing holds any more, of a file that was parsed anew, is no other one.
+        del other
+        gc.collect()
+    if (other := _declared.get(key)) is not None and other.dag_id != dag.dag_id:
         raise ConfigError(
             f"The Dags `{other.dag_id}` and `{dag.dag_id}` both sync `{resource}` into the dataset "
-            f"`{dataset}`: they would overwrite each other. Give one of them a dataset or a resource name of "
+            f"`{key[0]}`: they would overwrite each other. Give one of them a dataset or a resource name of "
             "its own."
         )
+    _declared[key] = dag

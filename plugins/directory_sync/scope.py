@@ -161,7 +161,10 @@ class TaskScope:
         self.landed.prepare()
 
     def retire_landing(self) -> None:
-        """Deletes what is older than the retention: of failed runs too, and of resources that were."""
+        """Deletes what is older than the retention: of failed runs too, and of resources that were.
+
+        The last act of a task: the form is parsed as at parse, for a connection may be what the task lacks.
+        """
         from directory_sync.retention import retire
 
         # The scheduler's clock beside this machine's: one that is ahead would delete everything.
@@ -169,7 +172,7 @@ class TaskScope:
         now = min([datetime.now(UTC), *([began] if began else [])])
         retire(
             self.landing,
-            resources={resource.name for resource in parse_form(self.form)},
+            resources={resource.name for resource in self._directory.declared_resources()},
             before=now - self.settings.retention,
             keep=self.context["run_id"],
             owner=self.owner,

@@ -56,6 +56,7 @@ class Cycle:
         postgres: the server of its warehouse, a database that belongs to `home`; None: a DuckDB file.
         role: who it is there, with which password; None: the server's administrator.
         landing: the connection `directory_landing`; None: `home` holds the landing zone.
+        directory: its name, as tables and folders are marked with it; None: they are not.
     """
 
     url: str
@@ -72,6 +73,7 @@ class Cycle:
     postgres: PostgresServer | None = None
     role: tuple[str, str] | None = None
     landing: ConnectionFields | None = None
+    directory: str | None = None
 
     @property
     def switches(self) -> SyncSettings:
@@ -173,6 +175,7 @@ class Cycle:
                 run_id=run_id,
                 mode="interval" if self.interval else mode,
                 interval=tuple(at.isoformat() for at in self.interval) if self.interval else None,
+                directory=self.directory,
             ),
             settings=self.switches,
             limits=self.switches.removal_limits,
