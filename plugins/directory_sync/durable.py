@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+_LEVELS = 3
+"""The folders above a file that can be new with it: a sync's, its run's, its resource's."""
 _UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 """What some mounted disks say to a flush of a folder; they order their renames themselves."""
 
@@ -32,7 +34,8 @@ def put_in_place(fs: Any, part: str, path: str) -> None:
         return
     _flush(Path(part))
     Path(part).replace(path)
-    _flush_folder(Path(path).parent)
+    for folder in list(Path(path).parents)[:_LEVELS]:
+        _flush_folder(folder)
 
 
 def make_durable(fs: Any, paths: Iterable[str], *, root: str) -> None:
@@ -41,11 +44,12 @@ def make_durable(fs: Any, paths: Iterable[str], *, root: str) -> None:
     Args:
         fs: where they are.
         paths: the files.
-        root: the folder above all of them; it and its parent are flushed as well, for they may be new.
+        root: the folder above all of them; it and what it is in are flushed as well, for they may be new.
     """
     if not is_local(fs):
         return
-    top, folders = Path(root), {Path(root), Path(root).parent}
+    top = Path(root)
+    folders = {top, *list(top.parents)[: _LEVELS - 1]}
     for path in map(Path, paths):
         _flush(path)
         folders |= {folder for folder in path.parents if folder.is_relative_to(top)}

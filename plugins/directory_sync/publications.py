@@ -8,7 +8,8 @@ the landing zone knows the branches, see `branch`. See docs/adr/0011-the-order-o
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -21,31 +22,50 @@ from directory_sync.warehouse import SyncRow, Warehouse
 logger = logging.getLogger(__name__)
 
 _RUNBOOK = "docs/runbook.md#a-clock-was-wrong"
+_READ_AT_ONCE = 8
 MENDED = 100
 """How many of the last publications a night looks at: those whose run was killed before its mark."""
 
 
-def numbered(report: AuditReport, landed: LandedSnapshot, *, warehouse: Warehouse) -> AuditReport:
+def marks_of(runs: Iterable[LandedSnapshot]) -> dict[str, tuple[Mark, ...]]:
+    """Returns the marks by folder; none of a folder where they are damaged, which is logged.
+
+    Args:
+        runs: the folders; of a bucket, several are asked for at once.
+    """
+    folders = list(runs)
+    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+        return {landed.name: marks for landed, marks in zip(folders, pool.map(_marks, folders), strict=True)}
+
+
+def _marks(landed: LandedSnapshot) -> tuple[Mark, ...]:
+    try:
+        return landed.published()
+    except SnapshotError:
+        logger.warning("What was published of %s cannot be read", landed.path)
+        return ()
+
+
+def numbered(
+    report: AuditReport,
+    landed: LandedSnapshot,
+    *,
+    warehouse: Warehouse,
+    marks: Mapping[str, Iterable[Mark]] | None = None,
+) -> AuditReport:
     """Gives a publication its number: the one after the highest that warehouse and landing zone know.
 
     Args:
         report: of what is about to be published.
         landed: the folder of its run.
         warehouse: open, and held by this process.
+        marks: of all runs of the resource; None: they are read.
     """
     last = warehouse.last_sync(report.resource)
-    known = [mark.order for snapshot in landed.of_all_runs() for mark in readable_marks(snapshot)]
-    highest = max([order for order in (last and last.publication_order, *known) if order], default=0)
+    marks = marks_of(landed.of_all_runs()) if marks is None else marks
+    orders = [mark.order for of_run in marks.values() for mark in of_run]
+    highest = max([order for order in (last and last.publication_order, *orders) if order], default=0)
     return replace(report, publication_order=highest + 1)
-
-
-def readable_marks(landed: LandedSnapshot) -> tuple[Mark, ...]:
-    """The marks of one folder; none where they are damaged, which is logged."""
-    try:
-        return landed.published()
-    except SnapshotError:
-        logger.warning("What was published of %s cannot be read", landed.path)
-        return ()
 
 
 def mark_published(landed: LandedSnapshot, sync_id: str, *, warehouse: Warehouse) -> None:
@@ -71,8 +91,8 @@ def mark_published(landed: LandedSnapshot, sync_id: str, *, warehouse: Warehouse
 
 def mend_marks(
     resource: Resource, runs: Iterable[LandedSnapshot], *, warehouse: Warehouse, at_most: int | None = MENDED
-) -> list[str]:
-    """Marks what the warehouse holds and the landing zone does not know of; returns these syncs.
+) -> dict[str, tuple[Mark, ...]]:
+    """Marks what the warehouse holds and the landing zone does not know of; returns the marks it had.
 
     A task that is killed between its last commit and its mark leaves such a sync, and so does a mark that is
     damaged.
@@ -84,18 +104,15 @@ def mend_marks(
         at_most: how many of the last publications to look at; None: all.
     """
     folders = {landed.name: landed for landed in runs}
-    marked = {name: {mark.sync_id for mark in readable_marks(landed)} for name, landed in folders.items()}
-    mended = []
+    marks = marks_of(folders.values())
     for place in reversed(warehouse.places(resource.name, at_most=at_most)):
         name = folder_name(place.run_id)
-        if name not in folders or place.sync_id in marked[name]:
+        if name not in folders or place.sync_id in {mark.sync_id for mark in marks[name]}:
             continue
         if place.sync_id in folders[name].landed_syncs():
             mark_published(folders[name], place.sync_id, warehouse=warehouse)
-            mended.append(place.sync_id)
-    if mended:
-        logger.warning("Marked as published, which their runs had not come to: %s", ", ".join(mended))
-    return mended
+            logger.warning("%s is marked as published, which its run had not come to", place.sync_id)
+    return marks
 
 
 def check_clocks(

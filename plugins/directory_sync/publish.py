@@ -87,7 +87,7 @@ def publish(
         mark_published(landed, report.sync_id, warehouse=warehouse)
         return replace(report, publication_order=known.publication_order)
     roll_forward(resource, warehouse=warehouse, landed_of=landed.of_run, but=report.sync_id)
-    mend_marks(resource, landed.of_all_runs(), warehouse=warehouse)
+    marks = mend_marks(resource, landed.of_all_runs(), warehouse=warehouse)
     check_clocks(
         resource.name,
         report.run_id,
@@ -101,7 +101,7 @@ def publish(
     if (last.sync_id if last else None) != report.base_sync_id:
         logger.info("The warehouse has moved on since the audit; comparing again")
         report = compare_again()
-    report = numbered(report, landed, warehouse=warehouse)
+    report = numbered(report, landed, warehouse=warehouse, marks=marks)
     publish_landed(resource, landed, report, warehouse=warehouse)
     return report
 

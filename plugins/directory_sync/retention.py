@@ -12,7 +12,7 @@ from datetime import datetime
 from directory_sync.columns import ENTRIES, FIELDS, WINDOWS
 from directory_sync.landing import DATASET, SYNC_ID, LandedSnapshot, Landing, folder_name
 from directory_sync.ownership import Owner, owner_of
-from directory_sync.publications import readable_marks
+from directory_sync.publications import marks_of
 
 logger = logging.getLogger(__name__)
 
@@ -63,14 +63,12 @@ def _is_of_another(landing: Landing, resource: str, owner: Owner) -> bool:
 
 def _newest_published(runs: Collection[LandedSnapshot]) -> str | None:
     """The folder of the last publication; where none has a number, of the one that was marked last."""
-    marked = {landed: marks for landed in runs if (marks := readable_marks(landed))}
-    if not marked:
+    marks, folders = marks_of(runs), {landed.name: landed for landed in runs}
+    orders = {name: max(mark.order or 0 for mark in of_run) for name, of_run in marks.items() if of_run}
+    if not orders:
         return None
-    orders = {landed: max(mark.order or 0 for mark in marks) for landed, marks in marked.items()}
-    highest = max(orders.values())
-    return max(
-        (landed for landed in orders if orders[landed] == highest), key=LandedSnapshot.modified_at
-    ).name
+    last = [name for name, order in orders.items() if order == max(orders.values())]
+    return max(last, key=lambda name: folders[name].modified_at())
 
 
 def _is_ours(landed: LandedSnapshot, *, is_named: bool) -> bool:

@@ -38,10 +38,10 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name_and_its_folder_after(
         path = Path(landed.file("published.json"))
     else:
         path = Path(landed.write_tables("difference.parquet", []))
-    [(flushed, part), (named, name), (kept, folder)] = disk
-    assert (flushed, named, kept) == ("flush", "name", "flush")
+    [(flushed, part), (named, name), *folders] = disk
+    assert (flushed, named, name) == ("flush", "name", str(path))
     assert part.startswith(f"{path}.")
-    assert (name, folder) == (str(path), str(path.parent))
+    assert folders == [("flush", str(folder)) for folder in (path.parent, path.parent.parent, tmp_path)]
 
 
 def test_what_others_wrote_is_flushed_with_its_folders(tmp_path: Path, disk: list[tuple[str, str]]) -> None:
@@ -54,6 +54,6 @@ def test_what_others_wrote_is_flushed_with_its_folders(tmp_path: Path, disk: lis
         LandedFiles(entries=(str(paths[0]),), windows=(str(paths[1]),), fields=(str(paths[2]),))
     )
     run = Path(landed.path)
-    folders = {run.parent, run, run / "landed", *(path.parent for path in paths)}
+    folders = {tmp_path, run.parent, run, run / "landed", *(path.parent for path in paths)}
     assert {path for _, path in disk} == {str(path) for path in (*paths, *folders)}
-    assert [path for _, path in disk].index(str(run.parent)) == len(disk) - 1
+    assert [path for _, path in disk].index(str(tmp_path)) == len(disk) - 1
