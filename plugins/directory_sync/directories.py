@@ -35,6 +35,11 @@ class Directory:
         """Raises ConfigError for an unknown switch, or where two directories would share their tables."""
         if unknown := self.settings.keys() - {item.name for item in fields(SyncSettings)}:
             raise ConfigError(f"A directory has no switch `{min(unknown)}`; see `SyncSettings`.")
+        if isinstance(self.formerly, str):
+            raise ConfigError(
+                f"`formerly` of a directory is a list of names; got {self.formerly!r}. Say "
+                f"formerly=[{self.formerly!r}]."
+            )
         if self.connection != API_CONNECTION and self.is_default:
             raise ConfigError(
                 f"The directory of the connection `{self.connection}` needs a dataset of its own, such as "

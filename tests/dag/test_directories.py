@@ -87,6 +87,11 @@ def test_two_dags_with_resources_of_their_own_share_a_dataset(dags):
     assert directory_dag("sites_sync", Directory(form=sites)).dag_id == "sites_sync"
 
 
+def test_a_former_name_that_is_no_list_is_refused():
+    with pytest.raises(ConfigError, match=r"formerly=\['api/old'\]"):
+        Directory(formerly="api/old")
+
+
 def test_a_further_resource_is_a_group_that_holds_the_same_names():
     dag = directory_dag("directory_sync", Directory(form=two_resources))
     stages = {"audit", "publish", "approve_removals", "remove"}
