@@ -7,7 +7,7 @@ import pytest
 from directory_sync.errors import SnapshotError
 from directory_sync.landing import DIFFERENCE, PUBLISHED, REPORT
 from sandbox.server import SandboxServer
-from tests.integration.cycle import RESOURCE, Cycle
+from tests.integration.cycle import RESOURCE, Cycle, child_process
 
 
 def night(api: SandboxServer, cycle: Cycle, number: int) -> None:
@@ -77,12 +77,36 @@ def test_a_backup_of_an_abandoned_branch_is_brought_up_to_date(
     assert forked.tables() == before
 
 
+DIES_BEFORE_ITS_MARK = """
+import os
+from pathlib import Path
+from directory_sync.secrets import quiet_dlt
+quiet_dlt()
+from tests.integration.cycle import Cycle
+url, home, run_id = args
+rename = os.replace
+def die(source, target):
+    if str(target).endswith("published.json"):
+        os._exit(9)
+    rename(source, target)
+os.replace = die
+Cycle(url=url, home=Path(home)).publish(run_id)
+"""
+
+
 @pytest.mark.folder
+@pytest.mark.duckdb
 def test_a_night_that_was_killed_before_its_mark_is_marked_by_the_next(
     api: SandboxServer, published: Cycle
 ) -> None:
-    night(api, published, 2)
-    published.landed("night 2").forget(PUBLISHED)
+    api.directory.edit(2, 2, remove=2, seed=2)
+    published.extract("night 2")
+    published.audit("night 2")
+    child = child_process(DIES_BEFORE_ITS_MARK, published.url, published.home, "night 2")
+    child.communicate()
+    assert child.returncode == 9
+    assert runs(published) == ["one", "night 2"]
+    assert published.landed("night 2").read_json(PUBLISHED) is None
     night(api, published, 3)
     before = published.tables()
     published.lose_warehouse()
