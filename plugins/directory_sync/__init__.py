@@ -18,6 +18,9 @@ How an entry travels, and where to read about it, in this order:
       columns.py                  the columns it lands
       progress.py                 how far a reader has come, for its log
     landing.py                  the landed snapshot: files, manifest, retention
+      durable.py                  files that survive a loss of power
+      ownership.py                whose a folder, and a table, is
+      retention.py                how long folders are kept
       buckets.py                  where it is: a folder, or a bucket and what opens it
       google_key.py               a service account's key, for a bucket or BigQuery
 
@@ -37,12 +40,13 @@ How an entry travels, and where to read about it, in this order:
       report.py                   the outcome: for people, for XCom, for the asset event
 
     publish.py                  stage 3: the difference into the warehouse, safe to run twice
+      publications.py             their order, what clocks may say, and the mark of each
       rows.py                     the table's rows, made of change rows
       columnar.py                 most of a large load past dlt's normaliser, column by column
       warehouse.py                the only module that speaks SQL to its tables
         destinations/               how each connection type is opened and held
     removals.py                 stage 4: what a person approved (question.py: what is shown and answered)
-    replay.py                   all of it again from the landing zone
+    replay.py                   all of it again from the landing zone (branch.py: what of it, after a restore)
 
     dag.py, directories.py      the Dag of one directory
     tasks.py, approval.py       its tasks, as declared (params.py, retry.py: what holds for them)

@@ -7,6 +7,7 @@ is what makes the landed files a snapshot.
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 
 from directory_sync.compare import compare
@@ -15,6 +16,7 @@ from directory_sync.errors import SnapshotError
 from directory_sync.job import Audit
 from directory_sync.landing import MANIFEST, REPORT
 from directory_sync.manifest import manifest_files, seal_snapshot
+from directory_sync.publications import check_clocks
 from directory_sync.report import AuditReport
 from directory_sync.seal import ReadPage
 from directory_sync.snapshot import Snapshot, open_scratch, shard_of_load
@@ -43,7 +45,7 @@ def audit(
 
     Raises:
         SnapshotError: not sealed, or not reconciled.
-        ConfigError, EnvelopeError: what no retry cures.
+        ConfigError, EnvelopeError: what no retry cures; a clock that is wrong.
     """
     database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
     try:
@@ -60,8 +62,16 @@ def audit(
         with open_warehouse() as warehouse:
             if known is not None and (published := _published_report(job, known, warehouse)) is not None:
                 return published
+            check_clocks(
+                job.resource.name,
+                job.run.run_id,
+                requested_at=datetime.fromisoformat(manifest["last_requested_at"]),
+                warehouse=warehouse,
+                tolerance=job.settings.clock_tolerance,
+            )
             report = compare(job, manifest, snapshot, files, warehouse=warehouse, has_entry=has_entry)
         if job.run.mode != "dry_run":
+            job.landed.make_durable(files)
             job.landed.write_json(MANIFEST, manifest)
         return report
     finally:

@@ -248,6 +248,7 @@ def _report(
         changed_fields=changed_fields,
         field_shares=field_shares,
         findings=tuple(findings),
+        directory=job.run.directory,
     )
 
 

@@ -11,6 +11,9 @@ A second directory, in a file of its own in the Dags folder:
     )
 """
 
+import gc
+from weakref import WeakValueDictionary
+
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
 from directory_sync import secrets
@@ -22,6 +25,7 @@ from directory_sync import tasks  # noqa: E402
 from directory_sync.deadline import alerts  # noqa: E402
 from directory_sync.directories import Directory  # noqa: E402
 from directory_sync.display import describe, owner_links  # noqa: E402
+from directory_sync.errors import ConfigError  # noqa: E402
 from directory_sync.params import PARAMS  # noqa: E402
 from directory_sync.retry import DEFAULT_ARGS  # noqa: E402
 
@@ -54,6 +58,7 @@ def directory_dag(dag_id: str, directory: Directory | None = None, *, doc_md: st
         owner_links=owner_links(settings),
     ) as dag:
         for number, resource in enumerate(directory.declared_resources()):
+            _claim(dag, directory, resource.name)
             with tasks.group_of(resource, is_first=number == 0):
                 (
                     tasks.extract(directory, resource)
@@ -64,3 +69,27 @@ def directory_dag(dag_id: str, directory: Directory | None = None, *, doc_md: st
                 )
             describe(dag, resource)
     return dag
+
+
+_declared: WeakValueDictionary[tuple[str, str], DAG] = WeakValueDictionary()
+"""Which Dag of this process has which resource of which dataset. Mostly a process parses one Dag file."""
+
+
+def _claim(dag: DAG, directory: Directory, resource: str) -> None:
+    """Refuses a second Dag with the tables of another one.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    key = directory.switches.dataset, resource
+    if (other := _declared.get(key)) is not None and other.dag_id != dag.dag_id:
+        # A Dag that nothing holds any more, of a file that was parsed anew, is no other one.
+        del other
+        gc.collect()
+    if (other := _declared.get(key)) is not None and other.dag_id != dag.dag_id:
+        raise ConfigError(
+            f"The Dags `{other.dag_id}` and `{dag.dag_id}` both sync `{resource}` into the dataset "
+            f"`{key[0]}`: they would overwrite each other. Give one of them a dataset or a resource name of "
+            "its own."
+        )
+    _declared[key] = dag

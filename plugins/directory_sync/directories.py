@@ -1,6 +1,6 @@
 """One directory API as it is deployed: its connection, what of it is synced, its own switches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -22,16 +22,24 @@ class Directory:
         connection: the id of its connection.
         form: its configuration, in the form of `resources.py`.
         settings: switches that differ from the environment's, by the names in `SyncSettings`.
+        formerly: what it was called before, `connection/Dag` each: where either was renamed, until it has
+            published once. See `ownership`.
     """
 
     connection: str = API_CONNECTION
     form: Callable[[], Mapping[str, Any]] = resources.directory
     settings: Mapping[str, Any] = field(default_factory=dict)
+    formerly: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Raises ConfigError for an unknown switch, or where two directories would share their tables."""
         if unknown := self.settings.keys() - {item.name for item in fields(SyncSettings)}:
             raise ConfigError(f"A directory has no switch `{min(unknown)}`; see `SyncSettings`.")
+        if isinstance(self.formerly, str):
+            raise ConfigError(
+                f"`formerly` of a directory is a list of names; got {self.formerly!r}. Say "
+                f"formerly=[{self.formerly!r}]."
+            )
         if self.connection != API_CONNECTION and self.is_default:
             raise ConfigError(
                 f"The directory of the connection `{self.connection}` needs a dataset of its own, such as "
@@ -52,6 +60,10 @@ class Directory:
     def landing_folder(self) -> str:
         """Its folder below the landing zone's root; empty: the root itself."""
         return "" if self.is_default else f"dataset={self.switches.dataset}"
+
+    def name_in(self, dag_id: str) -> str:
+        """What its tables and folders are marked with, see `ownership`."""
+        return f"{self.connection}/{dag_id}"
 
     def asset_name(self, resource: str) -> str:
         """Returns the name of a resource's asset."""

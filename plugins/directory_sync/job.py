@@ -15,11 +15,13 @@ class Run:
 
     Attributes:
         interval: its data interval, as ISO 8601; None for a manual run without one.
+        directory: which directory it reads, see `ownership`; None: it leaves no mark.
     """
 
     run_id: str
     mode: str = "sync"
     interval: tuple[str, str] | None = None
+    directory: str | None = None
 
     @property
     def is_partial(self) -> bool:

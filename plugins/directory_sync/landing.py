@@ -1,5 +1,6 @@
 """The landing zone: one folder a snapshot, and the manifest that makes it one.
 
+    <root>/<resource>/directory.json                                whose folder it is
     <root>/<resource>/<run>/landed/entries/<load>.<file>.parquet    one row an entry and window
                                   /windows/...                      one row an answer
                                   /fields/...                       how often a field had which type
@@ -10,10 +11,11 @@
                            /manifest.json                           written last, by the audit alone
                            /question.json, decision.json            what a person was asked, and answered
                            /rolled_forward.json                     syncs of other runs that this one finished
-                           /published.json                          which of these the warehouse holds
+                           /published.json                          which of them the warehouse holds: Mark
+                           /skipped.json                            the publication that it was older than
 
 A snapshot without a manifest does not exist. Nothing is replaced: an interrupted load leaves files that
-no complete load names.
+no complete load names. What the manifest names, and each file of ours, is on the disk before it is relied on.
 """
 
 import json
@@ -21,7 +23,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self, TypedDict
@@ -32,6 +34,7 @@ import msgspec
 
 from directory_sync.buckets import LandingPlace
 from directory_sync.columns import ENTRIES, FIELDS, WINDOWS
+from directory_sync.durable import is_local, make_durable, put_in_place
 from directory_sync.errors import SnapshotError, raise_alone
 
 if TYPE_CHECKING:
@@ -41,9 +44,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DATASET = "landed"
+DATASET_FOLDER = "dataset="
+"""Begins the name of a further directory's folder below the root."""
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
-PUBLISHED = "published.json"
+PUBLISHED, SKIPPED = "published.json", "skipped.json"
+SYNC_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}(-removal)*")
 _LOAD_ID = re.compile(r"\d+\.\d+")
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -85,6 +91,29 @@ class _ApiFigures(TypedDict):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mark:
+    """That the warehouse holds a sync, or held it, and where in the order of publication.
+
+    Attributes:
+        order: its number, see `publications`; None: it is from before there were numbers.
+        base_sync_id: the publication that it came on top of; None: the warehouse was empty.
+        base_order: that one's number.
+    """
+
+    sync_id: str
+    order: int | None = None
+    base_sync_id: str | None = None
+    base_order: int | None = None
+
+
+class _Published(msgspec.Struct):
+    """A published.json; the first release wrote the ids alone."""
+
+    sync_ids: list[str]
+    marks: dict[str, dict[str, Any]] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
 class LandedFiles:
     """The files of the latest complete load of each shard, as paths DuckDB reads."""
 
@@ -108,25 +137,15 @@ class Landing:
 
     def snapshots(self, resource: str) -> "list[LandedSnapshot]":
         """Returns all folders of a resource, sealed or not."""
-        folder = f"{self._root}/{resource}"
-        if not self._fs.isdir(folder):
+        return _snapshots_in(self._fs, f"{self._root}/{resource}")
+
+    def resources(self) -> list[str]:
+        """Returns the folders that can be a resource's: none of another directory's, none of a link."""
+        if not self._fs.isdir(self._root):
             return []
-        found = (info["name"] for info in self._fs.ls(folder, detail=True) if info["type"] == "directory")
-        return [LandedSnapshot(self._fs, _path(self._fs, name)) for name in sorted(found)]
-
-    def retire(self, resource: str, *, before: datetime, keep: str) -> int:
-        """Deletes snapshots whose last change is older than `before`; never the folder `keep`.
-
-        Returns how many were deleted.
-        """
-        old = [
-            snapshot
-            for snapshot in self.snapshots(resource)
-            if snapshot.name != folder_name(keep) and snapshot.modified_at() < before
-        ]
-        for snapshot in old:
-            snapshot.delete()
-        return len(old)
+        found = (info for info in self._fs.ls(self._root, detail=True) if info["type"] == "directory")
+        names = (info["name"].rstrip("/").rsplit("/", 1)[-1] for info in found if not info.get("islink"))
+        return sorted(name for name in names if not name.startswith((DATASET_FOLDER, ".")))
 
 
 class LandedSnapshot:
@@ -150,6 +169,14 @@ class LandedSnapshot:
     def of_run(self, run_id: str) -> "LandedSnapshot":
         """Returns the folder of another run of the same resource."""
         return LandedSnapshot(self._fs, f"{self.path.rsplit('/', 1)[0]}/{folder_name(run_id)}")
+
+    def of_resource(self) -> "LandedSnapshot":
+        """Returns the folder that holds the runs of the same resource."""
+        return LandedSnapshot(self._fs, self.path.rsplit("/", 1)[0])
+
+    def of_all_runs(self) -> "list[LandedSnapshot]":
+        """Returns the folders of all runs of the same resource, this one's included."""
+        return _snapshots_in(self._fs, self.path.rsplit("/", 1)[0])
 
     def of_sync(self, sync_id: str) -> "LandedSnapshot":
         """Returns the folder of one publication of this run: clearing the run makes another one."""
@@ -225,7 +252,7 @@ class LandedSnapshot:
                 writer.write_table(table)
             if writer:
                 writer.close()
-        self._fs.mv(f"{path}.part", path)
+        put_in_place(self._fs, f"{path}.part", path)
         return path
 
     def read_tables(
@@ -258,11 +285,12 @@ class LandedSnapshot:
                 yield pa.Table.from_batches([batch])
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Writes a JSON file, whole or not at all."""
+        """Writes a JSON file, whole or not at all; it is durable when this returns."""
         path = self.file(name)
+        part = f"{path}.{uuid4().hex}.part"
         self._fs.makedirs(self.path, exist_ok=True)
-        self._fs.pipe_file(f"{path}.part", json.dumps(content, indent=1, sort_keys=True).encode())
-        self._fs.mv(f"{path}.part", path)
+        self._fs.pipe_file(part, json.dumps(content, indent=1, sort_keys=True).encode())
+        put_in_place(self._fs, part, path)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Returns a JSON file's content, or None where there is no such file.
@@ -293,19 +321,55 @@ class LandedSnapshot:
                 raise damaged(MANIFEST, "names not all files")
         return content
 
-    def published(self) -> tuple[str, ...]:
-        """Returns the syncs of this folder that the warehouse holds, or held."""
-        return tuple((self.read_json(PUBLISHED) or {}).get("sync_ids", ()))
+    def published(self) -> tuple[Mark, ...]:
+        """Returns the syncs of this folder that the warehouse holds, or held.
 
-    def mark_published(self, sync_id: str) -> None:
-        """Notes that the warehouse holds a sync, for a replay; nothing where the folder is gone."""
-        known = self.published()
-        if sync_id not in known and self._fs.exists(self.path):
-            self.write_json(PUBLISHED, {"sync_ids": [*known, sync_id]})
+        Raises:
+            SnapshotError: the file that says so is damaged.
+        """
+        content = self.read_json(PUBLISHED)
+        if content is None:
+            return ()
+        with naming_damage(PUBLISHED):
+            known = msgspec.convert(content, _Published)
+            marks = {
+                sync_id: {"sync_id": sync_id, **known.marks.get(sync_id, {})} for sync_id in known.sync_ids
+            }
+            return tuple(msgspec.convert(mark, Mark) for mark in marks.values())
+
+    def mark_published(self, mark: Mark) -> None:
+        """Notes that the warehouse holds a sync, for a replay; nothing where the folder is gone.
+
+        A file that is damaged is written anew: what else it said is in the warehouse, see `publications`.
+        """
+        try:
+            known = {one.sync_id: one for one in self.published()}
+        except SnapshotError:
+            logger.warning("%s cannot be read: it is written anew", self.file(PUBLISHED))
+            known = {}
+        if known.get(mark.sync_id) == mark or not self._fs.exists(self.path):
+            return
+        marks = known | {mark.sync_id: mark}
+        content = {sync_id: asdict(one) for sync_id, one in marks.items()}
+        self.write_json(PUBLISHED, {"sync_ids": list(marks), "marks": content})
+
+    def landed_syncs(self) -> list[str]:
+        """Returns the syncs of this folder that have a report, published or not."""
+        return sorted(
+            path.split("/")[-2]
+            for folder in self._list(self.path)
+            if SYNC_ID.fullmatch(folder.rsplit("/", 1)[-1])
+            for path in self._list(folder)
+            if path.endswith(f"/{REPORT}")
+        )
 
     def file(self, name: str) -> str:
         """The path of a file of this snapshot."""
         return f"{self.path}/{name}"
+
+    def make_durable(self, files: LandedFiles) -> None:
+        """Flushes to the disk what the manifest is to name: dlt has written it."""
+        make_durable(self._fs, (*files.entries, *files.windows, *files.fields), root=self.path)
 
     def relative(self, paths: Sequence[str]) -> list[str]:
         """Names files as the manifest does: from the snapshot's folder."""
@@ -326,6 +390,11 @@ class LandedSnapshot:
         """Deletes the folder, the manifest first: without it the snapshot does not exist."""
         self.forget(MANIFEST)
         self._fs.rm(self.path, recursive=True)
+
+    def names(self, folder: str = "") -> list[str]:
+        """Returns the names of what lies in this folder, or in one below it."""
+        found = self._list(self.file(folder).rstrip("/"))
+        return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
 
     def _list(self, folder: str) -> list[str]:
         if not self._fs.isdir(folder):
@@ -370,6 +439,13 @@ def damaged(what: str, why: str) -> SnapshotError:
     )
 
 
+def _snapshots_in(fs: Any, folder: str) -> list[LandedSnapshot]:
+    if not fs.isdir(folder):
+        return []
+    found = (info["name"] for info in fs.ls(folder, detail=True) if info["type"] == "directory")
+    return [LandedSnapshot(fs, _path(fs, name)) for name in sorted(found)]
+
+
 def _expect_rows(name: str, found: int, expected: int | None) -> None:
     if expected is not None and found != expected:
         raise damaged(name, f"has {found:,} rows instead of {expected:,}")
@@ -377,7 +453,7 @@ def _expect_rows(name: str, found: int, expected: int | None) -> None:
 
 def _path(fs: Any, name: str) -> str:
     """What a file system calls a file, as `LandedSnapshot.path` is written."""
-    return name if "file" in fs.protocol else str(fs.unstrip_protocol(name))
+    return name if is_local(fs) else str(fs.unstrip_protocol(name))
 
 
 def folder_name(run_id: str) -> str:

@@ -14,6 +14,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,11 @@ from directory_sync.difference import CHANGE_COLUMNS
 from directory_sync.errors import ConfigError, DirectorySyncError, WarehouseError, find_error
 from directory_sync.form import Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
+from directory_sync.publications import check_clocks, mark_published, mend_marks, numbered, skip
 from directory_sync.report import AuditReport
 from directory_sync.rows import DEDUPLICATED, Difference, Hints, table_resource
-from directory_sync.warehouse import SYNCS, TIMES, Warehouse, innermost
+from directory_sync.settings import CLOCK_TOLERANCE
+from directory_sync.warehouse import ORDER, SYNCS, TIMES, Warehouse, innermost
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +49,7 @@ SYNC_HEADER = "sync"
 _TEXTS = ("changed_fields", "record", "row_hash", SYNC_HEADER)
 _SYNC_TEXTS = (
     "base_sync_id", "run_id", "mode", "settings_fingerprint", "id_type", "held_digest", "sort_order",
-    "proof", "report",
+    "proof", "report", "directory",
 )  # fmt: skip
 
 
@@ -57,11 +60,13 @@ def publish(
     *,
     warehouse: Warehouse,
     compare_again: Callable[[], AuditReport],
+    clock_tolerance: timedelta = CLOCK_TOLERANCE,
 ) -> AuditReport:
     """Publishes an audited snapshot; returns the report of what the warehouse holds now.
 
     A snapshot that began before the last published one ended is skipped with a note: the table never
-    moves back. One that was compared with an older state of the warehouse is compared again.
+    moves back. A skip that repeats is a failure, see `publications`. A snapshot that was compared with an
+    older state of the warehouse is compared again.
 
     Args:
         resource: whose table.
@@ -69,26 +74,35 @@ def publish(
         report: the audit's.
         warehouse: open, and held by this process.
         compare_again: compares the snapshot with the warehouse as it is now.
+        clock_tolerance: how far the clocks of two machines may be apart.
 
     Raises:
-        ConfigError: a schema contract or a name that the warehouse cannot take.
+        ConfigError: a schema contract or a name that the warehouse cannot take; a clock that is wrong.
         SnapshotError: the landed difference is damaged.
         WarehouseError: the load failed; a retry finishes it.
     """
-    if warehouse.sync(report.sync_id):
+    if known := warehouse.sync(report.sync_id):
         logger.info("%s is published already", report.sync_id)
         # The last things a publication does: it may have been killed between its row and these.
         warehouse.create_history_view(resource)
-        landed.mark_published(report.sync_id)
-        return report
+        mark_published(landed, report.sync_id, warehouse=warehouse)
+        return replace(report, publication_order=known.publication_order)
     roll_forward(resource, warehouse=warehouse, landed_of=landed.of_run, but=report.sync_id)
+    marks = mend_marks(resource, landed.of_all_runs(), warehouse=warehouse)
+    check_clocks(
+        resource.name,
+        report.run_id,
+        requested_at=report.last_requested_at,
+        warehouse=warehouse,
+        tolerance=clock_tolerance,
+    )
     last, fence = warehouse.last_sync(resource.name), warehouse.last_snapshot(resource.name)
     if fence and report.snapshot_at <= fence.last_requested_at:
-        note = f"its first request lies before the last one of {fence.sync_id}, which is published"
-        return replace(report, skipped=note)
+        return skip(report, landed, fence=fence)
     if (last.sync_id if last else None) != report.base_sync_id:
         logger.info("The warehouse has moved on since the audit; comparing again")
         report = compare_again()
+    report = numbered(report, landed, warehouse=warehouse, marks=marks)
     publish_landed(resource, landed, report, warehouse=warehouse)
     return report
 
@@ -99,6 +113,7 @@ def publish_landed(
     report: AuditReport,
     *,
     warehouse: Warehouse,
+    marked_in: LandedSnapshot | None = None,
 ) -> None:
     """Loads a landed difference as it stands, and notes in the landing zone that the warehouse holds it.
 
@@ -107,6 +122,7 @@ def publish_landed(
         landed: the run's folder; the difference lies in that of the sync.
         report: what it comes to.
         warehouse: open, and held by this process.
+        marked_in: the folder of the run where that is another one.
     """
     rows = partial(
         landed.of_sync(report.sync_id).read_tables,
@@ -116,7 +132,7 @@ def publish_landed(
         expected=sum(report.changes.values()) + report.rewritten,
     )
     load(resource, Difference(rows=rows, sync_values=report.sync_values()), warehouse=warehouse)
-    landed.mark_published(report.sync_id)
+    mark_published(marked_in or landed, report.sync_id, warehouse=warehouse)
 
 
 def roll_forward(
@@ -153,7 +169,7 @@ def roll_forward(
         read = partial(warehouse.changes, resource, sync_id, columns)
         values = _parse_header(header)
         load(resource, Difference(rows=read, sync_values=values), warehouse=warehouse)
-        landed_of(values["run_id"]).mark_published(sync_id)
+        mark_published(landed_of(values["run_id"]), sync_id, warehouse=warehouse)
     return unfinished
 
 
@@ -213,6 +229,7 @@ def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
     hints: Hints = {name: {"data_type": "text", "nullable": True} for name in _SYNC_TEXTS}
     for name in ("snapshot_at", "last_requested_at"):
         hints[name] = {"data_type": "timestamp", "nullable": False}
+    hints[ORDER] = {"data_type": "bigint", "nullable": True}
     return dlt.resource(
         [dict(values)],
         name=SYNCS,

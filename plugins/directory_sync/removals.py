@@ -18,6 +18,7 @@ from directory_sync.form import Resource
 from directory_sync.held import HeldSet
 from directory_sync.landing import DIFFERENCE, REPORT, LandedSnapshot
 from directory_sync.limits import RemovalLimits
+from directory_sync.publications import mark_published, numbered
 from directory_sync.publish import publish_landed, roll_forward
 from directory_sync.question import QUESTION, Question, void_decision
 from directory_sync.report import KINDS, AuditReport
@@ -83,7 +84,7 @@ def remove(
     sync_id = f"{question.sync_id}-removal"
     roll_forward(resource, warehouse=warehouse, landed_of=landed.of_run)
     if published := warehouse.sync(sync_id):
-        landed.mark_published(sync_id)
+        mark_published(landed, sync_id, warehouse=warehouse)
         return AuditReport.from_json(orjson.loads(published.report))
     absences, last = list(warehouse.held(resource)), warehouse.last_sync(resource.name)
     held = HeldSet.of(absences)
@@ -115,6 +116,7 @@ def remove(
         rewritten=0,
         findings=(),
     )
+    report = numbered(report, landed, warehouse=warehouse)
     rows = _removed_rows(resource, warehouse, dict(absences), sync_id=sync_id, at=last.snapshot_at)
     landed.of_sync(sync_id).write_tables(DIFFERENCE, rows)
     landed.of_sync(sync_id).write_json(REPORT, report.as_json())

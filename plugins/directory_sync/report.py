@@ -55,6 +55,8 @@ class AuditReport:
         proof: of completeness: chain, reread or walk, as in `Seal`.
         field_shares: of each field, the share of entries with each JSON type.
         skipped: why nothing is to be published; None where it is.
+        publication_order: the number of the publication, see `publications`; None: it has none yet.
+        directory: whose it is, see `ownership`.
     """
 
     sync_id: str
@@ -88,6 +90,8 @@ class AuditReport:
     field_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     skipped: str | None = None
+    publication_order: int | None = None
+    directory: str | None = None
 
     @property
     def changes_nothing(self) -> bool:
@@ -162,7 +166,7 @@ class AuditReport:
             "sync_id", "base_sync_id", "resource", "run_id", "mode", "snapshot_at",
             "last_requested_at", "settings_fingerprint", "id_type", "entries", "unchanged", "held",
             "newly_held", "held_digest", "asks", "order", "proof", "windows", "joints", "bridged", "requests",
-            "retries", "refused",
+            "retries", "refused", "publication_order", "directory",
         )  # fmt: skip
         values = {name: getattr(self, name) for name in plain}
         values["sort_order"] = values.pop("order")

@@ -2,9 +2,9 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from directory_sync.settings import (
 if TYPE_CHECKING:
     from directory_sync.client import DirectoryClient
     from directory_sync.job import Audit
+    from directory_sync.ownership import Owner
     from directory_sync.warehouse import Warehouse
 
 
@@ -164,6 +165,43 @@ class TaskScope:
         return Landing(self._place, folder=self._directory.landing_folder)
 
     @cached_property
+    def owner(self) -> "Owner":
+        """The directory, as its tables and folders are marked with it."""
+        from directory_sync.ownership import Owner
+
+        name = self._directory.name_in(self.context["dag"].dag_id)
+        return Owner(name=name, formerly=tuple(self._directory.formerly))
+
+    def prepare_landing(self) -> None:
+        """Makes the folder that the shards load into.
+
+        Raises:
+            ConfigError: the resource's landing folder is another directory's.
+        """
+        from directory_sync.ownership import claim_landing
+
+        claim_landing(self.landed, self.owner)
+        self.landed.prepare()
+
+    def retire_landing(self) -> None:
+        """Deletes what is older than the retention: of failed runs too, and of resources that were.
+
+        The last act of a task: the form is parsed as at parse, for a connection may be what the task lacks.
+        """
+        from directory_sync.retention import retire
+
+        # The scheduler's clock beside this machine's: one that is ahead would delete everything.
+        began = self.context["dag_run"].start_date
+        now = min([datetime.now(UTC), *([began] if began else [])])
+        retire(
+            self.landing,
+            resources={resource.name for resource in self._directory.declared_resources()},
+            before=now - self.settings.retention,
+            keep=self.context["run_id"],
+            owner=self.owner,
+        )
+
+    @cached_property
     def _place(self) -> LandingPlace:
         return landing_place(self.connection(LANDING_CONNECTION), self.settings)
 
@@ -209,11 +247,20 @@ class TaskScope:
         with tempfile.TemporaryDirectory(prefix="directory_sync_") as name:
             yield Path(name)
 
-    def open_warehouse(self, folder: Path) -> "AbstractContextManager[Warehouse]":
-        """Opens the warehouse and holds it until the block ends; it works in the folder."""
+    @contextmanager
+    def open_warehouse(self, folder: Path) -> "Iterator[Warehouse]":
+        """Opens the warehouse and holds it until the block ends; it works in the folder.
+
+        Raises:
+            ConfigError: the resource's tables are another directory's.
+        """
+        from directory_sync.ownership import claim_table
         from directory_sync.warehouse import open_warehouse
 
-        return open_warehouse(self.connection(WAREHOUSE_CONNECTION), self.settings, folder=folder)
+        connection = self.connection(WAREHOUSE_CONNECTION)
+        with open_warehouse(connection, self.settings, folder=folder) as warehouse:
+            claim_table(self._resource_name, self.owner, warehouse=warehouse)
+            yield warehouse
 
     def audit_job(self, folder: Path) -> "Audit":
         """Returns what the audit of this run needs."""
@@ -227,6 +274,7 @@ class TaskScope:
                 run_id=self.context["run_id"],
                 mode=self.mode,
                 interval=(interval[0].isoformat(), interval[1].isoformat()) if interval else None,
+                directory=self.owner.name,
             ),
             settings=self.settings,
             limits=self.limits,

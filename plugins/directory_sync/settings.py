@@ -36,6 +36,8 @@ FIXED_STATUSES = frozenset({401, 403, 404, 410, 416})
 AUTH_METHODS = ("client_secret_post", "client_secret_basic")
 TICKS_LOOKED_AT = 50
 ENVIRONMENT_PREFIX = "DIRECTORY_SYNC_"
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far two clocks may be apart, where nothing else is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +220,7 @@ class SyncSettings:
     max_size_deviation: float = 0.2
     deadline_minutes: float = 0.0
     owner_link: str = ""
+    clock_tolerance_minutes: float = CLOCK_TOLERANCE / timedelta(minutes=1)
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value outside its range."""
@@ -229,6 +232,7 @@ class SyncSettings:
             "max_changed_share",
             "max_size_deviation",
             "deadline_minutes",
+            "clock_tolerance_minutes",
         ):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 0 or more.")
@@ -255,6 +259,11 @@ class SyncSettings:
     def retention(self) -> timedelta:
         """How long landed snapshots are kept."""
         return timedelta(days=self.retention_days)
+
+    @property
+    def clock_tolerance(self) -> timedelta:
+        """How far the clocks of two machines may be apart."""
+        return timedelta(minutes=self.clock_tolerance_minutes)
 
     @property
     def response_timeout(self) -> timedelta:

@@ -14,7 +14,7 @@ from directory_sync import publish as publish_stage
 from directory_sync import removals
 from directory_sync.audit import compare_again
 from directory_sync.compare import RAISED_LIMITS
-from directory_sync.errors import ConfigError
+from directory_sync.errors import ConfigError, DirectorySyncError
 from directory_sync.landing import REPORT, LandedSnapshot
 from directory_sync.params import OFFLINE_MODES
 from directory_sync.question import Question, landed_decision, landed_question
@@ -40,6 +40,15 @@ def audit(scope: TaskScope) -> Summary:
         raise AirflowSkipException(scope.skip_reason)
     if scope.mode == "replay":
         raise AirflowSkipException("A replay publishes what was audited before.")
+    try:
+        return _audit(scope)
+    except DirectorySyncError:
+        # The task that publishes does not run then.
+        scope.retire_landing()
+        raise
+
+
+def _audit(scope: TaskScope) -> Summary:
     with scope.folder() as folder:
         if scope.mode == "decide":
             with _opened(scope, folder) as warehouse:
@@ -88,6 +97,13 @@ def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
     """
     if scope.mode == "replay":
         return _replay(scope, event)
+    try:
+        return _publish(scope, event)
+    finally:
+        scope.retire_landing()
+
+
+def _publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
     if scope.skip_reason or scope.mode in ("dry_run", *OFFLINE_MODES):
         raise AirflowSkipException(scope.skip_reason or f"The mode `{scope.mode}` publishes nothing.")
     question = None
@@ -98,17 +114,13 @@ def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
             _landed_report(scope.landed),
             warehouse=warehouse,
             compare_again=lambda: compare_again(scope.audit_job(folder), warehouse=warehouse),
+            clock_tolerance=scope.settings.clock_tolerance,
         )
         if not report.skipped and (report.asks or _was_never_asked(scope, warehouse, report)):
             question = _ask(scope, warehouse, report)
     _tell(scope, report)
     if report.skipped:
         raise AirflowSkipException(report.headline())
-    scope.landing.retire(
-        scope.resource.name,
-        before=report.snapshot_at - scope.settings.retention,
-        keep=report.run_id,
-    )
     rolled_forward = (scope.landed.read_json(ROLLED_FORWARD) or {}).get("sync_ids", [])
     summary = report.summary()
     event.update(summary | {"sync_ids": [*rolled_forward, report.sync_id]})
@@ -166,7 +178,10 @@ def _replay(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
     headline = replayed.headline(scope.resource.name)
     logger.info("%s", headline)
     _note(scope, headline)
-    summary = {"mode": "replay", **vars(replayed), "sync_ids": list(replayed.sync_ids)}
+    summary = {
+        "mode": "replay",
+        **{name: list(v) if isinstance(v, tuple) else v for name, v in vars(replayed).items()},
+    }
     event.update(summary)
     _skip_what_follows(scope, summary)
 

@@ -49,7 +49,7 @@ def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
         if mode in OFFLINE_MODES or skip_reason:
             raise AirflowSkipException(skip_reason or f"The mode `{mode}` does not read the directory.")
         scope["now"].check_limits()
-        scope["now"].landed.prepare()
+        scope["now"].prepare_landing()
 
     def open_client(shards: int, in_flight: int) -> "tuple[DirectoryClient, Resource]":
         now = scope["now"]

@@ -9,7 +9,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,17 @@ TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed
 
 @dataclass(frozen=True, kw_only=True)
 class SyncRow:
-    """One publication: a row of `directory_syncs`."""
+    """One publication: a row of `directory_syncs`.
+
+    Attributes:
+        publication_order: its number; None: it is from before there were numbers.
+        directory: whose it is, see `ownership`; None: nobody's mark.
+    """
 
     sync_id: str
+    base_sync_id: str | None
+    publication_order: int | None
+    directory: str | None
     resource: str
     run_id: str
     mode: str
@@ -55,7 +64,20 @@ class SyncRow:
     report: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class SyncPlace:
+    """Where a publication stands in the order of publication."""
+
+    sync_id: str
+    base_sync_id: str | None
+    run_id: str
+    order: int | None
+
+
+ORDER = "publication_order"
 _SYNC_COLUMNS = tuple(SyncRow.__dataclass_fields__)
+_LATER_COLUMNS = frozenset({ORDER, "directory"})
+"""Columns of `directory_syncs` that tables of the first release lack."""
 _LOGGED = ("id", "record", "row_hash", "first_seen_at", "changed_at")
 
 
@@ -97,9 +119,12 @@ class Warehouse:
     def last_sync(self, resource: str) -> SyncRow | None:
         """Returns the last publication of any kind, None before the first: what a difference is based on.
 
-        Each publication names the one before it, so the last is the one that no other names. Its snapshot
-        need not be the latest one: interval runs are published beside others.
+        It has the highest number. Of those from before there were numbers it is the one that no other names
+        as its base. Its snapshot need not be the latest one: interval runs are published beside others.
         """
+        newest = self._syncs(resource, "", at_most=1)
+        if not newest or newest[0].publication_order is not None:
+            return newest[0] if newest else None
         base, sync_id = self._name("base_sync_id"), self._name("sync_id")
         named = f"SELECT {base} FROM {self._table(SYNCS)} WHERE {base} IS NOT NULL"
         tips = self._syncs(resource, f"AND {sync_id} NOT IN ({named})", at_most=1)
@@ -110,7 +135,7 @@ class Warehouse:
         return next(iter(self.recent_syncs(resource, at_most=1)), None)
 
     def recent_syncs(self, resource: str, *, at_most: int, of_all_kinds: bool = False) -> list[SyncRow]:
-        """Returns the last publications, those of the latest snapshots first.
+        """Returns the last publications in their order, the last one first.
 
         Args:
             resource: whose.
@@ -121,13 +146,62 @@ class Warehouse:
         return self._syncs(resource, "" if of_all_kinds else full, at_most=at_most)
 
     def _syncs(self, resource: str, condition: str, *, at_most: int) -> list[SyncRow]:
-        columns = self._names(_SYNC_COLUMNS)
         rows = self._query(
-            f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s {condition} "
-            f"ORDER BY {self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC LIMIT {int(at_most)}",
+            f"SELECT {self._sync_columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
+            f"{condition} ORDER BY {self._newest_publication} LIMIT {int(at_most)}",
             resource,
         )
         return [_sync_row(row) for row in rows]
+
+    @property
+    def _sync_columns(self) -> str:
+        """The columns of a SyncRow; null is one that the table has not got yet."""
+        return ", ".join(
+            self._name(column) if self._has_column(column) else "NULL" for column in _SYNC_COLUMNS
+        )
+
+    @property
+    def _newest_publication(self) -> str:
+        numbered = f"COALESCE({self._name(ORDER)}, 0) DESC, " if self._has_column(ORDER) else ""
+        return f"{numbered}{self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC"
+
+    def _has_column(self, column: str) -> bool:
+        """A table of `directory_syncs` that an older version made gets its new columns at a publication."""
+        if column not in _LATER_COLUMNS:
+            return True
+        name = self.pipeline.default_schema_name
+        tables = self.pipeline.schemas[name].tables if name else None
+        return tables is not None and SYNCS in tables and column in tables[SYNCS]["columns"]
+
+    def places(self, resource: str, *, at_most: int | None = None) -> list[SyncPlace]:
+        """Returns where publications stand in the order of publication, the last one first.
+
+        Args:
+            resource: whose.
+            at_most: how many; None: all.
+        """
+        numbered = self._name(ORDER) if self._has_column(ORDER) else "NULL"
+        rows = self._query(
+            f"SELECT {self._names(('sync_id', 'base_sync_id', 'run_id'))}, {numbered} "
+            f"FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
+            f"ORDER BY {self._newest_publication}{'' if at_most is None else f' LIMIT {int(at_most)}'}",
+            resource,
+        )
+        return [SyncPlace(sync_id=row[0], base_sync_id=row[1], run_id=row[2], order=row[3]) for row in rows]
+
+    def ahead_of(self, resource: str, moment: datetime) -> SyncRow | None:
+        """Returns a publication whose requests are said to come after a moment; None where none is."""
+        ahead = self._query(
+            f"SELECT {self._sync_columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
+            f"AND {self._name('last_requested_at')} > %s ORDER BY {self._newest_publication} LIMIT 1",
+            resource,
+            moment,
+        )
+        return _sync_row(ahead[0]) if ahead else None
+
+    def now(self) -> datetime:
+        """The present time: the earlier one of this machine's clock and that of the warehouse's server."""
+        return min([datetime.now(UTC), *self._destination.clocks(self._client)])
 
     def has_interval_after(self, resource: str, moment: datetime) -> bool:
         """Tells whether an interval run was published whose requests came later."""
@@ -160,20 +234,28 @@ class Warehouse:
 
     def sync(self, sync_id: str) -> SyncRow | None:
         """Returns one publication, None where it was not published."""
-        columns = self._names(_SYNC_COLUMNS)
         rows = self._query(
-            f"SELECT {columns} FROM {self._table(SYNCS)} WHERE {self._name('sync_id')} = %s",
+            f"SELECT {self._sync_columns} FROM {self._table(SYNCS)} WHERE {self._name('sync_id')} = %s",
             sync_id,
         )
         return _sync_row(rows[0]) if rows else None
 
     def changed_after(self, resource: Resource, moment: datetime) -> "Iterator[pa.Table]":
         """Yields the ids of entries that syncs of later snapshots changed."""
+        later = self._query(
+            f"SELECT {self._name('sync_id')} FROM {self._table(SYNCS)} "
+            f"WHERE {self._name('resource')} = %s AND {self._name('snapshot_at')} > %s",
+            resource.name,
+            moment,
+        )
+        if not later:
+            return
+        marks = ", ".join(["%s"] * len(later))
         yield from self._arrow(
             ("id",),
             f"SELECT DISTINCT {self._name('id')} FROM {self._table(resource.changes_table)} "
-            f"WHERE {self._name('snapshot_at')} > %s",
-            moment,
+            f"WHERE {self._name('sync_id')} IN ({marks})",
+            *(row[0] for row in later),
         )
 
     def states(self, resource: Resource) -> "Iterator[pa.Table]":
@@ -267,15 +349,31 @@ class Warehouse:
         )
 
     def unfinished_syncs(self, resource: Resource) -> list[str]:
-        """Returns the syncs whose change rows stand without their row in `directory_syncs`."""
-        sync_id = self._name("sync_id")
+        """Returns the syncs whose change rows stand without their row in `directory_syncs`, oldest first."""
+        sync_id, table = self._name("sync_id"), self._table(resource.changes_table)
         has_syncs = bool(self._query(f"SELECT 1 FROM {self._table(SYNCS)} LIMIT 1"))
-        known = f"WHERE {sync_id} NOT IN (SELECT {sync_id} FROM {self._table(SYNCS)})"
-        rows = self._query(
-            f"SELECT {sync_id} FROM {self._table(resource.changes_table)} {known if has_syncs else ''} "
-            f"GROUP BY {sync_id} ORDER BY min({self._name('snapshot_at')})"
-        )
-        return [row[0] for row in rows]
+        if self._destination.has_indexes:
+            self._create_indexes(resource)
+            # From one sync to the next by the index: what it costs grows with the syncs, not with their rows.
+            logged = (
+                f"WITH RECURSIVE logged AS (SELECT min({sync_id}) AS {sync_id} FROM {table} UNION ALL "
+                f"SELECT (SELECT min(later.{sync_id}) FROM {table} AS later "
+                f"WHERE later.{sync_id} > logged.{sync_id}) FROM logged WHERE logged.{sync_id} IS NOT NULL) "
+                f"SELECT {sync_id} FROM logged WHERE {sync_id} IS NOT NULL"
+            )
+        else:
+            logged = f"SELECT DISTINCT {sync_id} FROM {table} WHERE {sync_id} IS NOT NULL"
+        known = f" AND {sync_id} NOT IN (SELECT {sync_id} FROM {self._table(SYNCS)})" if has_syncs else ""
+        # They begin with the time of their snapshot.
+        return sorted(row[0] for row in self._query(logged + known))
+
+    def _create_indexes(self, resource: Resource) -> None:
+        """Creates the indexes of the change log where they are missing: by sync, and by entry."""
+        table = resource.changes_table
+        for column in ("sync_id", "id"):
+            name = f"{table[:30]}_{sha256(table.encode()).hexdigest()[:8]}_by_{column}"
+            where = f"{self._table(table)} ({self._name(column)})"
+            self._execute(f"CREATE INDEX IF NOT EXISTS {self._name(name)} ON {where}")
 
     def changes(self, resource: Resource, sync_id: str, columns: Sequence[str]) -> "Iterator[pa.Table]":
         """Yields the change rows of one sync, in batches."""

@@ -272,9 +272,9 @@ def the_syncs_row_is_loaded(act: Strike) -> None:
 
 @moment
 def the_publication_is_complete(act: Strike) -> None:
-    from directory_sync.landing import Landing
+    from directory_sync.scope import TaskScope
 
-    before(Landing, "retire", act)
+    before(TaskScope, "retire_landing", act)
 
 
 # ---- what shows more than a deployment would

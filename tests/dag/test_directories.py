@@ -70,6 +70,28 @@ def test_a_switch_that_does_not_exist_is_refused():
         Directory(settings={"retention": 3})
 
 
+def test_two_dags_with_the_same_tables_are_refused_at_parse(dags):
+    first, _ = dags
+    with pytest.raises(
+        ConfigError, match="`directory_sync` and `others_sync` both sync `directory_resource`"
+    ):
+        directory_dag("others_sync")
+    assert directory_dag(first.dag_id).dag_id == first.dag_id
+
+
+def test_two_dags_with_resources_of_their_own_share_a_dataset(dags):
+    def sites():
+        form = two_resources()
+        return {**form, "resources": form["resources"][1:]}
+
+    assert directory_dag("sites_sync", Directory(form=sites)).dag_id == "sites_sync"
+
+
+def test_a_former_name_that_is_no_list_is_refused():
+    with pytest.raises(ConfigError, match=r"formerly=\['api/old'\]"):
+        Directory(formerly="api/old")
+
+
 def test_a_further_resource_is_a_group_that_holds_the_same_names():
     dag = directory_dag("directory_sync", Directory(form=two_resources))
     stages = {"audit", "publish", "approve_removals", "remove"}

@@ -18,7 +18,7 @@ runpy.run_path(sys.argv[1])
 print("\\n" + json.dumps({"new": sorted(set(sys.modules) - before), "all": sorted(sys.modules)}))
 """
 OURS = """
-    approval buckets columns dag deadline directories display errors extract form landing pagination
+    approval buckets columns dag deadline directories display durable errors extract form landing pagination
     paging_form params refusal resources retry scope secrets settings tasks
 """
 """Our modules that declare; what works is imported in the task."""

@@ -57,6 +57,7 @@ class Cycle:
         postgres: the server of its warehouse, a database that belongs to `home`; None: a DuckDB file.
         role: who it is there, with which password; None: the server's administrator.
         landing: the connection `directory_landing`; None: `home` holds the landing zone.
+        directory: its name, as tables and folders are marked with it; None: they are not.
     """
 
     url: str
@@ -74,10 +75,13 @@ class Cycle:
     postgres: PostgresServer | None = None
     role: tuple[str, str] | None = None
     landing: ConnectionFields | None = None
+    directory: str | None = None
 
     @property
     def switches(self) -> SyncSettings:
-        return SyncSettings(home=self.home, shards=self.shards, **self.settings)
+        # Nights of the tests lie in the future, which a server does not know.
+        server = {"clock_tolerance_minutes": 525_600.0} if self.postgres else {}
+        return SyncSettings(home=self.home, shards=self.shards, **{**server, **self.settings})
 
     @property
     def parsed(self) -> Resource:
@@ -173,6 +177,7 @@ class Cycle:
                 run_id=run_id,
                 mode="interval" if self.interval else mode,
                 interval=tuple(at.isoformat() for at in self.interval) if self.interval else None,
+                directory=self.directory,
             ),
             settings=self.switches,
             limits=self.switches.removal_limits,
@@ -211,6 +216,7 @@ class Cycle:
             AuditReport.from_json(content),
             warehouse=warehouse,
             compare_again=lambda: audit_stage.compare_again(self.job(run_id, folder), warehouse=warehouse),
+            clock_tolerance=self.switches.clock_tolerance,
         )
 
     def ask(self, run_id: str) -> Question | None:

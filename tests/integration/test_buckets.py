@@ -9,6 +9,7 @@ import pytest
 
 from directory_sync.errors import ConfigError, SnapshotError
 from directory_sync.landing import REPORT, Landing
+from directory_sync.retention import retire
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings
 from tests.buckets import Bucket
@@ -87,8 +88,17 @@ def test_what_was_landed_long_ago_is_deleted(landed_there: Cycle, bucket: Bucket
     landed_there.run("one")
     landed_there.run("two")
     landing = Landing(landed_there.place)
-    assert landing.retire(RESOURCE, before=TOMORROW - timedelta(days=2), keep="two") == 0
-    assert landing.retire(RESOURCE, before=TOMORROW, keep="two") == 1
+    for folder, run, name in (
+        ("sales", "2026", "report.json"),
+        ("dataset=partners", "people", "question.json"),
+    ):
+        landing.snapshot(folder, run).write_json(name, {})
+    assert retire(landing, resources=[RESOURCE], before=TOMORROW - timedelta(days=2), keep="two") == 0
+    assert retire(landing, resources=[RESOURCE], before=TOMORROW, keep="two") == 1
+    assert [one.names() for one in (*landing.snapshots("sales"), *landing.snapshots("dataset=partners"))] == [
+        ["report.json"],
+        ["question.json"],
+    ]
     assert [snapshot.name for snapshot in landing.snapshots(RESOURCE)] == ["two"]
     assert landed_there.landed("one").read_json(REPORT) is None
 

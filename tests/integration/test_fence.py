@@ -1,12 +1,17 @@
 """The table never moves back, and one process writes it at a time."""
 
+import re
 import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+import time_machine
 
-from directory_sync.errors import WarehouseError
+from directory_sync.errors import ConfigError, WarehouseError
+from directory_sync.landing import MANIFEST
 from sandbox.server import SandboxServer
-from tests.integration.cycle import Cycle, child_process
+from tests.integration.cycle import RESOURCE, Cycle, child_process
 
 HOLDS_THE_FILE = """
 import duckdb
@@ -43,6 +48,105 @@ def test_a_snapshot_whose_audit_saw_an_older_warehouse_is_compared_again(
     assert len(twin.changes("two")) == 7
     assert twin.ids() == set(api.directory.ids())
     assert set(edits.removed) == twin.ids("_removed_at IS NOT NULL")
+
+
+def ahead(**by: float) -> time_machine.travel:
+    """A machine whose clock is ahead."""
+    return time_machine.travel(datetime.now(UTC) + timedelta(**by), tick=True)
+
+
+def test_a_skip_that_repeats_is_a_failure(api: SandboxServer, published: Cycle) -> None:
+    """Snapshots that are older than the last one every night are read by a clock that is behind."""
+    for run_id in ("second", "third"):
+        published.extract(run_id)
+        published.audit(run_id)
+    api.directory.edit(2, 2, remove=2, seed=1)
+    published.run("newer")
+    before = published.tables()
+    assert published.publish("second").skipped
+    with pytest.raises(ConfigError, match="so did that of second"):
+        published.publish("third")
+    assert published.publish("second").skipped, "the same run, cleared, is no second one"
+    assert published.tables() == before
+
+
+STRICT = {"clock_tolerance_minutes": 5.0}
+
+
+def test_what_was_requested_in_the_future_is_refused(published: Cycle) -> None:
+    before, published = published.tables(), published.with_(settings=STRICT)
+    with ahead(hours=1):
+        published.extract("two")
+    with pytest.raises(ConfigError, match="of run two says that it was requested at"):
+        published.audit("two")
+    assert published.landed("two").read_json(MANIFEST) is None
+    assert published.tables() == before
+
+
+def test_clocks_may_be_some_minutes_apart(api: SandboxServer, published: Cycle) -> None:
+    published = published.with_(settings=STRICT)
+    with ahead(minutes=4):
+        published.extract("two")
+    published.audit("two")
+    assert not published.publish("two").skipped
+
+
+@pytest.fixture
+def a_year_ahead(api: SandboxServer, published: Cycle) -> Cycle:
+    """One night, `ahead`, was read and published by a machine whose clock was a year ahead."""
+    edits = api.directory.edit(2, 2, remove=2, seed=1)
+    with ahead(days=365):
+        published.run("ahead")
+    api.directory.edit(2, 2, remove=2, seed=2)
+    api.directory.restore(edits.removed[:1])
+    return published
+
+
+@pytest.mark.duckdb
+def test_a_night_after_one_whose_clock_was_a_year_ahead_says_so(a_year_ahead: Cycle) -> None:
+    before = a_year_ahead.tables()
+    a_year_ahead.extract("next")
+    with pytest.raises(ConfigError, match="of run ahead is published and says that it was requested at"):
+        a_year_ahead.audit("next")
+    assert a_year_ahead.tables() == before
+
+
+@pytest.mark.duckdb
+def test_the_runbook_brings_back_times_that_were_wrong(api: SandboxServer, a_year_ahead: Cycle) -> None:
+    """Its statements and its remedy for the landing zone, as they stand there."""
+    before = {name: len(rows) for name, (_, rows) in a_year_ahead.tables().items()}
+    [(sync_id, wrong)] = a_year_ahead.query(
+        "SELECT sync_id, snapshot_at FROM directory_syncs WHERE run_id = 'ahead'"
+    )
+    right = datetime.now(UTC)
+    values = {"sync": sync_id, "wrong": wrong.isoformat(), "right": right.isoformat()}
+    with a_year_ahead.warehouse() as (warehouse, _), warehouse.pipeline.sql_client() as client:
+        for statement in repairs():
+            client.execute_sql(re.sub(r":'(\w+)'", lambda name: f"'{values[name[1]]}'", statement))
+    a_year_ahead.landed("ahead").delete()
+    assert {name: len(rows) for name, (_, rows) in a_year_ahead.tables().items()} == before
+    assert not a_year_ahead.run("next").skipped
+    assert a_year_ahead.ids() == set(api.directory.ids())
+    later = [
+        a_year_ahead.query(f"SELECT count(*) FROM {table} WHERE {column} > ?", datetime.now(UTC))
+        for table, column in (
+            (RESOURCE, "_changed_at"), (RESOURCE, "_first_seen_at"), (RESOURCE, "_removed_at"),
+            (f"{RESOURCE}_changes", "snapshot_at"), ("directory_syncs", "last_requested_at"),
+        )
+    ]  # fmt: skip
+    assert later == [[(0,)]] * 5
+    before = a_year_ahead.ids()
+    a_year_ahead.lose_warehouse()
+    a_year_ahead.replay()
+    assert a_year_ahead.ids() == before
+
+
+def repairs() -> list[str]:
+    """The statements of the runbook's section on clocks."""
+    runbook = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text()
+    section = runbook.split("## A clock was wrong\n")[1].split("\n## ")[0]
+    [block] = re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
+    return [statement for statement in block.split(";\n") if statement.strip()]
 
 
 @pytest.fixture

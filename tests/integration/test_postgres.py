@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
+import time_machine
 
 from directory_sync.errors import ConfigError, WarehouseError
 from directory_sync.warehouse import open_warehouse
@@ -424,3 +426,72 @@ def test_a_field_of_the_extra_that_cannot_be_honoured_is_refused(published: Cycl
         open_warehouse(wrong, published.switches, folder=published.home),
     ):
         pass
+
+
+# ---- a long history
+
+
+@pytest.fixture
+def long_history(published: Cycle) -> Cycle:
+    """A change log of 40 syncs beside the first one, each of some hundred rows."""
+    log, syncs = f"directory.{RESOURCE}_changes", "directory.directory_syncs"
+    past = "(SELECT n, to_char(n, 'FM00000000') AS name FROM generate_series(1, 40) AS n) AS old"
+    columns = {table: columns_of(published, table) for table in (f"{RESOURCE}_changes", "directory_syncs")}
+    for table, target in ((f"{RESOURCE}_changes", log), ("directory_syncs", syncs)):
+        values = {"sync_id": "'20200101T000000-' || name", "_dlt_id": "md5(random()::text)"}
+        listed = ", ".join(f'"{column}"' for column in columns[table])
+        chosen = ", ".join(values.get(column, f'row."{column}"') for column in columns[table])
+        admin(
+            published,
+            f"INSERT INTO {target} ({listed}) SELECT {chosen} FROM {past}, "
+            f"(SELECT * FROM {target} WHERE sync_id NOT LIKE '2020%%') AS row",
+        )
+    admin(published, f"ANALYZE {log}, {syncs}")
+    return published
+
+
+def columns_of(cycle: Cycle, table: str) -> list[str]:
+    sql = "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = ?"
+    return [name for (name,) in cycle.query(sql, "directory", table)]
+
+
+def test_unfinished_syncs_are_found_by_the_index_not_by_reading_the_log(long_history: Cycle) -> None:
+    """Also those that an older version has left: change rows without their row in `directory_syncs`."""
+    with long_history.warehouse() as (warehouse, _):
+        assert warehouse.unfinished_syncs(long_history.parsed) == []
+        admin(
+            long_history, "DELETE FROM directory.directory_syncs WHERE sync_id = '20200101T000000-00000007'"
+        )
+        assert warehouse.unfinished_syncs(long_history.parsed) == ["20200101T000000-00000007"]
+        [asked] = [sql for sql in sent(warehouse, long_history) if "RECURSIVE" in sql]
+    plan = "\n".join(line for (line,) in admin(long_history, f"EXPLAIN {asked}"))
+    assert "_by_sync_id" in plan
+    assert f"Seq Scan on {RESOURCE}_changes" not in plan
+
+
+def sent(warehouse: Any, cycle: Cycle) -> list[str]:
+    """The statements that a question to the warehouse sends."""
+    statements: list[str] = []
+    client, execute = warehouse._client, warehouse._client.execute_sql
+
+    def recording(sql: Any, *values: Any, **named: Any) -> Any:
+        statements.append(str(sql))
+        return execute(sql, *values, **named)
+
+    client.execute_sql = recording
+    try:
+        warehouse.unfinished_syncs(cycle.parsed)
+    finally:
+        del client.execute_sql
+    return statements
+
+
+def test_the_servers_clock_refuses_what_this_machines_clock_lets_pass(published: Cycle) -> None:
+    """The machine that reads, audits and publishes is an hour ahead, all three."""
+    strict = published.with_(settings={"clock_tolerance_minutes": 5.0})
+    with (
+        time_machine.travel(datetime.now(UTC) + timedelta(hours=1), tick=True),
+        pytest.raises(ConfigError, match="of run two says that it was requested at"),
+    ):
+        strict.run("two")
+    assert published.query("SELECT count(*) FROM directory_syncs") == [(1,)]

@@ -1,9 +1,7 @@
 """The landed files: which of them count, and how long they stay."""
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
@@ -17,8 +15,6 @@ from directory_sync.errors import EnvelopeError
 from directory_sync.landing import MANIFEST, LandedSnapshot, Landing, folder_name
 from directory_sync.snapshot import open_scratch, shard_of_load
 from tests.simulation import page
-
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -140,38 +136,14 @@ def test_no_tables_are_read_as_nothing(landing: Landing) -> None:
     assert list(snapshot.read_tables("empty.parquet", rows=2)) == []
 
 
-def aged(landing: Landing, run_id: str, days: float, *, sealed: bool = True) -> LandedSnapshot:
+def sealed(landing: Landing, run_id: str) -> LandedSnapshot:
     snapshot = landing.snapshot("r", run_id)
-    snapshot.write_json("report.json", {})
-    if sealed:
-        snapshot.write_json(MANIFEST, {})
-    moment = (NOW - timedelta(days=days)).timestamp()
-    for path in Path(snapshot.path).iterdir():
-        os.utime(path, (moment, moment))
+    snapshot.write_json(MANIFEST, {})
     return snapshot
 
 
-def test_retention_deletes_what_is_older_sealed_or_not(landing: Landing) -> None:
-    aged(landing, "old", 31)
-    aged(landing, "old and unsealed", 31, sealed=False)
-    young = aged(landing, "young", 29)
-    assert landing.retire("r", before=NOW - timedelta(days=30), keep="now") == 2
-    assert [one.name for one in landing.snapshots("r")] == [young.name]
-
-
-def test_retention_keeps_the_published_snapshot_whatever_its_age(landing: Landing) -> None:
-    kept = aged(landing, "manual__2026-01-01T00:00:00+00:00", 300)
-    assert landing.retire("r", before=NOW, keep="manual__2026-01-01T00:00:00+00:00") == 0
-    assert kept.read_json(MANIFEST) == {}
-
-
-def test_retention_leaves_other_resources_alone(landing: Landing) -> None:
-    aged(landing, "old", 31)
-    assert landing.retire("another", before=NOW, keep="now") == 0
-
-
 def test_a_snapshot_loses_its_manifest_first(landing: Landing, monkeypatch: pytest.MonkeyPatch) -> None:
-    snapshot = aged(landing, "run", 1)
+    snapshot = sealed(landing, "run")
 
     def broken(path: str, *, recursive: bool) -> None:
         raise OSError("busy")

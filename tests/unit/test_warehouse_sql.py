@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import dlt
@@ -27,6 +28,7 @@ ROWS: list[tuple[str, list[tuple[Any, ...]]]] = [
     ("newly_held", [(AT,)]),
     (" is null and ", [("b", AT), ("Z", AT), ("é", AT), ("B", AT), ("a", AT)]),
     ("select 'typed'", [("a", None)]),
+    ('"snapshot_at" > %s', [("sync",)]),
 ]
 """What the fake answers to a statement that holds the first word."""
 
@@ -41,7 +43,8 @@ class Asked(SqlClientBase[None]):
     def execute_sql(self, sql: Any, *args: Any, **kwargs: Any) -> list[tuple[Any, ...]]:
         assert sql.count("%s") == len(args)
         self.statements.append(sql.replace("%s", "NULL"))
-        return next((rows for word, rows in ROWS if word in sql.lower()), [])
+        asked = sql.lower().replace("`", '"')
+        return next((rows for word, rows in ROWS if word in asked), [])
 
     @contextmanager
     def execute_query(self, query: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -57,6 +60,24 @@ class Answered(DuckDBFile):
     def batches(self, client: Any, sql: str, values: Any, rows: int) -> Iterator[Any]:
         if answered := client.execute_sql(sql, *values):
             yield answered
+
+
+class Indexed(Answered):
+    """The same, of a warehouse with indexes."""
+
+    has_indexes = True
+
+
+def pipeline(*columns: str) -> Any:
+    """What is asked of dlt's pipeline: the columns of `directory_syncs` that are there."""
+    tables = {"directory_syncs": {"columns": {name: {} for name in columns}}}
+    return SimpleNamespace(
+        default_schema_name="directory", schemas={"directory": SimpleNamespace(tables=tables)}
+    )
+
+
+NEW, OLD = pipeline("publication_order", "directory"), pipeline()
+"""A table of this version, and one of the first release."""
 
 
 @pytest.fixture
@@ -79,6 +100,9 @@ def ask_everything(warehouse: Warehouse, resource: Resource) -> None:
     warehouse.last_sync(resource.name)
     warehouse.last_snapshot(resource.name)
     warehouse.recent_syncs(resource.name, at_most=7)
+    warehouse.places(resource.name, at_most=7)
+    warehouse.ahead_of(resource.name, AT)
+    warehouse.now()
     warehouse.sync("sync")
     warehouse.last_asked(resource)
     warehouse.has_interval_after(resource.name, AT)
@@ -100,19 +124,21 @@ def ask_everything(warehouse: Warehouse, resource: Resource) -> None:
 QUESTIONS = {
     "last_sync", "last_snapshot", "recent_syncs", "sync", "last_asked", "has_interval_after", "held_moments",
     "present", "unfinished_syncs", "create_history_view", "held", "changed_after", "states", "last_changes",
-    "changes",
+    "changes", "places", "ahead_of", "now",
 }  # fmt: skip
 NO_STATEMENT = {"file_format", "merge_strategy", "storable", "assert_held"}
 
 
-def warehouse_of(client: Asked) -> Warehouse:
-    return Warehouse(None, client, Answered(None, None, None))
+def warehouse_of(client: Asked, *, of: Any = NEW, dialect: str = "") -> Warehouse:
+    kind = Indexed if dialect == "postgres" else Answered
+    return Warehouse(of, client, kind(None, None, None))
 
 
+@pytest.mark.parametrize("of", [NEW, OLD], ids=["this version's", "the first release's"])
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_statement_is_valid_in_the_dialect(dialect: str, resource: Resource) -> None:
+def test_every_statement_is_valid_in_the_dialect(dialect: str, of: Any, resource: Resource) -> None:
     client = Asked(dialect)
-    ask_everything(warehouse_of(client), resource)
+    ask_everything(warehouse_of(client, of=of, dialect=dialect), resource)
     for sql in client.statements:
         [parsed] = sqlglot.parse(sql, dialect=dialect, error_level=sqlglot.ErrorLevel.RAISE)
         assert isinstance(parsed, exp.Select | exp.Create), sql
@@ -122,13 +148,13 @@ def test_every_statement_is_valid_in_the_dialect(dialect: str, resource: Resourc
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_name_of_a_table_or_column_of_ours_is_quoted(dialect: str, resource: Resource) -> None:
     client = Asked(dialect)
-    ask_everything(warehouse_of(client), resource)
+    ask_everything(warehouse_of(client, dialect=dialect), resource)
     for sql in client.statements:
         parsed = sqlglot.parse_one(sql, dialect=dialect)
         names = [
             i
             for i in parsed.find_all(exp.Identifier)
-            if i.name.lower() not in {"newest", "ranked", "versions"}
+            if i.name.lower() not in {"newest", "ranked", "versions", "logged", "later"}
         ]
         assert all(name.quoted for name in names), sql
 

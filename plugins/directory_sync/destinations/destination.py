@@ -5,6 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,6 +35,8 @@ class Destination(ABC):
     """What dlt writes for it."""
     merge_strategy: ClassVar["TLoaderMergeStrategy"] = "delete-insert"
     """How dlt replaces entries in a table that has child tables."""
+    has_indexes: ClassVar[bool] = False
+    """Finds a few rows of a large table by an index; without one it reads columns, and needs none."""
     is_transactional: ClassVar[bool] = True
     """Readers see a table and its child tables as of one publication."""
 
@@ -53,6 +56,10 @@ class Destination(ABC):
     def is_held(self) -> bool:
         """Tells whether the hold still stands; a server can cut it."""
         return True
+
+    def clocks(self, client: Any) -> list[datetime]:  # noqa: ARG002  the client is for those that have a server
+        """Returns what the clock of a server says; nothing where the warehouse is a file of this machine."""
+        return []
 
     @abstractmethod
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:

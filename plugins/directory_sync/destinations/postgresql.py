@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -35,6 +36,7 @@ class PostgreSQL(Destination):
     conn_type = "postgres"
     # CSV would be quicker, but dlt's COPY reads each empty string as NULL; Parquet needs an ADBC driver.
     file_format = "insert_values"
+    has_indexes = True
 
     @contextmanager
     def hold(self) -> Iterator[Any]:
@@ -75,6 +77,10 @@ class PostgreSQL(Destination):
             return bool(self._ask(self._lock, own, self._key))
         except WarehouseError:
             return False
+
+    def clocks(self, client: Any) -> list[datetime]:
+        """Asks the server for its time."""
+        return [row[0].astimezone(UTC) for row in client.execute_sql("SELECT clock_timestamp()") or ()]
 
     def storable(self, row: dict[str, Any]) -> dict[str, Any]:
         """Leaves out U+0000, which no text and no JSON of PostgreSQL can hold; the change log keeps it."""
