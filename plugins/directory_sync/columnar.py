@@ -12,6 +12,7 @@ rows are dlt's to decide.
 """
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR
@@ -332,16 +333,17 @@ class Staged:
                 self._writers[one.table] = pq.ParquetWriter(path, one.rows.schema, compression="none")
             self._writers[one.table].write_table(one.rows)
 
-    def join(self, pipeline: "dlt.Pipeline", file_format: "TLoaderFileFormat") -> None:
-        """Adds them to the package that the pipeline has normalised last, as rows of that load."""
+    def join(self, pipeline: "dlt.Pipeline", file_format: "TLoaderFileFormat") -> Counter[str]:
+        """Adds them to the package that the pipeline has normalised last; returns how many to each table."""
         import pyarrow.parquet as pq
         from dlt.common.configuration.container import Container
         from dlt.common.data_writers.writers import get_best_writer_spec
         from dlt.common.libs.pyarrow import add_dlt_load_id_column, normalize_py_arrow_item
         from dlt.common.storages.load_storage import LoadItemStorage
 
+        added: Counter[str] = Counter()
         if not self._writers:
-            return
+            return added
         load_id = max(pipeline.list_normalized_load_packages(), key=float)
         schema, capabilities = pipeline.default_schema, pipeline.destination.capabilities()
         packages = pipeline._get_load_storage().normalized_packages  # noqa: SLF001
@@ -356,8 +358,10 @@ class Staged:
                     if is_root:
                         rows = add_dlt_load_id_column(rows, columns, capabilities, schema.naming, load_id)
                     items.write_data_item(load_id, schema.name, table, rows, columns)
+                    added[table] += rows.num_rows
             items.close_writers(load_id)
         self._writers.clear()
+        return added
 
 
 def _as_times(array: Any) -> Any:

@@ -12,6 +12,7 @@ themselves, for the first of them carries the sync's row.
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common.schema.exceptions import DataValidationError
+from dlt.extract import DltSource
+from dlt.extract.extract import select_schema
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.columnar import Staged
@@ -29,7 +32,7 @@ from directory_sync.form import Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
 from directory_sync.report import AuditReport
 from directory_sync.rows import DEDUPLICATED, Difference, Hints, table_resource
-from directory_sync.warehouse import SYNCS, TIMES, Warehouse, innermost
+from directory_sync.warehouse import SYNCS, TIMES, Loading, Warehouse, innermost
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -163,17 +166,20 @@ def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) ->
     pipeline = warehouse.pipeline
     failure: DirectorySyncError | None = None
     try:
-        packages = [_sync_resource(difference.sync_values)]
+        resources = [_sync_resource(difference.sync_values)]
         staged = Staged(Path(pipeline.pipelines_dir) / "staged")
         if next(iter(difference.rows()), None) is not None:
             table = table_resource(resource, difference, warehouse=warehouse, staged=staged)
-            packages = [_changes_resource(resource, difference), table, *packages]
-        for package in packages:
-            pipeline.extract(package, loader_file_format=warehouse.file_format)
-            pipeline.normalize()
-            staged.join(pipeline, warehouse.file_format)
-        warehouse.assert_held()
-        pipeline.load(raise_on_failed_jobs=True)
+            resources = [_changes_resource(resource, difference), table, *resources]
+        rows: Counter[str] = Counter()
+        for package in [resources] if warehouse.is_transactional else [[one] for one in resources]:
+            # A source of its own each: dlt draws from those of one source by turns, and a warehouse answers
+            # one question at a time.
+            sources = [DltSource(select_schema(pipeline), pipeline.pipeline_name, [one]) for one in package]
+            pipeline.extract(sources, loader_file_format=warehouse.file_format)
+            rows.update(pipeline.normalize().row_counts)
+            rows.update(staged.join(pipeline, warehouse.file_format))
+        warehouse.load(_loading(resource, difference, rows, pipeline=pipeline))
     except PipelineStepFailed as e:
         failure = _failure(e, resource)
     except (pa.ArrowException, ValueError, OverflowError) as e:
@@ -186,6 +192,19 @@ def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) ->
         # Raised here: dlt's exceptions quote rows, and none of them may hang on ours.
         raise failure
     warehouse.create_history_view(resource)
+
+
+def _loading(
+    resource: Resource, difference: Difference, rows: Mapping[str, int], *, pipeline: dlt.Pipeline
+) -> Loading:
+    values, tables = difference.sync_values, set(pipeline.default_schema.data_table_names())
+    return Loading(
+        resource=resource,
+        sync_id=values["sync_id"],
+        base_sync_id=values["base_sync_id"],
+        staged={name: count for name, count in rows.items() if name in tables and count},
+        load_id=max(pipeline.list_normalized_load_packages(), key=float),
+    )
 
 
 def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySyncError:

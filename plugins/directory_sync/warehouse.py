@@ -6,7 +6,7 @@ SQL client for its destination, values are bound.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRela
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.destinations import Destination, destination_of
+from directory_sync.destinations.one_transaction import in_one_transaction
 from directory_sync.envelope import EntryId
 from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.form import Resource
@@ -59,6 +60,25 @@ _SYNC_COLUMNS = tuple(SyncRow.__dataclass_fields__)
 _LOGGED = ("id", "record", "row_hash", "first_seen_at", "changed_at")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """What is about to be loaded, and what the warehouse must be for that.
+
+    Attributes:
+        resource: whose tables.
+        sync_id: the publication.
+        base_sync_id: the publication that must be the last one; None: there must be none.
+        staged: rows that the staging tables must hold when they are merged.
+        load_id: dlt's, of the rows of the table and of the sync's row.
+    """
+
+    resource: Resource
+    sync_id: str
+    base_sync_id: str | None
+    staged: Mapping[str, int]
+    load_id: str
+
+
 class Warehouse:
     """An open warehouse, held by this process.
 
@@ -71,6 +91,7 @@ class Warehouse:
     def __init__(self, pipeline: dlt.Pipeline, client: Any, destination: Destination) -> None:
         """Asks nothing yet."""
         self.pipeline, self._client, self._destination = pipeline, client, destination
+        self._loading: Loading | None = None
 
     @property
     def file_format(self) -> "TLoaderFileFormat":
@@ -86,13 +107,80 @@ class Warehouse:
         """Returns a row as the warehouse can hold it."""
         return self._destination.storable(row)
 
-    def assert_held(self) -> None:
-        """Raises WarehouseError if another process may hold the warehouse by now."""
+    @property
+    def is_transactional(self) -> bool:
+        """All tables of one load package are written in one transaction."""
+        return self._destination.is_transactional
+
+    def load(self, loading: Loading) -> None:
+        """Loads what is normalised if the warehouse is what it must be, see `assert_expected`.
+
+        Raises:
+            WarehouseError: it is not. Nothing was written.
+        """
+        self._loading = loading
+        try:
+            if not self.is_transactional:
+                self.assert_expected(self._client)
+            self._assert_held()
+            self.pipeline.load(raise_on_failed_jobs=True)
+        finally:
+            self._loading = None
+
+    def assert_expected(self, client: Any) -> None:
+        """Checks what a load relies on, and keeps it so until the client's transaction ends.
+
+        A process can lose its hold and not know it, and go on beside another one that has it: the transaction
+        that writes looks again, behind whatever has been committed until then.
+
+        Raises:
+            WarehouseError: another process may hold the warehouse, has published, or writes into the staging
+                tables.
+        """
+        loading = self._loading
+        assert loading is not None
+        within = Warehouse(self.pipeline, client, self._destination)
+        if self.is_transactional:
+            with client.with_alternative_dataset_name(client.staging_dataset_name):
+                tables = {name: within._table(name) for name in loading.staged}
+            self._destination.fence(client, sorted(tables.values()))
+            within._assert_staged(loading, tables)
+        self._assert_held()
+        # dlt runs the scripts of merged tables with the staging dataset as the one that names stand for.
+        with client.with_alternative_dataset_name(self._client.dataset_name):
+            last = within.last_sync(loading.resource.name)
+        if (last.sync_id if last else None) != loading.base_sync_id:
+            raise WarehouseError(
+                f"Another process has published `{loading.resource.name}` meanwhile: the warehouse is at "
+                f"{last.sync_id if last else 'no sync'}, {loading.sync_id} follows "
+                f"{loading.base_sync_id or 'none'}. Nothing was published. Airflow tries again."
+            )
+
+    def _assert_held(self) -> None:
         if not self._destination.is_held():
             raise WarehouseError(
-                "The connection that held the warehouse's lock was cut. Nothing was published. Airflow tries "
-                "again; see docs/runbook.md#warehouseerror."
+                "The hold of the warehouse was lost: its lock was cut, or its file replaced. Nothing was "
+                "published. Airflow tries again; see docs/runbook.md#warehouseerror."
             )
+
+    def _assert_staged(self, loading: Loading, tables: Mapping[str, str]) -> None:
+        """All processes stage rows in the same tables."""
+        marks = {
+            loading.resource.name: ("_dlt_load_id", loading.load_id),
+            SYNCS: ("_dlt_load_id", loading.load_id),
+            loading.resource.changes_table: ("sync_id", loading.sync_id),
+        }
+        for name, table in tables.items():
+            column, value = marks.get(name, ("", ""))
+            condition = f"WHERE {self._name(column)} = %s" if column else ""
+            found = self._query(f"SELECT count(*) FROM {table} {condition}", *([value] if column else []))
+            everything = self._query(f"SELECT count(*) FROM {table}")
+            if not found == everything == [(loading.staged[name],)]:
+                raise WarehouseError(
+                    f"Another process loads `{loading.resource.name}` at the same time: the staging table of "
+                    f"`{name}` holds rows that are not of {loading.sync_id}. Nothing was published. Airflow "
+                    "tries again."
+                )
 
     def last_sync(self, resource: str) -> SyncRow | None:
         """Returns the last publication of any kind, None before the first: what a difference is based on.
@@ -376,6 +464,8 @@ def open_warehouse(
     if not destination.is_transactional:
         logger.info("Readers may see a table ahead of its child tables: this warehouse takes them one by one")
     with destination.hold() as dlt_destination:
+        if destination.is_transactional:
+            dlt_destination = in_one_transaction(dlt_destination, lambda c: warehouse.assert_expected(c))
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
             destination=dlt_destination,
@@ -388,4 +478,5 @@ def open_warehouse(
         with _without_values():
             pipeline.sync_destination()
         with pipeline.sql_client() as client:
-            yield Warehouse(pipeline, client, destination)
+            warehouse = Warehouse(pipeline, client, destination)
+            yield warehouse

@@ -35,7 +35,7 @@ class Destination(ABC):
     merge_strategy: ClassVar["TLoaderMergeStrategy"] = "delete-insert"
     """How dlt replaces entries in a table that has child tables."""
     is_transactional: ClassVar[bool] = True
-    """Readers see a table and its child tables as of one publication."""
+    """All tables of a publication are written in one transaction."""
 
     def __init__(self, connection: ConnectionFields | None, settings: SyncSettings, folder: Path) -> None:
         """Opens nothing yet."""
@@ -53,6 +53,14 @@ class Destination(ABC):
     def is_held(self) -> bool:
         """Tells whether the hold still stands; a server can cut it."""
         return True
+
+    def fence(self, client: Any, tables: Sequence[str]) -> None:  # noqa: B027  a lock file needs none
+        """Keeps other processes of ours from writing until the transaction ends, whoever has the hold.
+
+        Args:
+            client: dlt's SQL client, in the transaction that writes.
+            tables: staging tables that nobody may change until then, quoted.
+        """
 
     @abstractmethod
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:

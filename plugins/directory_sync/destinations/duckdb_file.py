@@ -1,5 +1,6 @@
 """DuckDB: the warehouse is a file."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,13 @@ class DuckDBFile(Destination):
             yield dlt.destinations.duckdb(self._opened)
         finally:
             self._opened.close()
+
+    def is_held(self) -> bool:
+        """Tells whether the path still leads to the file that was opened; its lock is the file's own."""
+        try:
+            return os.path.samestat(self.path.stat(), self._file)
+        except FileNotFoundError:
+            return False
 
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:
         """Yields DuckDB's own Arrow tables."""
@@ -76,4 +84,5 @@ class DuckDBFile(Destination):
                 ) from None
             holder = re.search(r"PID (\d+)", str(e))
             return f"process {holder[1]}" if holder else "another process"
+        self._file = self.path.stat()
         return None
