@@ -1,4 +1,8 @@
-"""A publication that was killed anywhere and taken up again leaves the same tables."""
+"""A publication that was killed anywhere and taken up again leaves the same tables.
+
+It is one transaction: whoever reads meanwhile sees the tables of before or those of after. Where there are no
+transactions, as before release 0.2, three load packages follow each other and are rolled forward.
+"""
 
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +15,7 @@ from sandbox.server import SandboxServer
 from tests.integration.cycle import Cycle, child_process
 
 DIES_BEFORE_PACKAGE = """
+# As a warehouse without transactions, or the release before 0.2, leaves it.
 import os
 from pathlib import Path
 import dlt
@@ -19,6 +24,8 @@ quiet_dlt()
 from dlt.load.load import Load
 from tests.integration.cycle import Cycle
 from tests.postgres import PostgresServer
+from directory_sync.destinations import DuckDBFile, PostgreSQL
+DuckDBFile.is_transactional = PostgreSQL.is_transactional = False
 url, home, run_id, postgres, package, resource = args
 begin, seen = Load.load_single_package, []
 def die(self, load_id, schema):
@@ -29,6 +36,27 @@ def die(self, load_id, schema):
 Load.load_single_package = die
 server = postgres and PostgresServer(*postgres)
 Cycle(url=url, home=Path(home), resource=resource, postgres=server).publish(run_id)
+"""
+DIES_IN_THE_TRANSACTION = """
+import os
+from pathlib import Path
+from directory_sync.secrets import quiet_dlt
+quiet_dlt()
+from dlt.destinations.sql_client import SqlClientBase
+from tests.integration.cycle import Cycle
+from tests.postgres import PostgresServer
+url, home, run_id, postgres, after = args
+def execute_many(self, statements, *_, **__):
+    # Statement by statement: as the database runs them, whose process can end between any two.
+    for number, one in enumerate(statements):
+        if number == after:
+            os._exit(9)
+        self.execute_sql(one)
+    if after == "commit":
+        os._exit(9)
+SqlClientBase.execute_many = execute_many
+server = postgres and PostgresServer(*postgres)
+Cycle(url=url, home=Path(home), postgres=server).publish(run_id)
 """
 PUBLISHES = """
 from pathlib import Path
@@ -91,6 +119,21 @@ def test_publishing_twice_changes_nothing(api: SandboxServer, published: Cycle) 
     before = published.tables()
     published.publish("two")
     assert published.tables() == before
+
+
+@pytest.mark.parametrize("after", [1, 3, 5, 7, 9, "commit"])
+def test_a_kill_at_any_statement_of_a_publication_leaves_the_tables_as_they_were(
+    undisturbed: tuple[Cycle, dict[str, Any]], after: int | str
+) -> None:
+    cycle, tables = undisturbed
+    before = cycle.tables()
+    child = child_process(DIES_IN_THE_TRANSACTION, *arguments(cycle, "two"), after)
+    child.communicate()
+    assert child.returncode == 9
+    assert cycle.tables() == before
+    assert cycle.roll_forward() == []
+    cycle.publish("two")
+    assert cycle.tables() == tables
 
 
 @pytest.mark.parametrize("package", [2, 3])
