@@ -14,6 +14,7 @@ from directory_sync.errors import SnapshotError
 from directory_sync.job import Audit
 from directory_sync.landing import MANIFEST, REPORT
 from directory_sync.manifest import manifest_files, seal_snapshot
+from directory_sync.memory import naming_limit
 from directory_sync.report import AuditReport
 from directory_sync.seal import ReadPage
 from directory_sync.snapshot import Snapshot, open_scratch, shard_of_load
@@ -22,6 +23,7 @@ from directory_sync.warehouse import Warehouse
 logger = logging.getLogger(__name__)
 
 
+@naming_limit("The audit of a snapshot")
 def audit(
     job: Audit,
     *,
@@ -85,6 +87,7 @@ def _published_report(job: Audit, manifest: Mapping[str, Any], warehouse: Wareho
     return report if report and report.sync_id == manifest["sync_id"] else None
 
 
+@naming_limit("The audit of a snapshot")
 def compare_again(job: Audit, *, warehouse: Warehouse) -> AuditReport:
     """Compares a sealed snapshot with what the warehouse has become since its audit."""
     manifest = job.landed.read_manifest()

@@ -19,6 +19,8 @@ from datetime import MAXYEAR, MINYEAR
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from directory_sync.memory import batch_rows
+
 if TYPE_CHECKING:
     import dlt
     import pyarrow as pa
@@ -353,7 +355,8 @@ class Staged:
                 writer.close()
                 columns = schema.get_table_columns(table)
                 is_root = not schema.tables[table].get("parent")
-                for batch in pq.ParquetFile(self._folder / f"{number}.parquet").iter_batches(_BATCH_ROWS):
+                file = pq.ParquetFile(self._folder / f"{number}.parquet")
+                for batch in file.iter_batches(batch_rows(file, at_most=_BATCH_ROWS)):
                     rows = normalize_py_arrow_item(batch, columns, schema.naming, capabilities)
                     if is_root:
                         rows = add_dlt_load_id_column(rows, columns, capabilities, schema.naming, load_id)

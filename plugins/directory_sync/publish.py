@@ -30,9 +30,10 @@ from directory_sync.difference import CHANGE_COLUMNS, REWRITTEN
 from directory_sync.errors import ConfigError, DirectorySyncError, WarehouseError, find_error
 from directory_sync.form import Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
+from directory_sync.memory import out_of_memory
 from directory_sync.report import AuditReport
 from directory_sync.rows import DEDUPLICATED, Difference, Hints, table_resource
-from directory_sync.warehouse import SYNCS, TIMES, Loading, Warehouse, innermost
+from directory_sync.warehouse import OUT_OF_MEMORY, SYNCS, TIMES, Loading, Warehouse, innermost
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -204,7 +205,16 @@ def _loading(
         base_sync_id=values["base_sync_id"],
         staged={name: count for name, count in rows.items() if name in tables and count},
         load_id=max(pipeline.list_normalized_load_packages(), key=float),
+        bytes_a_row=_bytes_a_row(difference),
     )
+
+
+def _bytes_a_row(difference: Difference) -> float:
+    import pyarrow.compute as pc
+
+    first = next(iter(difference.rows()), None)
+    mean = pc.mean(pc.binary_length(first.column("record"))).as_py() if first is not None else None
+    return float(mean or 0)
 
 
 def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySyncError:
@@ -221,9 +231,11 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
                 "plugins/directory_sync/resources.py, or ask the API's vendor."
             )
         current = getattr(current, "exception", None) or current.__cause__ or current.__context__
+    if innermost(exception) == OUT_OF_MEMORY:
+        return out_of_memory(f"A load of `{resource.name}`")
     return WarehouseError(
         f"Loading `{resource.name}` failed in step {exception.step} "
-        f"({innermost(exception)}). Airflow tries again; what was loaded is rolled forward."
+        f"({innermost(exception)}). Airflow tries again; see docs/runbook.md#warehouseerror."
     )
 
 

@@ -21,6 +21,7 @@ from directory_sync.columns import AUDIT_SHARD, PageColumns, mixed_ids
 from directory_sync.envelope import EntryId
 from directory_sync.errors import EnvelopeError, SnapshotError
 from directory_sync.landing import LandedFiles, LandedSnapshot, damaged, naming_damage
+from directory_sync.memory import duckdb_limit_mb
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,7 +87,7 @@ def open_scratch(folder: Path, *, memory_limit_mb: int, landed: LandedSnapshot) 
     database = duckdb.connect(
         folder / "audit.duckdb",
         config={
-            "memory_limit": f"{memory_limit_mb}MB",
+            "memory_limit": f"{duckdb_limit_mb(memory_limit_mb)}MB",
             # Of its own: two databases that spill into one folder write over each other's files.
             "temp_directory": str(folder / "audit.spill"),
             "preserve_insertion_order": False,

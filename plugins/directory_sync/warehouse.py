@@ -22,6 +22,7 @@ from directory_sync.destinations.one_transaction import in_one_transaction
 from directory_sync.envelope import EntryId
 from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.form import Resource
+from directory_sync.memory import out_of_memory
 from directory_sync.settings import ConnectionFields, SyncSettings
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ logger = logging.getLogger(__name__)
 PIPELINE_NAME = "directory_sync"
 SYNCS = "directory_syncs"
 IDS_PER_QUERY = 1_000
-ROWS_PER_BATCH = 20_000
+ROWS_PER_BATCH, RECORDS_PER_BATCH = 20_000, 2_000
+OUT_OF_MEMORY = "OutOfMemoryException"
+"""DuckDB's class for it."""
 TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
 """The columns of the change rows that hold times."""
 
@@ -70,6 +73,7 @@ class Loading:
         base_sync_id: the publication that must be the last one; None: there must be none.
         staged: rows that the staging tables must hold when they are merged.
         load_id: dlt's, of the rows of the table and of the sync's row.
+        bytes_a_row: of a record, on average.
     """
 
     resource: Resource
@@ -77,6 +81,7 @@ class Loading:
     base_sync_id: str | None
     staged: Mapping[str, int]
     load_id: str
+    bytes_a_row: float = 0
 
 
 class Warehouse:
@@ -123,6 +128,12 @@ class Warehouse:
             if not self.is_transactional:
                 self.assert_expected(self._client)
             self._assert_held()
+            tables = self.pipeline.default_schema.tables
+            self._destination.make_room(
+                columns=sum(len(tables[name]["columns"]) for name in loading.staged),
+                rows=max(loading.staged.values(), default=0),
+                bytes_a_row=loading.bytes_a_row,
+            )
             self.pipeline.load(raise_on_failed_jobs=True)
         finally:
             self._loading = None
@@ -159,8 +170,8 @@ class Warehouse:
     def _assert_held(self) -> None:
         if not self._destination.is_held():
             raise WarehouseError(
-                "The hold of the warehouse was lost: its lock was cut, or its file replaced. Nothing was "
-                "published. Airflow tries again; see docs/runbook.md#warehouseerror."
+                f"{self._destination.lost}. Nothing was published. Airflow tries again; see "
+                "docs/runbook.md#warehouseerror."
             )
 
     def _assert_staged(self, loading: Loading, tables: Mapping[str, str]) -> None:
@@ -398,7 +409,8 @@ class Warehouse:
         """Yields all rows in batches under our names; none where the table is not there yet."""
         with _without_values():
             try:
-                for batch in self._destination.batches(self._client, sql, values, ROWS_PER_BATCH):
+                rows = RECORDS_PER_BATCH if "record" in columns else ROWS_PER_BATCH
+                for batch in self._destination.batches(self._client, sql, values, rows):
                     yield _as_arrow(batch, columns)
             except DatabaseUndefinedRelation:
                 return
@@ -425,6 +437,8 @@ def _without_values() -> Iterator[None]:
         yield
     except (DatabaseException, PipelineStepFailed) as e:
         failed_with = innermost(e)
+    if failed_with == OUT_OF_MEMORY:
+        raise_alone(out_of_memory("A table of the warehouse"))
     if failed_with:
         raise_alone(
             WarehouseError(

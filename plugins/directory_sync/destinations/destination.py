@@ -36,6 +36,8 @@ class Destination(ABC):
     """How dlt replaces entries in a table that has child tables."""
     is_transactional: ClassVar[bool] = True
     """All tables of a publication are written in one transaction."""
+    lost: ClassVar[str] = "The connection that held the warehouse's lock was cut"
+    """Why a hold no longer stands."""
 
     def __init__(self, connection: ConnectionFields | None, settings: SyncSettings, folder: Path) -> None:
         """Opens nothing yet."""
@@ -60,6 +62,15 @@ class Destination(ABC):
         Args:
             client: dlt's SQL client, in the transaction that writes.
             tables: staging tables that nobody may change until then, quoted.
+        """
+
+    def make_room(self, *, columns: int, rows: int, bytes_a_row: float) -> None:  # noqa: B027  a server has its own
+        """Has memory for a load.
+
+        Args:
+            columns: of all tables.
+            rows: of the largest.
+            bytes_a_row: on average.
         """
 
     @abstractmethod

@@ -11,6 +11,7 @@ import dlt
 
 from directory_sync.destinations.destination import Destination
 from directory_sync.errors import ConfigError, WarehouseError
+from directory_sync.memory import duckdb_limit_mb
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,6 +22,7 @@ class DuckDBFile(Destination):
 
     conn_type = "duckdb"
     file_format = "parquet"
+    lost = "The warehouse's file was replaced or removed while it was open"
 
     @contextmanager
     def hold(self) -> Iterator[Any]:
@@ -41,6 +43,13 @@ class DuckDBFile(Destination):
             return os.path.samestat(self.path.stat(), self._file)
         except FileNotFoundError:
             return False
+
+    def make_room(self, *, columns: int, rows: int, bytes_a_row: float) -> None:
+        """Raises the memory limit for wide rows."""
+        setting = self._settings.memory_limit_mb
+        limit = duckdb_limit_mb(setting, columns=columns, rows=rows, bytes_a_row=bytes_a_row)
+        assert self._opened is not None
+        self._opened.execute(f"SET memory_limit = '{limit}MB'")
 
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:
         """Yields DuckDB's own Arrow tables."""
@@ -69,7 +78,7 @@ class DuckDBFile(Destination):
         import duckdb
 
         config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{self._settings.memory_limit_mb}MB",
+            "memory_limit": f"{duckdb_limit_mb(self._settings.memory_limit_mb)}MB",
             "temp_directory": str(self._folder / "spill"),
             "preserve_insertion_order": False,
             "threads": 2,
