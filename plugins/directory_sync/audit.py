@@ -17,7 +17,7 @@ from directory_sync.manifest import manifest_files, seal_snapshot
 from directory_sync.memory import naming_limit
 from directory_sync.report import AuditReport
 from directory_sync.seal import ReadPage
-from directory_sync.snapshot import Snapshot, open_scratch, shard_of_load
+from directory_sync.snapshot import Snapshot, make_room, open_scratch, shard_of_load
 from directory_sync.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def audit(
     try:
         loads = shard_of_load(database, job.landed)
         files = job.landed.latest_files(loads)
+        make_room(database, files, memory_limit_mb=job.settings.memory_limit_mb)
         manifest = _landed_manifest(job)
         known = manifest if manifest and manifest["loads"] == list(files.loads) else None
         if known is not None:
@@ -96,6 +97,7 @@ def compare_again(job: Audit, *, warehouse: Warehouse) -> AuditReport:
     files = manifest_files(job.landed, manifest)
     database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
     try:
+        make_room(database, files, memory_limit_mb=job.settings.memory_limit_mb)
         return compare(job, manifest, Snapshot(database, files), files, warehouse=warehouse)
     finally:
         database.close()

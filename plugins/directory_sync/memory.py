@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 SETTING = "DIRECTORY_SYNC_MEMORY_LIMIT_MB"
 DEFAULT_MB = 128
-MB_PER_COLUMN = 2
-ROWS_AT_ONCE, COPIES_AT_ONCE = 2_048, 4
+MB_PER_COLUMN = 1.5
+ROWS_AT_ONCE, COPIES_AT_ONCE = 2_048, 8
 """A vector of DuckDB's, and how many of them a statement holds: those it reads, sorts, writes."""
 BYTES_PER_BATCH = 8 << 20
 SHARE_OF_MACHINE = 0.5
@@ -38,7 +38,7 @@ def duckdb_limit_mb(setting_mb: int, *, columns: int = 0, rows: int = 0, bytes_a
     if setting_mb:
         return setting_mb
     at_once = COPIES_AT_ONCE * min(rows, ROWS_AT_ONCE) * bytes_a_row / (1 << 20)
-    needed = int(DEFAULT_MB / 2 + MB_PER_COLUMN * columns + at_once)
+    needed = int(MB_PER_COLUMN * columns + at_once)
     return max(DEFAULT_MB, min(needed, int(SHARE_OF_MACHINE * available_mb())))
 
 

@@ -99,6 +99,26 @@ def open_scratch(folder: Path, *, memory_limit_mb: int, landed: LandedSnapshot) 
     return database
 
 
+def make_room(database: duckdb.DuckDBPyConnection, files: LandedFiles, *, memory_limit_mb: int) -> None:
+    """Raises the memory limit for large records.
+
+    Args:
+        database: the scratch database.
+        files: the entries.
+        memory_limit_mb: what the deployment sets; 0: it leaves it to us.
+    """
+    if memory_limit_mb or not files.entries:
+        return
+    with naming_damage("entries"):
+        [(rows, size)] = database.execute(
+            """SELECT coalesce(sum(num_values), 0), coalesce(sum(total_uncompressed_size), 0)
+               FROM parquet_metadata(?) WHERE path_in_schema = 'record'""",
+            [list(files.entries)],
+        ).fetchall()
+    limit = duckdb_limit_mb(0, rows=int(rows), bytes_a_row=float(size) / max(int(rows), 1))
+    database.execute(f"SET memory_limit = '{limit}MB'")
+
+
 def shard_of_load(database: duckdb.DuckDBPyConnection, snapshot: LandedSnapshot) -> dict[str, int]:
     """Returns which shard each complete load of a snapshot is of.
 
