@@ -68,6 +68,15 @@ def out_of_memory(what: str) -> ConfigError:
     )
 
 
+def is_out_of_memory(exception: BaseException | None) -> bool:
+    """Tells whether DuckDB's limit ended it: a commit that fails so has another class, and these words."""
+    while exception:
+        if type(exception).__name__ == "OutOfMemoryException" or "could not allocate block" in str(exception):
+            return True
+        exception = getattr(exception, "exception", None) or exception.__cause__ or exception.__context__
+    return False
+
+
 @contextmanager
 def naming_limit(what: str) -> Iterator[None]:
     """Raises a ConfigError that names the setting where DuckDB runs out of memory."""

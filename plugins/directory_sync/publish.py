@@ -1,13 +1,14 @@
 """Stage 3: the difference into the warehouse through dlt; safe to kill anywhere and to run twice.
 
-Three load packages, all normalised before the first is loaded:
+Written are, in one transaction where the warehouse has them:
 
-    1. the change rows, merged on (sync_id, id): the redo log
+    1. the change rows, merged on (sync_id, id): the log
     2. the table, merged on id with its child tables; made of the change rows alone
     3. the sync's row: the mark that everything before it is there
 
-Change rows without their sync's row were interrupted between 1 and 3; they are rolled forward from
-themselves, for the first of them carries the sync's row.
+Without transactions they are three load packages, all normalised before the first is loaded. Change rows
+without their sync's row were interrupted between 1 and 3; they are rolled forward from themselves, for the
+first of them carries the sync's row. Those that never can be are rolled back.
 """
 
 import json
@@ -27,13 +28,19 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.columnar import Staged
 from directory_sync.difference import CHANGE_COLUMNS, REWRITTEN
-from directory_sync.errors import ConfigError, DirectorySyncError, WarehouseError, find_error
+from directory_sync.errors import (
+    ConfigError,
+    DirectorySyncError,
+    PermanentError,
+    WarehouseError,
+    find_error,
+)
 from directory_sync.form import Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
-from directory_sync.memory import out_of_memory
+from directory_sync.memory import is_out_of_memory, out_of_memory
 from directory_sync.report import AuditReport
 from directory_sync.rows import DEDUPLICATED, Difference, Hints, table_resource
-from directory_sync.warehouse import OUT_OF_MEMORY, SYNCS, TIMES, Loading, Warehouse, innermost
+from directory_sync.warehouse import SYNCS, TIMES, Loading, Warehouse, innermost
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,7 +136,12 @@ def roll_forward(
     landed_of: Callable[[str], LandedSnapshot],
     but: str | None = None,
 ) -> list[str]:
-    """Finishes publications which were interrupted; returns their ids.
+    """Finishes publications which were interrupted, takes out those that never can be.
+
+    A warehouse that writes them in one transaction has none, but of an older release.
+
+    Returns:
+        The ids of those that were finished.
 
     Args:
         resource: whose publications.
@@ -138,6 +150,7 @@ def roll_forward(
         but: a sync that is about to be published from its landed difference.
     """
     unfinished = [sync_id for sync_id in warehouse.unfinished_syncs(resource) if sync_id != but]
+    finished: list[str] = []
     for sync_id in unfinished:
         columns = (*CHANGE_COLUMNS, SYNC_HEADER)
         headers = (
@@ -146,22 +159,39 @@ def roll_forward(
             for header in batch.column(0).to_pylist()
             if header
         )
-        header = next(headers, None)
-        if header is None:
-            raise ConfigError(
-                f"The change rows of {sync_id} in `{resource.changes_table}` lack the sync's row. Nothing "
-                "was published. Restore the warehouse's tables from one backup."
-            )
-        logger.warning("Rolling forward %s, which was interrupted", sync_id)
+        values = _parse_header(header) if (header := next(headers, None)) else None
         read = partial(warehouse.changes, resource, sync_id, columns)
-        values = _parse_header(header)
-        load(resource, Difference(rows=read, sync_values=values), warehouse=warehouse)
-        landed_of(values["run_id"]).mark_published(sync_id)
-    return unfinished
+        if values and _goes_forward(resource, Difference(rows=read, sync_values=values), warehouse):
+            landed_of(values["run_id"]).mark_published(sync_id)
+            finished.append(sync_id)
+            continue
+        if values is None:
+            logger.warning("The change rows of %s lack the sync's row", sync_id)
+        logger.warning("Rolling back %s, which cannot be finished; its night is published anew", sync_id)
+        warehouse.roll_back(resource, sync_id)
+    return finished
+
+
+def _goes_forward(resource: Resource, difference: Difference, warehouse: Warehouse) -> bool:
+    """Finishes a publication; False where no later try could."""
+    sync_id, base = difference.sync_values["sync_id"], difference.sync_values["base_sync_id"]
+    last = warehouse.last_sync(resource.name)
+    if (last.sync_id if last else None) != base:
+        logger.warning("%s does not follow the last publication", sync_id)
+        return False
+    logger.warning("Rolling forward %s, which was interrupted", sync_id)
+    try:
+        load(resource, difference, warehouse=warehouse)
+    except PermanentError as e:
+        logger.warning("%s cannot be rolled forward: %s", sync_id, e)
+        # What was normalised would be loaded with the next package.
+        warehouse.pipeline.abort_packages()
+        return False
+    return True
 
 
 def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) -> None:
-    """Normalises the three packages, then loads them in their order."""
+    """Normalises everything, then loads it: one package in one transaction, or three in their order."""
     import pyarrow as pa
 
     pipeline = warehouse.pipeline
@@ -231,7 +261,7 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
                 "plugins/directory_sync/resources.py, or ask the API's vendor."
             )
         current = getattr(current, "exception", None) or current.__cause__ or current.__context__
-    if innermost(exception) == OUT_OF_MEMORY:
+    if is_out_of_memory(exception):
         return out_of_memory(f"A load of `{resource.name}`")
     return WarehouseError(
         f"Loading `{resource.name}` failed in step {exception.step} "

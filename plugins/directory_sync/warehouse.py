@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
+from dlt.common.schema.utils import get_first_column_name_with_prop, get_nested_tables
 from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -22,7 +23,7 @@ from directory_sync.destinations.one_transaction import in_one_transaction
 from directory_sync.envelope import EntryId
 from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.form import Resource
-from directory_sync.memory import out_of_memory
+from directory_sync.memory import is_out_of_memory, out_of_memory
 from directory_sync.settings import ConnectionFields, SyncSettings
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ PIPELINE_NAME = "directory_sync"
 SYNCS = "directory_syncs"
 IDS_PER_QUERY = 1_000
 ROWS_PER_BATCH, RECORDS_PER_BATCH = 20_000, 2_000
-OUT_OF_MEMORY = "OutOfMemoryException"
-"""DuckDB's class for it."""
 TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
 """The columns of the change rows that hold times."""
 
@@ -367,6 +366,46 @@ class Warehouse:
             sync_id,
         )
 
+    def roll_back(self, resource: Resource, sync_id: str) -> None:
+        """Takes out the change rows of a publication that cannot be finished, in one transaction.
+
+        Its rows may stand in the table: those lose their hash, so that the next difference writes them anew;
+        entries that no other publication has logged go.
+        """
+        name, table, log = self._name, self._table(resource.name), self._table(resource.changes_table)
+        ids = f"SELECT {name('id')} FROM {log} WHERE {name('sync_id')} = %s"
+        logged = f"SELECT {name('id')} FROM {log} WHERE {name('sync_id')} <> %s"
+        entries = f"{name('id')} IN ({ids}) AND {name('id')} NOT IN ({logged})"
+        roots = f"SELECT {name('_dlt_id')} FROM {table} WHERE {entries}"
+        with self._transaction():
+            if self._query(f"SELECT 1 FROM {table} LIMIT 1"):
+                self._execute(f"UPDATE {table} SET {name('_row_hash')} = '' WHERE {name('id')} IN ({ids})", sync_id)
+                for child, key in self._child_tables(resource):
+                    condition = f"{self._name(key)} IN ({roots})"
+                    self._execute(f"DELETE FROM {self._table(child)} WHERE {condition}", sync_id, sync_id)
+                self._execute(f"DELETE FROM {table} WHERE {entries}", sync_id, sync_id)
+            self._execute(f"DELETE FROM {log} WHERE {name('sync_id')} = %s", sync_id)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        if not self.is_transactional:
+            yield
+            return
+        with _without_values(), self._client.begin_transaction():
+            self._destination.fence(self._client, ())
+            self._assert_held()
+            yield
+
+    def _child_tables(self, resource: Resource) -> Iterator[tuple[str, str]]:
+        """Yields the child tables, the innermost first, each with its column that holds the root's `_dlt_id`."""
+        tables = self.pipeline.default_schema.tables
+        for table in reversed(get_nested_tables(tables, resource.name, include_self=False)):
+            key = get_first_column_name_with_prop(table, "root_key")
+            if key is None and table.get("parent") == resource.name:
+                key = get_first_column_name_with_prop(table, "parent_key")
+            if key:
+                yield table["name"], key
+
     def create_history_view(self, resource: Resource) -> None:
         """Creates the view of all versions: one row an entry and period, from the change rows.
 
@@ -432,12 +471,12 @@ def _as_arrow(batch: Any, columns: Sequence[str]) -> "pa.Table":
 @contextmanager
 def _without_values() -> Iterator[None]:
     """Names a database's error by its class: its message may quote values of entries."""
-    failed_with = ""
+    failed_with, lacks_memory = "", False
     try:
         yield
     except (DatabaseException, PipelineStepFailed) as e:
-        failed_with = innermost(e)
-    if failed_with == OUT_OF_MEMORY:
+        failed_with, lacks_memory = innermost(e), is_out_of_memory(e)
+    if lacks_memory:
         raise_alone(out_of_memory("A table of the warehouse"))
     if failed_with:
         raise_alone(

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from sandbox.server import SandboxServer
-from tests.integration.cycle import Cycle, child_process
+from tests.integration.cycle import RESOURCE, Cycle, child_process
+from tests.integration.listing import Listing
 
 DIES_BEFORE_PACKAGE = """
 # As a warehouse without transactions, or the release before 0.2, leaves it.
@@ -226,3 +227,50 @@ def test_a_change_of_ignored_fields_killed_half_way_shows_no_changes_later(
     report = ignoring.run("three")
     assert not any(report.changes.values())
     assert ignoring.run("four").changes_nothing
+
+
+# ---- what can never be finished
+
+
+def change(cycle: Cycle, sql: str) -> None:
+    with cycle.warehouse() as (warehouse, _):
+        warehouse._execute(sql)
+
+
+@pytest.mark.parametrize("package", [2, 3])
+def test_change_rows_that_lost_their_header_are_rolled_back_and_the_night_is_published_anew(
+    api: SandboxServer, published: Cycle, package: int
+) -> None:
+    """Before the table was written, and after."""
+    entries = f"SELECT id, name, _removed_at IS NULL FROM {RESOURCE} ORDER BY id"
+    undisturbed = copy_of(audited(api, published), f"undisturbed {package}")
+    undisturbed.publish("two")
+    die_before_package(published, package)
+    change(published, f"UPDATE directory.{RESOURCE}_changes SET sync = NULL")
+    assert published.roll_forward() == []
+    assert published.query(f"SELECT count(DISTINCT sync_id) FROM {RESOURCE}_changes") == [(1,)]
+    published.run("three")
+    assert published.query(entries) == undisturbed.query(entries)
+    orphans = f"SELECT 1 FROM {RESOURCE}__codes WHERE _dlt_root_id NOT IN (SELECT _dlt_id FROM {RESOURCE})"
+    assert published.query(orphans) == []
+    assert published.run("four").changes_nothing
+
+
+def test_a_publication_that_is_refused_for_good_is_rolled_back(tmp_path: Path, postgres: Any) -> None:
+    with Listing() as listing:
+        listing.entries = [{"id": 1, "text": "x"}]
+        cycle = Cycle(url=listing.url, home=tmp_path, postgres=postgres)
+        cycle.run("one")
+        before = cycle.tables()
+        listing.entries = [{"id": 1, "text": "x", "new": "y"}]
+        cycle.extract("two")
+        cycle.audit("two")
+        die_before_package(cycle, 2)
+        frozen = cycle.with_(resource={"schema_contract": {"columns": "freeze"}})
+        assert frozen.roll_forward() == []
+        logged = f"{RESOURCE}_changes"
+        assert cycle.tables()[logged] == before[logged]
+        listing.entries = [{"id": 1, "text": "z"}]
+        frozen.run("three")
+        assert cycle.query(f"SELECT text FROM {RESOURCE}") == [("z",)]
+        assert frozen.run("four").changes_nothing
