@@ -379,7 +379,9 @@ class Warehouse:
         roots = f"SELECT {name('_dlt_id')} FROM {table} WHERE {entries}"
         with self._transaction():
             if self._query(f"SELECT 1 FROM {table} LIMIT 1"):
-                self._execute(f"UPDATE {table} SET {name('_row_hash')} = '' WHERE {name('id')} IN ({ids})", sync_id)
+                self._execute(
+                    f"UPDATE {table} SET {name('_row_hash')} = '' WHERE {name('id')} IN ({ids})", sync_id
+                )
                 for child, key in self._child_tables(resource):
                     condition = f"{self._name(key)} IN ({roots})"
                     self._execute(f"DELETE FROM {self._table(child)} WHERE {condition}", sync_id, sync_id)
@@ -397,14 +399,14 @@ class Warehouse:
             yield
 
     def _child_tables(self, resource: Resource) -> Iterator[tuple[str, str]]:
-        """Yields the child tables, the innermost first, each with its column that holds the root's `_dlt_id`."""
+        """Yields the child tables, the innermost first, and the column that holds the root's `_dlt_id`."""
         tables = self.pipeline.default_schema.tables
         for table in reversed(get_nested_tables(tables, resource.name, include_self=False)):
             key = get_first_column_name_with_prop(table, "root_key")
             if key is None and table.get("parent") == resource.name:
                 key = get_first_column_name_with_prop(table, "parent_key")
             if key:
-                yield table["name"], key
+                yield str(table["name"]), key
 
     def create_history_view(self, resource: Resource) -> None:
         """Creates the view of all versions: one row an entry and period, from the change rows.
@@ -516,12 +518,14 @@ def open_warehouse(
     destination = destination_of(connection, settings, folder=folder)
     if not destination.is_transactional:
         logger.info("Readers may see a table ahead of its child tables: this warehouse takes them one by one")
-    with destination.hold() as dlt_destination:
-        if destination.is_transactional:
-            dlt_destination = in_one_transaction(dlt_destination, lambda c: warehouse.assert_expected(c))
+
+    def guard(client: Any) -> None:
+        warehouse.assert_expected(client)
+
+    with destination.hold() as plain:
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
-            destination=dlt_destination,
+            destination=in_one_transaction(plain, guard) if destination.is_transactional else plain,
             dataset_name=settings.dataset,
             pipelines_dir=str(folder / "pipelines"),
         )

@@ -70,7 +70,10 @@ def test_a_file_that_was_replaced_while_it_was_open_is_not_published_into(
 def test_a_load_that_follows_another_sync_than_the_last_writes_nothing(published: Cycle) -> None:
     before = published.tables()
     rows = difference(['{"id": 1, "name": "x"}'], sync_id="late", base="a-sync-of-before")
-    with published.warehouse() as (warehouse, _), pytest.raises(WarehouseError, match="follows a-sync-of-before"):
+    with (
+        published.warehouse() as (warehouse, _),
+        pytest.raises(WarehouseError, match="follows a-sync-of-before"),
+    ):
         load(published.parsed, rows, warehouse=warehouse)
     assert published.tables() == before
 

@@ -56,7 +56,9 @@ def test_pictures_as_text_are_published_at_the_default_settings(tmp_path: Path) 
     with Listing() as listing:
         cycle = Cycle(url=listing.url, home=tmp_path)
         for night in (1, 2):
-            listing.entries = [{"id": n, "picture": f"{night} {n} ".ljust(20_000, "x")} for n in range(entries)]
+            listing.entries = [
+                {"id": n, "picture": f"{night} {n} ".ljust(20_000, "x")} for n in range(entries)
+            ]
             cycle.run(str(night))
     assert cycle.query(f"SELECT left(picture, 2), count(*) FROM {RESOURCE} GROUP BY ALL") == [("2 ", entries)]
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from directory_sync.errors import DirectorySyncError
 
 if TYPE_CHECKING:
-    from dlt.common.destination.client import FollowupJobRequest, LoadJob, PreparedTableSchema
+    from dlt.common.destination.client import FollowupJobRequest, LoadJob
+    from dlt.common.destination.typing import PreparedTableSchema
     from dlt.common.storages.load_package import LoadJobInfo
 
 Guard = Callable[[Any], None]
@@ -66,7 +67,9 @@ def _client_class(kind: Any, guard: Guard) -> Any:
             scripts = [job for chain in chains for job in self._create_merge_followup_jobs(chain)]
             return _joined(scripts)
 
-        def create_load_job(self, table: Any, file_path: str, load_id: str, restore: bool = False) -> "LoadJob":
+        def create_load_job(
+            self, table: Any, file_path: str, load_id: str, restore: bool = False
+        ) -> "LoadJob":
             if WholePackage.is_sql_job(file_path):
                 return WholePackage(file_path)
             job: LoadJob = super().create_load_job(table, file_path, load_id, restore)
