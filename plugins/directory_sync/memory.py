@@ -1,7 +1,7 @@
 """How much memory a task may take: by the rows' width, within what the machine has.
 
-DuckDB keeps a block for each column that is written and works on 2,048 rows at once, so what it needs grows with
-the number of columns and with the size of a row, not with the number of rows.
+DuckDB keeps a block for each column that is written and works on 2,048 rows at once, so what it needs grows
+with the number of columns and with the size of a row, not with the number of rows.
 """
 
 import re

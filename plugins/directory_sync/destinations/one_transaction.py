@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dlt.common.storages.load_package import LoadJobInfo
 
 Guard = Callable[[Any], None]
-"""Given dlt's SQL client in the transaction, before anything is written; raises an error of ours to end it."""
+"""Given dlt's SQL client in the transaction, before anything is written; an error of ours ends it."""
 
 
 def in_one_transaction(destination: Any, guard: Guard) -> Any:
@@ -67,12 +67,10 @@ def _client_class(kind: Any, guard: Guard) -> Any:
             scripts = [job for chain in chains for job in self._create_merge_followup_jobs(chain)]
             return _joined(scripts)
 
-        def create_load_job(
-            self, table: Any, file_path: str, load_id: str, restore: bool = False
-        ) -> "LoadJob":
+        def create_load_job(self, table: Any, file_path: str, load_id: str, **other: Any) -> "LoadJob":
             if WholePackage.is_sql_job(file_path):
                 return WholePackage(file_path)
-            job: LoadJob = super().create_load_job(table, file_path, load_id, restore)
+            job: LoadJob = super().create_load_job(table, file_path, load_id, **other)
             return job
 
     return OneTransaction
