@@ -44,7 +44,7 @@ How an entry travels, and where to read about it, in this order:
       rows.py                     the table's rows, made of change rows
       columnar.py                 most of a large load past dlt's normaliser, column by column
       warehouse.py                the only module that speaks SQL to its tables
-        destinations/               how each connection type is opened and held
+        destinations/               how each connection type is opened, held and written in one transaction
     removals.py                 stage 4: what a person approved (question.py: what is shown and answered)
     replay.py                   all of it again from the landing zone (branch.py: what of it, after a restore)
 
@@ -58,5 +58,6 @@ How an entry travels, and where to read about it, in this order:
     empty_port.py               what that button needs in Airflow 3.3.1 and 3.3.2
     page/                       the page "Directory" in the UI
 
+    memory.py                   how much memory DuckDB is given, how large a batch is
     errors.py                   every error, classed by what happens next
 """

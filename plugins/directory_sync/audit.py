@@ -16,15 +16,17 @@ from directory_sync.errors import SnapshotError
 from directory_sync.job import Audit
 from directory_sync.landing import MANIFEST, REPORT
 from directory_sync.manifest import manifest_files, seal_snapshot
+from directory_sync.memory import naming_limit
 from directory_sync.publications import check_clocks
 from directory_sync.report import AuditReport
 from directory_sync.seal import ReadPage
-from directory_sync.snapshot import Snapshot, open_scratch, shard_of_load
+from directory_sync.snapshot import Snapshot, make_room, open_scratch, shard_of_load
 from directory_sync.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
 
 
+@naming_limit("The audit of a snapshot")
 def audit(
     job: Audit,
     *,
@@ -51,6 +53,7 @@ def audit(
     try:
         loads = shard_of_load(database, job.landed)
         files = job.landed.latest_files(loads)
+        make_room(database, files, memory_limit_mb=job.settings.memory_limit_mb)
         manifest = _landed_manifest(job)
         known = manifest if manifest and manifest["loads"] == list(files.loads) else None
         if known is not None:
@@ -96,6 +99,7 @@ def _published_report(job: Audit, manifest: Mapping[str, Any], warehouse: Wareho
     return report if report and report.sync_id == manifest["sync_id"] else None
 
 
+@naming_limit("The audit of a snapshot")
 def compare_again(job: Audit, *, warehouse: Warehouse) -> AuditReport:
     """Compares a sealed snapshot with what the warehouse has become since its audit."""
     manifest = job.landed.read_manifest()
@@ -104,6 +108,7 @@ def compare_again(job: Audit, *, warehouse: Warehouse) -> AuditReport:
     files = manifest_files(job.landed, manifest)
     database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
     try:
+        make_room(database, files, memory_limit_mb=job.settings.memory_limit_mb)
         return compare(job, manifest, Snapshot(database, files), files, warehouse=warehouse)
     finally:
         database.close()

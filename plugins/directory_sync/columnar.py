@@ -12,11 +12,14 @@ rows are dlt's to decide.
 """
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+from directory_sync.memory import batch_rows
 
 if TYPE_CHECKING:
     import dlt
@@ -332,16 +335,17 @@ class Staged:
                 self._writers[one.table] = pq.ParquetWriter(path, one.rows.schema, compression="none")
             self._writers[one.table].write_table(one.rows)
 
-    def join(self, pipeline: "dlt.Pipeline", file_format: "TLoaderFileFormat") -> None:
-        """Adds them to the package that the pipeline has normalised last, as rows of that load."""
+    def join(self, pipeline: "dlt.Pipeline", file_format: "TLoaderFileFormat") -> Counter[str]:
+        """Adds them to the package that the pipeline has normalised last; returns how many to each table."""
         import pyarrow.parquet as pq
         from dlt.common.configuration.container import Container
         from dlt.common.data_writers.writers import get_best_writer_spec
         from dlt.common.libs.pyarrow import add_dlt_load_id_column, normalize_py_arrow_item
         from dlt.common.storages.load_storage import LoadItemStorage
 
+        added: Counter[str] = Counter()
         if not self._writers:
-            return
+            return added
         load_id = max(pipeline.list_normalized_load_packages(), key=float)
         schema, capabilities = pipeline.default_schema, pipeline.destination.capabilities()
         packages = pipeline._get_load_storage().normalized_packages  # noqa: SLF001
@@ -351,13 +355,16 @@ class Staged:
                 writer.close()
                 columns = schema.get_table_columns(table)
                 is_root = not schema.tables[table].get("parent")
-                for batch in pq.ParquetFile(self._folder / f"{number}.parquet").iter_batches(_BATCH_ROWS):
+                file = pq.ParquetFile(self._folder / f"{number}.parquet")
+                for batch in file.iter_batches(batch_rows(file, at_most=_BATCH_ROWS)):
                     rows = normalize_py_arrow_item(batch, columns, schema.naming, capabilities)
                     if is_root:
                         rows = add_dlt_load_id_column(rows, columns, capabilities, schema.naming, load_id)
                     items.write_data_item(load_id, schema.name, table, rows, columns)
+                    added[table] += rows.num_rows
             items.close_writers(load_id)
         self._writers.clear()
+        return added
 
 
 def _as_times(array: Any) -> Any:

@@ -36,6 +36,7 @@ from directory_sync.buckets import LandingPlace
 from directory_sync.columns import ENTRIES, FIELDS, WINDOWS
 from directory_sync.durable import is_local, make_durable, put_in_place
 from directory_sync.errors import SnapshotError, raise_alone
+from directory_sync.memory import batch_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -281,7 +282,7 @@ class LandedSnapshot:
             _expect_rows(name, parquet.metadata.num_rows, expected)
             if missing := set(columns) - set(parquet.schema_arrow.names):
                 raise damaged(name, f"lacks the column `{min(missing)}`")
-            for batch in parquet.iter_batches(rows):
+            for batch in parquet.iter_batches(batch_rows(parquet, at_most=rows)):
                 yield pa.Table.from_batches([batch])
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:

@@ -1,17 +1,19 @@
 """Stage 3: the difference into the warehouse through dlt; safe to kill anywhere and to run twice.
 
-Three load packages, all normalised before the first is loaded:
+Written are, in one transaction where the warehouse has them:
 
-    1. the change rows, merged on (sync_id, id): the redo log
+    1. the change rows, merged on (sync_id, id): the log
     2. the table, merged on id with its child tables; made of the change rows alone
     3. the sync's row: the mark that everything before it is there
 
-Change rows without their sync's row were interrupted between 1 and 3; they are rolled forward from
-themselves, for the first of them carries the sync's row.
+Without transactions they are three load packages, all normalised before the first is loaded. Change rows
+without their sync's row were interrupted between 1 and 3; they are rolled forward from themselves, for the
+first of them carries the sync's row. Those that never can be are rolled back.
 """
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -21,19 +23,28 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common.schema.exceptions import DataValidationError
+from dlt.extract import DltSource
+from dlt.extract.extract import select_schema
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.columnar import Staged
 from directory_sync.decisions import REWRITTEN
 from directory_sync.difference import CHANGE_COLUMNS
-from directory_sync.errors import ConfigError, DirectorySyncError, WarehouseError, find_error
+from directory_sync.errors import (
+    ConfigError,
+    DirectorySyncError,
+    PermanentError,
+    WarehouseError,
+    find_error,
+)
 from directory_sync.form import Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
+from directory_sync.memory import is_out_of_memory, out_of_memory
 from directory_sync.publications import check_clocks, mark_published, mend_marks, numbered, skip
 from directory_sync.report import AuditReport
 from directory_sync.rows import DEDUPLICATED, Difference, Hints, table_resource
 from directory_sync.settings import CLOCK_TOLERANCE
-from directory_sync.warehouse import ORDER, SYNCS, TIMES, Warehouse, innermost
+from directory_sync.warehouse import ORDER, SYNCS, TIMES, Loading, Warehouse, innermost
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -142,7 +153,12 @@ def roll_forward(
     landed_of: Callable[[str], LandedSnapshot],
     but: str | None = None,
 ) -> list[str]:
-    """Finishes publications which were interrupted; returns their ids.
+    """Finishes publications which were interrupted, takes out those that never can be.
+
+    A warehouse that writes them in one transaction has none, but of an older release.
+
+    Returns:
+        The ids of those that were finished.
 
     Args:
         resource: whose publications.
@@ -151,6 +167,7 @@ def roll_forward(
         but: a sync that is about to be published from its landed difference.
     """
     unfinished = [sync_id for sync_id in warehouse.unfinished_syncs(resource) if sync_id != but]
+    finished: list[str] = []
     for sync_id in unfinished:
         columns = (*CHANGE_COLUMNS, SYNC_HEADER)
         headers = (
@@ -159,38 +176,58 @@ def roll_forward(
             for header in batch.column(0).to_pylist()
             if header
         )
-        header = next(headers, None)
-        if header is None:
-            raise ConfigError(
-                f"The change rows of {sync_id} in `{resource.changes_table}` lack the sync's row. Nothing "
-                "was published. Restore the warehouse's tables from one backup."
-            )
-        logger.warning("Rolling forward %s, which was interrupted", sync_id)
+        values = _parse_header(header) if (header := next(headers, None)) else None
         read = partial(warehouse.changes, resource, sync_id, columns)
-        values = _parse_header(header)
-        load(resource, Difference(rows=read, sync_values=values), warehouse=warehouse)
-        mark_published(landed_of(values["run_id"]), sync_id, warehouse=warehouse)
-    return unfinished
+        if values and _goes_forward(resource, Difference(rows=read, sync_values=values), warehouse):
+            mark_published(landed_of(values["run_id"]), sync_id, warehouse=warehouse)
+            finished.append(sync_id)
+            continue
+        if values is None:
+            logger.warning("The change rows of %s lack the sync's row", sync_id)
+        logger.warning("Rolling back %s, which cannot be finished; its night is published anew", sync_id)
+        warehouse.roll_back(resource, sync_id)
+    return finished
+
+
+def _goes_forward(resource: Resource, difference: Difference, warehouse: Warehouse) -> bool:
+    """Finishes a publication; False where no later try could."""
+    sync_id, base = difference.sync_values["sync_id"], difference.sync_values["base_sync_id"]
+    last = warehouse.last_sync(resource.name)
+    if (last.sync_id if last else None) != base:
+        logger.warning("%s does not follow the last publication", sync_id)
+        return False
+    logger.warning("Rolling forward %s, which was interrupted", sync_id)
+    try:
+        load(resource, difference, warehouse=warehouse)
+    except PermanentError as e:
+        logger.warning("%s cannot be rolled forward: %s", sync_id, e)
+        # What was normalised would be loaded with the next package.
+        warehouse.pipeline.abort_packages()
+        return False
+    return True
 
 
 def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) -> None:
-    """Normalises the three packages, then loads them in their order."""
+    """Normalises everything, then loads it: one package in one transaction, or three in their order."""
     import pyarrow as pa
 
     pipeline = warehouse.pipeline
     failure: DirectorySyncError | None = None
     try:
-        packages = [_sync_resource(difference.sync_values)]
+        resources = [_sync_resource(difference.sync_values)]
         staged = Staged(Path(pipeline.pipelines_dir) / "staged")
         if next(iter(difference.rows()), None) is not None:
             table = table_resource(resource, difference, warehouse=warehouse, staged=staged)
-            packages = [_changes_resource(resource, difference), table, *packages]
-        for package in packages:
-            pipeline.extract(package, loader_file_format=warehouse.file_format)
-            pipeline.normalize()
-            staged.join(pipeline, warehouse.file_format)
-        warehouse.assert_held()
-        pipeline.load(raise_on_failed_jobs=True)
+            resources = [_changes_resource(resource, difference), table, *resources]
+        rows: Counter[str] = Counter()
+        for package in [resources] if warehouse.is_transactional else [[one] for one in resources]:
+            # A source of its own each: dlt draws from those of one source by turns, and a warehouse answers
+            # one question at a time.
+            sources = [DltSource(select_schema(pipeline), pipeline.pipeline_name, [one]) for one in package]
+            pipeline.extract(sources, loader_file_format=warehouse.file_format)
+            rows.update(pipeline.normalize().row_counts)
+            rows.update(staged.join(pipeline, warehouse.file_format))
+        warehouse.load(_loading(resource, difference, rows, pipeline=pipeline))
     except PipelineStepFailed as e:
         failure = _failure(e, resource)
     except (pa.ArrowException, ValueError, OverflowError) as e:
@@ -203,6 +240,28 @@ def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) ->
         # Raised here: dlt's exceptions quote rows, and none of them may hang on ours.
         raise failure
     warehouse.create_history_view(resource)
+
+
+def _loading(
+    resource: Resource, difference: Difference, rows: Mapping[str, int], *, pipeline: dlt.Pipeline
+) -> Loading:
+    values, tables = difference.sync_values, set(pipeline.default_schema.data_table_names())
+    return Loading(
+        resource=resource,
+        sync_id=values["sync_id"],
+        base_sync_id=values["base_sync_id"],
+        staged={name: count for name, count in rows.items() if name in tables and count},
+        load_id=max(pipeline.list_normalized_load_packages(), key=float),
+        bytes_a_row=_bytes_a_row(difference),
+    )
+
+
+def _bytes_a_row(difference: Difference) -> float:
+    import pyarrow.compute as pc
+
+    first = next(iter(difference.rows()), None)
+    mean = pc.mean(pc.binary_length(first.column("record"))).as_py() if first is not None else None
+    return float(mean or 0)
 
 
 def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySyncError:
@@ -219,9 +278,11 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
                 "plugins/directory_sync/resources.py, or ask the API's vendor."
             )
         current = getattr(current, "exception", None) or current.__cause__ or current.__context__
+    if is_out_of_memory(exception):
+        return out_of_memory(f"A load of `{resource.name}`")
     return WarehouseError(
         f"Loading `{resource.name}` failed in step {exception.step} "
-        f"({innermost(exception)}). Airflow tries again; what was loaded is rolled forward."
+        f"({innermost(exception)}). Airflow tries again; see docs/runbook.md#warehouseerror."
     )
 
 

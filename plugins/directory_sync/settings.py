@@ -202,7 +202,7 @@ class SyncSettings:
     shards: int = 4
     requests_in_flight: int = 8
     retention_days: int = 30
-    memory_limit_mb: int = 128
+    memory_limit_mb: int = 0
     warehouse_wait_seconds: float = 120.0
     max_removed_share: float = 0.05
     max_removed_count: int = 500
@@ -224,7 +224,7 @@ class SyncSettings:
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value outside its range."""
-        for name in ("shards", "requests_in_flight", "retention_days", "memory_limit_mb", "ask_again_days"):
+        for name in ("shards", "requests_in_flight", "retention_days", "ask_again_days"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 1 or more.")
         for name in (
@@ -233,6 +233,7 @@ class SyncSettings:
             "max_size_deviation",
             "deadline_minutes",
             "clock_tolerance_minutes",
+            "memory_limit_mb",
         ):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 0 or more.")

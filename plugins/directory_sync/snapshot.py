@@ -22,6 +22,7 @@ from directory_sync.envelope import EntryId
 from directory_sync.errors import EnvelopeError, SnapshotError
 from directory_sync.fields import readings
 from directory_sync.landing import LandedFiles, LandedSnapshot, damaged, naming_damage
+from directory_sync.memory import duckdb_limit_mb
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,7 +103,7 @@ def open_scratch(folder: Path, *, memory_limit_mb: int, landed: LandedSnapshot) 
     database = duckdb.connect(
         folder / "audit.duckdb",
         config={
-            "memory_limit": f"{memory_limit_mb}MB",
+            "memory_limit": f"{duckdb_limit_mb(memory_limit_mb)}MB",
             # Of its own: two databases that spill into one folder write over each other's files.
             "temp_directory": str(folder / "audit.spill"),
             "preserve_insertion_order": False,
@@ -112,6 +113,26 @@ def open_scratch(folder: Path, *, memory_limit_mb: int, landed: LandedSnapshot) 
     database.execute("SET TimeZone = 'UTC'")
     landed.let_read(database)
     return database
+
+
+def make_room(database: duckdb.DuckDBPyConnection, files: LandedFiles, *, memory_limit_mb: int) -> None:
+    """Raises the memory limit for large records.
+
+    Args:
+        database: the scratch database.
+        files: the entries.
+        memory_limit_mb: what the deployment sets; 0: it leaves it to us.
+    """
+    if memory_limit_mb or not files.entries:
+        return
+    with naming_damage("entries"):
+        [(rows, size)] = database.execute(
+            """SELECT coalesce(sum(num_values), 0), coalesce(sum(total_uncompressed_size), 0)
+               FROM parquet_metadata(?) WHERE path_in_schema = 'record'""",
+            [list(files.entries)],
+        ).fetchall()
+    limit = duckdb_limit_mb(0, rows=int(rows), bytes_a_row=float(size) / max(int(rows), 1))
+    database.execute(f"SET memory_limit = '{limit}MB'")
 
 
 def shard_of_load(database: duckdb.DuckDBPyConnection, snapshot: LandedSnapshot) -> dict[str, int]:

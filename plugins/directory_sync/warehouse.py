@@ -6,7 +6,7 @@ SQL client for its destination, values are bound.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
+from dlt.common.schema.utils import get_first_column_name_with_prop, get_nested_tables
 from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.destinations import Destination, destination_of
+from directory_sync.destinations.one_transaction import in_one_transaction
 from directory_sync.envelope import EntryId
 from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.form import Resource
+from directory_sync.memory import is_out_of_memory, out_of_memory
 from directory_sync.settings import ConnectionFields, SyncSettings
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ logger = logging.getLogger(__name__)
 PIPELINE_NAME = "directory_sync"
 SYNCS = "directory_syncs"
 IDS_PER_QUERY = 1_000
-ROWS_PER_BATCH = 20_000
+ROWS_PER_BATCH, RECORDS_PER_BATCH = 20_000, 2_000
 TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
 """The columns of the change rows that hold times."""
 
@@ -81,6 +84,27 @@ _LATER_COLUMNS = frozenset({ORDER, "directory"})
 _LOGGED = ("id", "record", "row_hash", "first_seen_at", "changed_at")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """What is about to be loaded, and what the warehouse must be for that.
+
+    Attributes:
+        resource: whose tables.
+        sync_id: the publication.
+        base_sync_id: the publication that must be the last one; None: there must be none.
+        staged: rows that the staging tables must hold when they are merged.
+        load_id: dlt's, of the rows of the table and of the sync's row.
+        bytes_a_row: of a record, on average.
+    """
+
+    resource: Resource
+    sync_id: str
+    base_sync_id: str | None
+    staged: Mapping[str, int]
+    load_id: str
+    bytes_a_row: float = 0
+
+
 class Warehouse:
     """An open warehouse, held by this process.
 
@@ -93,6 +117,7 @@ class Warehouse:
     def __init__(self, pipeline: dlt.Pipeline, client: Any, destination: Destination) -> None:
         """Asks nothing yet."""
         self.pipeline, self._client, self._destination = pipeline, client, destination
+        self._loading: Loading | None = None
 
     @property
     def file_format(self) -> "TLoaderFileFormat":
@@ -108,13 +133,86 @@ class Warehouse:
         """Returns a row as the warehouse can hold it."""
         return self._destination.storable(row)
 
-    def assert_held(self) -> None:
-        """Raises WarehouseError if another process may hold the warehouse by now."""
+    @property
+    def is_transactional(self) -> bool:
+        """All tables of one load package are written in one transaction."""
+        return self._destination.is_transactional
+
+    def load(self, loading: Loading) -> None:
+        """Loads what is normalised if the warehouse is what it must be, see `assert_expected`.
+
+        Raises:
+            WarehouseError: it is not. Nothing was written.
+        """
+        self._loading = loading
+        try:
+            if not self.is_transactional:
+                self.assert_expected(self._client)
+            self._assert_held()
+            tables = self.pipeline.default_schema.tables
+            self._destination.make_room(
+                columns=sum(len(tables[name]["columns"]) for name in loading.staged),
+                rows=max(loading.staged.values(), default=0),
+                bytes_a_row=loading.bytes_a_row,
+            )
+            self.pipeline.load(raise_on_failed_jobs=True)
+        finally:
+            self._loading = None
+
+    def assert_expected(self, client: Any) -> None:
+        """Checks what a load relies on, and keeps it so until the client's transaction ends.
+
+        A process can lose its hold and not know it, and go on beside another one that has it: the transaction
+        that writes looks again, behind whatever has been committed until then.
+
+        Raises:
+            WarehouseError: another process may hold the warehouse, has published, or writes into the staging
+                tables.
+        """
+        loading = self._loading
+        assert loading is not None
+        within = Warehouse(self.pipeline, client, self._destination)
+        if self.is_transactional:
+            with client.with_alternative_dataset_name(client.staging_dataset_name):
+                tables = {name: within._table(name) for name in loading.staged}
+            self._destination.fence(client, sorted(tables.values()))
+            within._assert_staged(loading, tables)
+        self._assert_held()
+        # dlt runs the scripts of merged tables with the staging dataset as the one that names stand for.
+        with client.with_alternative_dataset_name(self._client.dataset_name):
+            last = within.last_sync(loading.resource.name)
+        if (last.sync_id if last else None) != loading.base_sync_id:
+            raise WarehouseError(
+                f"Another process has published `{loading.resource.name}` meanwhile: the warehouse is at "
+                f"{last.sync_id if last else 'no sync'}, {loading.sync_id} follows "
+                f"{loading.base_sync_id or 'none'}. Nothing was published. Airflow tries again."
+            )
+
+    def _assert_held(self) -> None:
         if not self._destination.is_held():
             raise WarehouseError(
-                "The connection that held the warehouse's lock was cut. Nothing was published. Airflow tries "
-                "again; see docs/runbook.md#warehouseerror."
+                f"{self._destination.lost}. Nothing was published. Airflow tries again; see "
+                "docs/runbook.md#warehouseerror."
             )
+
+    def _assert_staged(self, loading: Loading, tables: Mapping[str, str]) -> None:
+        """All processes stage rows in the same tables."""
+        marks = {
+            loading.resource.name: ("_dlt_load_id", loading.load_id),
+            SYNCS: ("_dlt_load_id", loading.load_id),
+            loading.resource.changes_table: ("sync_id", loading.sync_id),
+        }
+        for name, table in tables.items():
+            column, value = marks.get(name, ("", ""))
+            condition = f"WHERE {self._name(column)} = %s" if column else ""
+            found = self._query(f"SELECT count(*) FROM {table} {condition}", *([value] if column else []))
+            everything = self._query(f"SELECT count(*) FROM {table}")
+            if not found == everything == [(loading.staged[name],)]:
+                raise WarehouseError(
+                    f"Another process loads `{loading.resource.name}` at the same time: the staging table of "
+                    f"`{name}` holds rows that are not of {loading.sync_id}. Nothing was published. Airflow "
+                    "tries again."
+                )
 
     def last_sync(self, resource: str) -> SyncRow | None:
         """Returns the last publication of any kind, None before the first: what a difference is based on.
@@ -384,6 +482,48 @@ class Warehouse:
             sync_id,
         )
 
+    def roll_back(self, resource: Resource, sync_id: str) -> None:
+        """Takes out the change rows of a publication that cannot be finished, in one transaction.
+
+        Its rows may stand in the table: those lose their hash, so that the next difference writes them anew;
+        entries that no other publication has logged go.
+        """
+        name, table, log = self._name, self._table(resource.name), self._table(resource.changes_table)
+        ids = f"SELECT {name('id')} FROM {log} WHERE {name('sync_id')} = %s"
+        logged = f"SELECT {name('id')} FROM {log} WHERE {name('sync_id')} <> %s"
+        entries = f"{name('id')} IN ({ids}) AND {name('id')} NOT IN ({logged})"
+        roots = f"SELECT {name('_dlt_id')} FROM {table} WHERE {entries}"
+        with self._transaction():
+            if self._query(f"SELECT 1 FROM {table} LIMIT 1"):
+                self._execute(
+                    f"UPDATE {table} SET {name('_row_hash')} = '' WHERE {name('id')} IN ({ids})", sync_id
+                )
+                for child, key in self._child_tables(resource):
+                    condition = f"{self._name(key)} IN ({roots})"
+                    self._execute(f"DELETE FROM {self._table(child)} WHERE {condition}", sync_id, sync_id)
+                self._execute(f"DELETE FROM {table} WHERE {entries}", sync_id, sync_id)
+            self._execute(f"DELETE FROM {log} WHERE {name('sync_id')} = %s", sync_id)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        if not self.is_transactional:
+            yield
+            return
+        with _without_values(), self._client.begin_transaction():
+            self._destination.fence(self._client, ())
+            self._assert_held()
+            yield
+
+    def _child_tables(self, resource: Resource) -> Iterator[tuple[str, str]]:
+        """Yields the child tables, the innermost first, and the column that holds the root's `_dlt_id`."""
+        tables = self.pipeline.default_schema.tables
+        for table in reversed(get_nested_tables(tables, resource.name, include_self=False)):
+            key = get_first_column_name_with_prop(table, "root_key")
+            if key is None and table.get("parent") == resource.name:
+                key = get_first_column_name_with_prop(table, "parent_key")
+            if key:
+                yield str(table["name"]), key
+
     def create_history_view(self, resource: Resource) -> None:
         """Creates the view of all versions: one row an entry and period, from the change rows.
 
@@ -426,7 +566,8 @@ class Warehouse:
         """Yields all rows in batches under our names; none where the table is not there yet."""
         with _without_values():
             try:
-                for batch in self._destination.batches(self._client, sql, values, ROWS_PER_BATCH):
+                rows = RECORDS_PER_BATCH if "record" in columns else ROWS_PER_BATCH
+                for batch in self._destination.batches(self._client, sql, values, rows):
                     yield _as_arrow(batch, columns)
             except DatabaseUndefinedRelation:
                 return
@@ -448,11 +589,13 @@ def _as_arrow(batch: Any, columns: Sequence[str]) -> "pa.Table":
 @contextmanager
 def _without_values() -> Iterator[None]:
     """Names a database's error by its class: its message may quote values of entries."""
-    failed_with = ""
+    failed_with, lacks_memory = "", False
     try:
         yield
     except (DatabaseException, PipelineStepFailed) as e:
-        failed_with = innermost(e)
+        failed_with, lacks_memory = innermost(e), is_out_of_memory(e)
+    if lacks_memory:
+        raise_alone(out_of_memory("A table of the warehouse"))
     if failed_with:
         raise_alone(
             WarehouseError(
@@ -491,10 +634,14 @@ def open_warehouse(
     destination = destination_of(connection, settings, folder=folder)
     if not destination.is_transactional:
         logger.info("Readers may see a table ahead of its child tables: this warehouse takes them one by one")
-    with destination.hold() as dlt_destination:
+
+    def guard(client: Any) -> None:
+        warehouse.assert_expected(client)
+
+    with destination.hold() as plain:
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
-            destination=dlt_destination,
+            destination=in_one_transaction(plain, guard) if destination.is_transactional else plain,
             dataset_name=settings.dataset,
             pipelines_dir=str(folder / "pipelines"),
         )
@@ -504,4 +651,5 @@ def open_warehouse(
         with _without_values():
             pipeline.sync_destination()
         with pipeline.sql_client() as client:
-            yield Warehouse(pipeline, client, destination)
+            warehouse = Warehouse(pipeline, client, destination)
+            yield warehouse

@@ -227,18 +227,21 @@ def the_manifest_is_written(act: Strike) -> None:
 def the_change_rows_are_normalised(act: Strike) -> None:
     import dlt
 
-    before(dlt.Pipeline, "normalize", act, call=2)
+    before(dlt.Pipeline, "load", act)
 
 
 @moment
 def the_change_rows_are_loaded(act: Strike) -> None:
-    from dlt.load.load import Load
-
-    before(Load, "load_single_package", act, call=2)
+    _in_the_merge(act, lambda statements: 0)
 
 
 @moment
 def the_table_is_half_merged(act: Strike) -> None:
+    _in_the_merge(act, lambda statements: statements // 2)
+
+
+def _in_the_merge(act: Strike, after: Callable[[int], int]) -> None:
+    """Within the transaction, after so many of its statements."""
     from dlt.destinations.sql_client import SqlClientBase
 
     def make(usual: Callable[..., Any]) -> Callable[..., Any]:
@@ -246,9 +249,10 @@ def the_table_is_half_merged(act: Strike) -> None:
             listed = list(statements)
             is_merge = any("INSERT INTO" in s and '"directory_resource__codes"' in s for s in listed)
             if is_merge:
-                usual(self, listed[: len(listed) // 2], *args, **kwargs)
+                done = after(len(listed))
+                usual(self, listed[:done], *args, **kwargs)
                 act()
-                listed = listed[len(listed) // 2 :]
+                listed = listed[done:]
             return usual(self, listed, *args, **kwargs)
 
         return execute_many
@@ -260,7 +264,7 @@ def the_table_is_half_merged(act: Strike) -> None:
 def the_table_is_loaded(act: Strike) -> None:
     from dlt.load.load import Load
 
-    before(Load, "load_single_package", act, call=3)
+    before(Load, "complete_package", act)
 
 
 @moment

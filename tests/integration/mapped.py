@@ -12,12 +12,13 @@ from tests.integration.cycle import Cycle
 
 @register
 class MappedDuckDB(MappedWarehouse):
-    """Loaded as Snowflake and BigQuery are: by JSON lines, by merging, under a lock file."""
+    """Loaded as BigQuery is: by JSON lines, by merging, under a lock file, without transactions."""
 
     conn_type = "mapped"
     client_module, extra_of_dlt = "duckdb", "duckdb"
     file_format = "jsonl"
     merge_strategy = "upsert"
+    is_transactional = False
 
     def destination(self) -> Any:
         return dlt.destinations.duckdb(self.field("host"))

@@ -101,7 +101,9 @@ def texts(seed: int, *oddities: Callable[[Record], Any]) -> Iterator[str]:
         yield record if isinstance(record, str) else as_text(record)
 
 
-def difference(records: list[str], *, sync_id: str, kind: str = "added") -> Difference:
+def difference(
+    records: list[str], *, sync_id: str, kind: str = "added", base: str | None = None
+) -> Difference:
     rows = pa.table(
         {
             "sync_id": [sync_id] * len(records),
@@ -119,9 +121,10 @@ def difference(records: list[str], *, sync_id: str, kind: str = "added") -> Diff
         schema=COLUMNS,
     )
     values = {
-        "sync_id": sync_id, "base_sync_id": None, "resource": RESOURCE, "run_id": sync_id, "mode": "sync",
+        "sync_id": sync_id, "base_sync_id": base, "resource": RESOURCE, "run_id": sync_id, "mode": "sync",
         "snapshot_at": AT, "last_requested_at": AT, "settings_fingerprint": "", "id_type": "BIGINT",
         "sort_order": "observed", "proof": "chain", "held_digest": None, "report": "{}",
+        "entries": len(records), "held": 0,
     }  # fmt: skip
     return Difference(
         rows=lambda: (rows.slice(at, BATCH) for at in range(0, len(records), BATCH)),
@@ -185,9 +188,9 @@ def both_ways(cycle: Cycle, tmp_path, monkeypatch) -> Callable[..., int]:
             before = past
             for number, records in enumerate(loads):
                 with deployment.warehouse() as (warehouse, _):
-                    load(
-                        deployment.parsed, difference(records, sync_id=f"sync-{number}"), warehouse=warehouse
-                    )
+                    base = f"sync-{number - 1}" if number else None
+                    rows = difference(records, sync_id=f"sync-{number}", base=base)
+                    load(deployment.parsed, rows, warehouse=warehouse)
             assert deployment is fast or past == before
         assert content(fast) == content(slow)
         return past

@@ -1,6 +1,7 @@
 """The table never moves back, and one process writes it at a time."""
 
 import re
+import shutil
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +11,10 @@ import time_machine
 
 from directory_sync.errors import ConfigError, WarehouseError
 from directory_sync.landing import MANIFEST
+from directory_sync.publish import load
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle, child_process
+from tests.integration.test_columnar import difference
 
 HOLDS_THE_FILE = """
 import duckdb
@@ -147,6 +150,36 @@ def repairs() -> list[str]:
     section = runbook.split("## A clock was wrong\n")[1].split("\n## ")[0]
     [block] = re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
     return [statement for statement in block.split(";\n") if statement.strip()]
+
+
+@pytest.mark.duckdb
+def test_a_file_that_was_replaced_while_it_was_open_is_not_published_into(
+    api: SandboxServer, published: Cycle
+) -> None:
+    """A restored backup, say: what is written into the old file nobody will ever see."""
+    published.extract("two")
+    published.audit("two")
+    before = published.tables()
+    path = published.home / "warehouse.duckdb"
+    with published.warehouse() as (warehouse, folder):
+        shutil.copy(path, published.home / "backup")
+        (published.home / "backup").replace(path)
+        with pytest.raises(WarehouseError, match=r"replaced or removed .* Nothing was published"):
+            published.publish_into(warehouse, folder, "two")
+    assert published.tables() == before
+    published.publish("two")
+    assert len(published.tables()["directory_syncs"][1]) == 2
+
+
+def test_a_load_that_follows_another_sync_than_the_last_writes_nothing(published: Cycle) -> None:
+    before = published.tables()
+    rows = difference(['{"id": 1, "name": "x"}'], sync_id="late", base="a-sync-of-before")
+    with (
+        published.warehouse() as (warehouse, _),
+        pytest.raises(WarehouseError, match="follows a-sync-of-before"),
+    ):
+        load(published.parsed, rows, warehouse=warehouse)
+    assert published.tables() == before
 
 
 @pytest.fixture

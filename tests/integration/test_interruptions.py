@@ -1,4 +1,8 @@
-"""A publication that was killed anywhere and taken up again leaves the same tables."""
+"""A publication that was killed anywhere and taken up again leaves the same tables.
+
+It is one transaction: whoever reads meanwhile sees the tables of before or those of after. Where there are no
+transactions, as before release 0.2, three load packages follow each other and are rolled forward.
+"""
 
 from contextlib import suppress
 from pathlib import Path
@@ -8,9 +12,11 @@ from typing import Any
 import pytest
 
 from sandbox.server import SandboxServer
-from tests.integration.cycle import Cycle, child_process
+from tests.integration.cycle import RESOURCE, Cycle, child_process
+from tests.integration.listing import Listing
 
 DIES_BEFORE_PACKAGE = """
+# As a warehouse without transactions, or the release before 0.2, leaves it.
 import os
 from pathlib import Path
 import dlt
@@ -19,6 +25,8 @@ quiet_dlt()
 from dlt.load.load import Load
 from tests.integration.cycle import Cycle
 from tests.postgres import PostgresServer
+from directory_sync.destinations import DuckDBFile, PostgreSQL
+DuckDBFile.is_transactional = PostgreSQL.is_transactional = False
 url, home, run_id, postgres, package, resource = args
 begin, seen = Load.load_single_package, []
 def die(self, load_id, schema):
@@ -29,6 +37,27 @@ def die(self, load_id, schema):
 Load.load_single_package = die
 server = postgres and PostgresServer(*postgres)
 Cycle(url=url, home=Path(home), resource=resource, postgres=server).publish(run_id)
+"""
+DIES_IN_THE_TRANSACTION = """
+import os
+from pathlib import Path
+from directory_sync.secrets import quiet_dlt
+quiet_dlt()
+from dlt.destinations.sql_client import SqlClientBase
+from tests.integration.cycle import Cycle
+from tests.postgres import PostgresServer
+url, home, run_id, postgres, after = args
+def execute_many(self, statements, *_, **__):
+    # Statement by statement: as the database runs them, whose process can end between any two.
+    for number, one in enumerate(statements):
+        if number == after:
+            os._exit(9)
+        self.execute_sql(one)
+    if after == "commit":
+        os._exit(9)
+SqlClientBase.execute_many = execute_many
+server = postgres and PostgresServer(*postgres)
+Cycle(url=url, home=Path(home), postgres=server).publish(run_id)
 """
 PUBLISHES = """
 from pathlib import Path
@@ -91,6 +120,21 @@ def test_publishing_twice_changes_nothing(api: SandboxServer, published: Cycle) 
     before = published.tables()
     published.publish("two")
     assert published.tables() == before
+
+
+@pytest.mark.parametrize("after", [1, 3, 5, 7, 9, "commit"])
+def test_a_kill_at_any_statement_of_a_publication_leaves_the_tables_as_they_were(
+    undisturbed: tuple[Cycle, dict[str, Any]], after: int | str
+) -> None:
+    cycle, tables = undisturbed
+    before = cycle.tables()
+    child = child_process(DIES_IN_THE_TRANSACTION, *arguments(cycle, "two"), after)
+    child.communicate()
+    assert child.returncode == 9
+    assert cycle.tables() == before
+    assert cycle.roll_forward() == []
+    cycle.publish("two")
+    assert cycle.tables() == tables
 
 
 @pytest.mark.parametrize("package", [2, 3])
@@ -183,3 +227,50 @@ def test_a_change_of_ignored_fields_killed_half_way_shows_no_changes_later(
     report = ignoring.run("three")
     assert not any(report.changes.values())
     assert ignoring.run("four").changes_nothing
+
+
+# ---- what can never be finished
+
+
+def change(cycle: Cycle, sql: str) -> None:
+    with cycle.warehouse() as (warehouse, _):
+        warehouse._execute(sql)
+
+
+@pytest.mark.parametrize("package", [2, 3])
+def test_change_rows_that_lost_their_header_are_rolled_back_and_the_night_is_published_anew(
+    api: SandboxServer, published: Cycle, package: int
+) -> None:
+    """Before the table was written, and after."""
+    entries = f"SELECT id, name, _removed_at IS NULL FROM {RESOURCE} ORDER BY id"
+    undisturbed = copy_of(audited(api, published), f"undisturbed {package}")
+    undisturbed.publish("two")
+    die_before_package(published, package)
+    change(published, f"UPDATE directory.{RESOURCE}_changes SET sync = NULL")
+    assert published.roll_forward() == []
+    assert published.query(f"SELECT count(DISTINCT sync_id) FROM {RESOURCE}_changes") == [(1,)]
+    published.run("three")
+    assert published.query(entries) == undisturbed.query(entries)
+    orphans = f"SELECT 1 FROM {RESOURCE}__codes WHERE _dlt_root_id NOT IN (SELECT _dlt_id FROM {RESOURCE})"
+    assert published.query(orphans) == []
+    assert published.run("four").changes_nothing
+
+
+def test_a_publication_that_is_refused_for_good_is_rolled_back(tmp_path: Path, postgres: Any) -> None:
+    with Listing() as listing:
+        listing.entries = [{"id": 1, "text": "x"}]
+        cycle = Cycle(url=listing.url, home=tmp_path, postgres=postgres)
+        cycle.run("one")
+        before = cycle.tables()
+        listing.entries = [{"id": 1, "text": "x", "new": "y"}]
+        cycle.extract("two")
+        cycle.audit("two")
+        die_before_package(cycle, 2)
+        frozen = cycle.with_(resource={"schema_contract": {"columns": "freeze"}})
+        assert frozen.roll_forward() == []
+        logged = f"{RESOURCE}_changes"
+        assert cycle.tables()[logged] == before[logged]
+        listing.entries = [{"id": 1, "text": "z"}]
+        frozen.run("three")
+        assert cycle.query(f"SELECT text FROM {RESOURCE}") == [("z",)]
+        assert frozen.run("four").changes_nothing

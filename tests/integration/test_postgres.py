@@ -1,5 +1,6 @@
 """PostgreSQL as warehouse: readers, locks, rights and kills, on a real server."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -196,6 +197,67 @@ def test_a_hold_whose_connection_was_cut_publishes_nothing(api: SandboxServer, p
         with pytest.raises(WarehouseError, match=r"lock was cut\. Nothing was published"):
             published.publish_into(warehouse, folder, "two")
     assert published.tables() == before
+
+
+PAUSES_BEFORE_THE_LOAD = """
+from pathlib import Path
+from directory_sync.secrets import quiet_dlt
+quiet_dlt()
+from dlt.load.load import Load
+from tests.integration.cycle import Cycle
+from tests.postgres import PostgresServer
+begin = Load.load_single_package
+def paused(self, load_id, schema):
+    print("paused", flush=True)
+    sys.stdin.readline()
+    return begin(self, load_id, schema)
+Load.load_single_package = paused
+url, home, run_id, postgres = args
+try:
+    Cycle(url=url, home=Path(home), postgres=PostgresServer(*postgres)).publish(run_id)
+except Exception as e:
+    print(type(e).__name__, e, flush=True)
+"""
+
+
+@pytest.mark.parametrize("run_id", ["three", "two"], ids=["another night", "its own retry"])
+def test_a_publication_that_lost_its_hold_writes_nothing_over_another_one(
+    api: SandboxServer, published: Cycle, run_id: str
+) -> None:
+    """A zombie: it goes on after another process has taken the lock, published and gone."""
+    audited(api, published)
+    if run_id == "three":
+        api.directory.edit(3, 3, remove=2, seed=9)
+        published.extract("three")
+        published.audit("three")
+    zombie = child_process(PAUSES_BEFORE_THE_LOAD, *arguments(published, "two"))
+    assert zombie.stdout is not None
+    assert zombie.stdout.readline() == "paused\n"
+    admin(published, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+    published.publish(run_id)
+    after = published.tables()
+    said, _ = zombie.communicate("\n")
+    assert re.match(r"WarehouseError .*Nothing was published", said)
+    assert published.tables() == after
+
+
+def test_rows_that_another_process_stages_are_not_merged(api: SandboxServer, published: Cycle) -> None:
+    audited(api, published)
+    before = published.tables()
+    staged = f"directory_staging.{RESOURCE}_changes"
+    admin(
+        published,
+        f"""CREATE FUNCTION stages_too() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+              INSERT INTO {staged} SELECT * FROM directory.{RESOURCE}_changes LIMIT 1; RETURN NULL; END $$;
+            CREATE TRIGGER another AFTER INSERT ON {staged} FOR EACH STATEMENT
+            WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION stages_too()""",
+    )
+    with pytest.raises(WarehouseError, match=r"rows that are not of .* Nothing was published"):
+        published.publish("two")
+    assert published.tables() == before
+    admin(published, f"DROP TRIGGER another ON {staged}")
+    published.publish("two")
+    assert published.ids() == set(api.directory.ids())
 
 
 # ---- one process at a time

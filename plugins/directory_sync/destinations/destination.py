@@ -38,7 +38,9 @@ class Destination(ABC):
     has_indexes: ClassVar[bool] = False
     """Finds a few rows of a large table by an index; without one it reads columns, and needs none."""
     is_transactional: ClassVar[bool] = True
-    """Readers see a table and its child tables as of one publication."""
+    """All tables of a publication are written in one transaction."""
+    lost: ClassVar[str] = "The connection that held the warehouse's lock was cut"
+    """Why a hold no longer stands."""
 
     def __init__(self, connection: ConnectionFields | None, settings: SyncSettings, folder: Path) -> None:
         """Opens nothing yet."""
@@ -60,6 +62,23 @@ class Destination(ABC):
     def clocks(self, client: Any) -> list[datetime]:  # noqa: ARG002  the client is for those that have a server
         """Returns what the clock of a server says; nothing where the warehouse is a file of this machine."""
         return []
+
+    def fence(self, client: Any, tables: Sequence[str]) -> None:  # noqa: B027  a lock file needs none
+        """Keeps other processes of ours from writing until the transaction ends, whoever has the hold.
+
+        Args:
+            client: dlt's SQL client, in the transaction that writes.
+            tables: staging tables that nobody may change until then, quoted.
+        """
+
+    def make_room(self, *, columns: int, rows: int, bytes_a_row: float) -> None:  # noqa: B027  a server has its own
+        """Has memory for a load.
+
+        Args:
+            columns: of all tables.
+            rows: of the largest.
+            bytes_a_row: on average.
+        """
 
     @abstractmethod
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:

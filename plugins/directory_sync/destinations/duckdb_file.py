@@ -1,5 +1,6 @@
 """DuckDB: the warehouse is a file."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import dlt
 
 from directory_sync.destinations.destination import Destination
 from directory_sync.errors import ConfigError, WarehouseError
+from directory_sync.memory import duckdb_limit_mb
 
 if TYPE_CHECKING:
     import duckdb
@@ -20,6 +22,7 @@ class DuckDBFile(Destination):
 
     conn_type = "duckdb"
     file_format = "parquet"
+    lost = "The warehouse's file was replaced or removed while it was open"
 
     @contextmanager
     def hold(self) -> Iterator[Any]:
@@ -33,6 +36,20 @@ class DuckDBFile(Destination):
             yield dlt.destinations.duckdb(self._opened)
         finally:
             self._opened.close()
+
+    def is_held(self) -> bool:
+        """Tells whether the path still leads to the file that was opened; its lock is the file's own."""
+        try:
+            return os.path.samestat(self.path.stat(), self._file)
+        except FileNotFoundError:
+            return False
+
+    def make_room(self, *, columns: int, rows: int, bytes_a_row: float) -> None:
+        """Raises the memory limit for wide rows."""
+        setting = self._settings.memory_limit_mb
+        limit = duckdb_limit_mb(setting, columns=columns, rows=rows, bytes_a_row=bytes_a_row)
+        assert self._opened is not None
+        self._opened.execute(f"SET memory_limit = '{limit}MB'")
 
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:
         """Yields DuckDB's own Arrow tables."""
@@ -61,7 +78,7 @@ class DuckDBFile(Destination):
         import duckdb
 
         config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{self._settings.memory_limit_mb}MB",
+            "memory_limit": f"{duckdb_limit_mb(self._settings.memory_limit_mb)}MB",
             "temp_directory": str(self._folder / "spill"),
             "preserve_insertion_order": False,
             "threads": 2,
@@ -76,4 +93,5 @@ class DuckDBFile(Destination):
                 ) from None
             holder = re.search(r"PID (\d+)", str(e))
             return f"process {holder[1]}" if holder else "another process"
+        self._file = self.path.stat()
         return None

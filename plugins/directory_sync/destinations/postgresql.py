@@ -82,6 +82,12 @@ class PostgreSQL(Destination):
         """Asks the server for its time."""
         return [row[0].astimezone(UTC) for row in client.execute_sql("SELECT clock_timestamp()") or ()]
 
+    def fence(self, client: Any, tables: Sequence[str]) -> None:
+        """Takes a lock that ends with the transaction, as the session's does not; locks staging tables."""
+        client.execute_sql("SELECT pg_advisory_xact_lock(%s)", _key(f"{self._settings.dataset}:writes"))
+        if tables:
+            client.execute_sql(f"LOCK TABLE {', '.join(tables)} IN SHARE MODE")
+
     def storable(self, row: dict[str, Any]) -> dict[str, Any]:
         """Leaves out U+0000, which no text and no JSON of PostgreSQL can hold; the change log keeps it."""
         stored: dict[str, Any] = _without_nul(row)
@@ -112,9 +118,8 @@ class PostgreSQL(Destination):
 
     @property
     def _key(self) -> int:
-        """The advisory lock's: 63 bits of a digest; the database is part of every advisory lock."""
-        digest = sha256(f"{APPLICATION}:{self._settings.dataset}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") >> 1
+        """The advisory lock's of the hold."""
+        return _key(self._settings.dataset)
 
     @property
     def _parameters(self) -> dict[str, Any]:
@@ -204,6 +209,12 @@ class PostgreSQL(Destination):
 def _within_url(host: str) -> str:
     """Encodes the folder of a Unix socket, which would end the host of the URL that dlt makes."""
     return quote(host, safe="") if host.startswith(("/", "@")) else host
+
+
+def _key(name: str) -> int:
+    """63 bits of a digest; the database is part of every advisory lock."""
+    digest = sha256(f"{APPLICATION}:{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def _without_nul(value: Any) -> Any:
