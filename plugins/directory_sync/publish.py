@@ -19,16 +19,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
-from dlt.common.schema.exceptions import DataValidationError
+from dlt.common.schema.exceptions import (
+    CannotCoerceColumnException,
+    CannotCoerceNullException,
+    DataValidationError,
+)
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.columnar import Staged
 from directory_sync.difference import CHANGE_COLUMNS, REWRITTEN
-from directory_sync.errors import ConfigError, DirectorySyncError, WarehouseError, find_error
+from directory_sync.errors import ConfigError, DataError, DirectorySyncError, WarehouseError, find_error
 from directory_sync.form import Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
+from directory_sync.quarantine import rejected_resource, settle
 from directory_sync.report import AuditReport
-from directory_sync.rows import DEDUPLICATED, Difference, Hints, table_resource
+from directory_sync.rows import DEDUPLICATED, Checked, Difference, Hints, check_rows, table_resource
 from directory_sync.warehouse import SYNCS, TIMES, Warehouse, innermost
 
 if TYPE_CHECKING:
@@ -74,8 +79,9 @@ def publish(
         SnapshotError: the landed difference is damaged.
         WarehouseError: the load failed; a retry finishes it.
     """
-    if warehouse.sync(report.sync_id):
+    if published := warehouse.sync(report.sync_id):
         logger.info("%s is published already", report.sync_id)
+        report = AuditReport.from_json(json.loads(published.report))
         # The last things a publication does: it may have been killed between its row and these.
         warehouse.create_history_view(resource)
         landed.mark_published(report.sync_id)
@@ -88,8 +94,7 @@ def publish(
     if (last.sync_id if last else None) != report.base_sync_id:
         logger.info("The warehouse has moved on since the audit; comparing again")
         report = compare_again()
-    publish_landed(resource, landed, report, warehouse=warehouse)
-    return report
+    return publish_landed(resource, landed, report, warehouse=warehouse)
 
 
 def publish_landed(
@@ -98,8 +103,11 @@ def publish_landed(
     report: AuditReport,
     *,
     warehouse: Warehouse,
-) -> None:
-    """Loads a landed difference as it stands, and notes in the landing zone that the warehouse holds it.
+) -> AuditReport:
+    """Loads a landed difference, and notes in the landing zone that the warehouse holds it.
+
+    Returns:
+        The report, less the entries that the warehouse cannot hold.
 
     Args:
         resource: whose table.
@@ -114,8 +122,9 @@ def publish_landed(
         columns=CHANGE_COLUMNS,
         expected=sum(report.changes.values()) + report.rewritten,
     )
-    load(resource, Difference(rows=rows, sync_values=report.sync_values()), warehouse=warehouse)
+    values = load(resource, Difference(rows=rows, sync_values=report.sync_values()), warehouse=warehouse)
     landed.mark_published(report.sync_id)
+    return AuditReport.from_json(json.loads(values["report"]))
 
 
 def roll_forward(
@@ -156,17 +165,24 @@ def roll_forward(
     return unfinished
 
 
-def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) -> None:
-    """Normalises the three packages, then loads them in their order."""
+def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) -> Mapping[str, Any]:
+    """Checks all rows, normalises the packages, then loads them in their order.
+
+    Returns:
+        The sync's row.
+    """
     import pyarrow as pa
 
     pipeline = warehouse.pipeline
     failure: DirectorySyncError | None = None
     try:
-        packages = [_sync_resource(difference.sync_values)]
         staged = Staged(Path(pipeline.pipelines_dir) / "staged")
-        if next(iter(difference.rows()), None) is not None:
-            table = table_resource(resource, difference, warehouse=warehouse, staged=staged)
+        difference, checked = _checked(resource, difference, warehouse, staged)
+        packages: list[Any] = [_sync_resource(difference.sync_values)]
+        if checked and checked.rejected:
+            packages.insert(0, rejected_resource(resource, checked.rejected, difference.sync_values))
+        if checked and not difference.is_empty:
+            table = table_resource(resource, difference, checked, warehouse=warehouse)
             packages = [_changes_resource(resource, difference), table, *packages]
         for package in packages:
             pipeline.extract(package, loader_file_format=warehouse.file_format)
@@ -186,6 +202,18 @@ def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) ->
         # Raised here: dlt's exceptions quote rows, and none of them may hang on ours.
         raise failure
     warehouse.create_history_view(resource)
+    return difference.sync_values
+
+
+def _checked(
+    resource: Resource, difference: Difference, warehouse: Warehouse, staged: Staged
+) -> tuple[Difference, Checked | None]:
+    """Finds what the warehouse cannot take before anything is written; None where nothing changed."""
+    warehouse.forget_dropped_tables()
+    if difference.is_empty:
+        return difference, None
+    checked = check_rows(resource, difference, warehouse=warehouse, staged=staged)
+    return settle(resource, difference, checked, settings=warehouse.settings), checked
 
 
 def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySyncError:
@@ -200,6 +228,11 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
                 f"`{current.table_name}.{current.column_name or ''}` "
                 f"({current.contract_mode}). Nothing was published. Widen `schema_contract` in "
                 "plugins/directory_sync/resources.py, or ask the API's vendor."
+            )
+        if isinstance(current, (CannotCoerceColumnException, CannotCoerceNullException)):
+            return DataError(
+                f"A value of `{current.table_name}.{current.column_name}` cannot be stored "
+                f"({type(current).__name__}). Nothing was published; see docs/runbook.md#dataerror."
             )
         current = getattr(current, "exception", None) or current.__cause__ or current.__context__
     return WarehouseError(

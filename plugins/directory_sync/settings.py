@@ -27,6 +27,8 @@ API_EXTRA = frozenset(
 AUTH_METHODS = ("client_secret_post", "client_secret_basic")
 TICKS_LOOKED_AT = 50
 ENVIRONMENT_PREFIX = "DIRECTORY_SYNC_"
+UNSTORABLE = ("refuse", "quarantine")
+"""What becomes of a snapshot with an entry that the warehouse cannot hold, or of that entry alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,9 +222,14 @@ class SyncSettings:
     max_size_deviation: float = 0.2
     deadline_minutes: float = 0.0
     owner_link: str = ""
+    unstorable: str = "refuse"
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value outside its range."""
+        if self.unstorable not in UNSTORABLE:
+            raise ConfigError(
+                f"{ENVIRONMENT_PREFIX}UNSTORABLE must be {' or '.join(UNSTORABLE)}; got {self.unstorable!r}."
+            )
         for name in ("shards", "requests_in_flight", "retention_days", "memory_limit_mb", "ask_again_days"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 1 or more.")

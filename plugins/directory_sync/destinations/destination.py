@@ -36,10 +36,21 @@ class Destination(ABC):
     """How dlt replaces entries in a table that has child tables."""
     is_transactional: ClassVar[bool] = True
     """Readers see a table and its child tables as of one publication."""
+    max_columns: ClassVar[int | None] = None
+    """Of a table; None: more than anyone brings."""
+    max_row_bytes: ClassVar[int | None] = None
+    """Of a row, without the long texts that are stored beside it; None: any."""
+    takes_nul: ClassVar[bool] = True
+    """Texts may hold U+0000."""
 
     def __init__(self, connection: ConnectionFields | None, settings: SyncSettings, folder: Path) -> None:
         """Opens nothing yet."""
         self._connection, self._settings, self._folder = connection, settings, folder
+
+    @property
+    def settings(self) -> SyncSettings:
+        """The deployment's switches."""
+        return self._settings
 
     @abstractmethod
     def hold(self) -> AbstractContextManager[Any]:
