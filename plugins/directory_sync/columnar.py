@@ -392,9 +392,11 @@ def _as_times(array: Any) -> Any:
 
 def _is_rounded(array: Any) -> bool:
     """Tells whether numbers may have been integers that a double rounds."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return bool(pc.any(pc.greater(pc.abs(array), _EXACT)).as_py())
+    large: Any = pc.any(pc.greater(pc.abs(array), pa.scalar(_EXACT)))
+    return bool(large.as_py())
 
 
 def _merged(shape: "_Shape | None", value: Any) -> "_Shape | None":

@@ -30,7 +30,7 @@ def check_hints(
     Raises:
         ConfigError: a column stands with another type, or cannot be added with its hint.
     """
-    known = schema.tables.get(hinted["name"])
+    known = schema.tables.get(str(hinted["name"]))
     if known is None:
         return
     mapper: Any = capabilities.get_type_mapper()
@@ -51,7 +51,8 @@ def check_hints(
             raise ConfigError(
                 f"The column `{name}` of `{resource.name}` stands as {_text(stands)}; `columns` in the form "
                 f"says {_text(hint)}. No column is converted, so values would be rounded or refused. "
-                "Nothing was published. Take the hint back, or rename the field by a `map` in `processing_steps`."
+                "Nothing was published. Take the hint back, or rename the field by a `map` in "
+                "`processing_steps`."
             )
 
 

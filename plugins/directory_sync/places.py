@@ -4,8 +4,9 @@ Placed once for each path of keys, by the functions that dlt's normaliser calls,
 and never computed. A place knows its column; a column knows its type, once the warehouse or a value says it.
 """
 
+import dataclasses
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlt.common.normalizers.json import helpers
@@ -69,7 +70,7 @@ class Level:
     row_nesting: int
     field: str
     depth: int
-    members: "dict[str, Place]" = field(default_factory=dict)
+    members: "dict[str, Place]" = dataclasses.field(default_factory=dict)
     by_rows: int = 0
     last_row: int = -1
 
@@ -91,7 +92,7 @@ class Place:
     column: Column
     inner: Level | None
     items: "Items | None"
-    rivals: "list[Place | str]" = field(default_factory=list)
+    rivals: "list[Place | str]" = dataclasses.field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -161,7 +162,7 @@ class Places:
         preferred = self.schema.get_preferred_type(column.name)
         kind = type(value)
         found = preferred or utils.autodetect_sc_type(self.schema._type_detections, kind, value)  # noqa: SLF001
-        return found or str(self.schema.data_item_normalizer.py_type_to_sc_type(kind))  # type: ignore[attr-defined]
+        return found or str(self.schema.data_item_normalizer.py_type_to_sc_type(kind))
 
     def member(self, level: Level, key: str) -> Place:
         """Returns the place of a key, placed now if it is new."""

@@ -178,6 +178,7 @@ def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) ->
     try:
         staged = Staged(Path(pipeline.pipelines_dir) / "staged")
         difference, checked = _checked(resource, difference, warehouse, staged)
+        table = None
         packages: list[Any] = [_sync_resource(difference.sync_values)]
         if checked and checked.rejected:
             packages.insert(0, rejected_resource(resource, checked.rejected, difference.sync_values))
@@ -187,7 +188,8 @@ def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) ->
         for package in packages:
             pipeline.extract(package, loader_file_format=warehouse.file_format)
             pipeline.normalize()
-            staged.join(pipeline, warehouse.file_format)
+            if package is table:
+                staged.join(pipeline, warehouse.file_format)
         warehouse.assert_held()
         pipeline.load(raise_on_failed_jobs=True)
     except PipelineStepFailed as e:
@@ -230,9 +232,10 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
                 "plugins/directory_sync/resources.py, or ask the API's vendor."
             )
         if isinstance(current, (CannotCoerceColumnException, CannotCoerceNullException)):
+            column = ".".join(str(getattr(current, name, "?")) for name in ("table_name", "column_name"))
             return DataError(
-                f"A value of `{current.table_name}.{current.column_name}` cannot be stored "
-                f"({type(current).__name__}). Nothing was published; see docs/runbook.md#dataerror."
+                f"A value of `{column}` cannot be stored ({type(current).__name__}). Nothing was published; "
+                "see docs/runbook.md#dataerror."
             )
         current = getattr(current, "exception", None) or current.__cause__ or current.__context__
     return WarehouseError(

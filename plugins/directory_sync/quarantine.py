@@ -1,4 +1,4 @@
-"""Entries that the warehouse cannot hold: the snapshot is refused, or they are set aside in a table of their own.
+"""Entries that the warehouse cannot hold: the snapshot is refused, or they are set aside in a table.
 
 `DIRECTORY_SYNC_UNSTORABLE` decides. An entry that is set aside keeps the row it has: it is present. It is no
 change row, so the next night tries it again.
@@ -103,8 +103,8 @@ def _refusal(
     population = int(difference.sync_values.get("entries") or len(rejected))
     if settings.removal_limits.exceeded_by(missing=len(rejected), population=population):
         return DataError(
-            f"{finding}. These are {len(rejected):,} of {population:,} entries, more than the limits on removals "
-            f"allow to be set aside. {outcome} See docs/runbook.md#dataerror."
+            f"{finding}. These are {len(rejected):,} of {population:,} entries: the limits on removals do "
+            f"not allow to set so many aside. {outcome} See docs/runbook.md#dataerror."
         )
     return None
 
@@ -151,7 +151,7 @@ def _findings(resource: Resource, checked: Checked) -> Iterator[Finding]:
             rule="split_column",
             level="warning",
             message=(
-                f"`{table}.{name}` holds integers that a double would round, and broken numbers: these are in "
+                f"`{table}.{name}` holds integers that a double would round, and fractions: these are in "
                 f"`{name}__v_double`."
             ),
         )

@@ -1,4 +1,4 @@
-"""The table's rows, made of change rows alone, and checked: by dlt's normaliser, or most of a large load past it.
+"""The table's rows, made of change rows alone and checked; most of a large load goes past dlt's normaliser.
 
 `check_rows` reads a whole difference before anything is written. Rows that fit pyarrow's columns are staged,
 those that dlt is to normalise are fitted (`storable`) and kept in a file; `table_resource` hands them to dlt.
@@ -111,7 +111,7 @@ def check_rows(
         staged: is to join the package when dlt has normalised it.
 
     Raises:
-        ConfigError: the form's hints do not fit the warehouse's columns, or its nesting does not fit the data.
+        ConfigError: the form's hints do not fit the columns that stand, or its nesting the data.
     """
     told = Told()
     while True:
@@ -152,7 +152,7 @@ class _Pass:
         check_hints(schema, table, resource, room.capabilities)
         schema.update_table(hinted.compute_table_schema())
         _tell(schema, told)
-        self._table = table["name"]
+        self._table = str(table["name"])
         self.places = Places(schema, self._table, ours=OUR_COLUMNS)
         self.fitting = Fitting(self.places, room)
         self._rejected: list[Rejected] = []

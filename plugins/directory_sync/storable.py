@@ -229,7 +229,7 @@ class Fitting:
         if items.record.field.count("[]") > MAX_LISTS:
             raise Unstorable(
                 items.record.field.partition("[]")[0],
-                f"holds lists within lists, more than {MAX_LISTS} deep, each a table; see `max_table_nesting`",
+                f"holds lists within lists, more than {MAX_LISTS} deep; see `max_table_nesting`",
             )
         fitted: list[Any] | None = None
         for number, element in enumerate(value):
@@ -303,8 +303,8 @@ class Fitting:
         if self._room.columns and count > self._room.columns:
             raise Unstorable(
                 column.name,
-                f"would bring `{column.table}` to more than {self._room.columns:,} columns, the most that the "
-                "warehouse takes; see `max_table_nesting`",
+                f"would bring `{column.table}` to more than {self._room.columns:,} columns, the most "
+                "that the warehouse takes; see `max_table_nesting`",
             )
         self._counts[column.table] = count
         column.become(data_type)
@@ -319,7 +319,7 @@ class Fitting:
             return True
         try:
             coerced = coerce_value(data_type, source, value)  # type: ignore[arg-type]
-            is_exact = (data_type, source) != ("double", "bigint") or coerced == value
+            is_exact = (data_type, source) != ("double", "bigint") or bool(coerced == value)
             return is_exact and self._holds(data_type, coerced, known)
         except _UNCASTABLE:
             return False
@@ -328,9 +328,9 @@ class Fitting:
         precision, scale = known.get("precision"), known.get("scale")
         if data_type == "bigint":
             bits = min(int(precision or 64), 64)
-            return -(2 ** (bits - 1)) <= int(value) < 2 ** (bits - 1)
+            return bool(-(2 ** (bits - 1)) <= int(value) < 2 ** (bits - 1))
         if data_type == "double":
-            return math.isfinite(value)
+            return math.isfinite(float(value))
         if data_type == "text":
             return not precision or len(value) <= precision
         if data_type in ("decimal", "wei"):

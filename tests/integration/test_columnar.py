@@ -86,6 +86,11 @@ ODDITIES: dict[str, Callable[[Record], Any]] = {
     "escapes": lambda record: json.dumps(record | {"name": "\u00e9\U0001f600\u2028"}),
     "a key twice": lambda record: as_text(record)[:-1] + ', "name": "the last"}',
     "an exponent": lambda record: as_text(record)[:-1] + ', "count": 1E2}',
+    "a minus zero of a double": lambda record: as_text(record | {"height": None})[:-1] + ', "height": -0}',
+    "an integer that a double rounds": lambda record: record | {"height": 2**53 + 1},
+    "an integer beyond 64 bits": lambda record: record | {"count": 2**64},
+    "a text that is no number": lambda record: record | {"height": "nan"},
+    "the end of time": lambda record: record | {"updatedAt": "9999-12-31T23:59:59-08:00"},
     "a minus zero": lambda record: as_text(record | {"count": None})[:-1] + ', "count": -0}',
 }
 

@@ -102,7 +102,9 @@ QUESTIONS = {
     "present", "unfinished_syncs", "create_history_view", "held", "changed_after", "states", "last_changes",
     "changes",
 }  # fmt: skip
-NO_STATEMENT = {"file_format", "merge_strategy", "storable", "assert_held"}
+NO_STATEMENT = {
+    "file_format", "merge_strategy", "storable", "assert_held", "settings", "room", "forget_dropped_tables",
+}  # fmt: skip
 
 
 def warehouse_of(client: Asked) -> Warehouse:
