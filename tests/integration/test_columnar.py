@@ -12,6 +12,7 @@ import pytest
 from directory_sync import columnar
 from directory_sync.errors import ConfigError
 from directory_sync.publish import load
+from directory_sync.report import AuditReport
 from directory_sync.rows import Difference
 from tests.integration.cycle import RESOURCE, Cycle
 
@@ -126,8 +127,13 @@ def difference(records: list[str], *, sync_id: str, kind: str = "added") -> Diff
     values = {
         "sync_id": sync_id, "base_sync_id": None, "resource": RESOURCE, "run_id": sync_id, "mode": "sync",
         "snapshot_at": AT, "last_requested_at": AT, "settings_fingerprint": "", "id_type": "BIGINT",
-        "sort_order": "observed", "proof": "chain", "held_digest": None, "report": "{}",
+        "sort_order": "observed", "proof": "chain", "held_digest": None,
     }  # fmt: skip
+    told = ("sort_order", "proof", "held_digest")
+    report = AuditReport(
+        **{name: value for name, value in values.items() if name not in told}, entries=len(records)
+    )
+    values["report"] = json.dumps(report.as_json(), sort_keys=True)
     return Difference(
         rows=lambda: (rows.slice(at, BATCH) for at in range(0, len(records), BATCH)),
         sync_values=values,
