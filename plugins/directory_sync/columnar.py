@@ -395,7 +395,7 @@ def _is_rounded(array: Any) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    large: Any = pc.any(pc.greater(pc.abs(array), pa.scalar(_EXACT)))
+    large: Any = pc.any(pc.greater_equal(pc.abs(array), pa.scalar(_EXACT)))
     return bool(large.as_py())
 
 
