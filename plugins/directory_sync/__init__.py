@@ -41,7 +41,11 @@ How an entry travels, and where to read about it, in this order:
 
     publish.py                  stage 3: the difference into the warehouse, safe to run twice
       publications.py             their order, what clocks may say, and the mark of each
-      rows.py                     the table's rows, made of change rows
+      rows.py                     the table's rows, made of change rows and checked before a write
+      storable.py                 what the warehouse cannot hold: moved beside its column, or named
+      places.py                   where dlt puts each value (hints.py: the form's hints against what stands)
+      kept.py                     checked rows on their way to dlt
+      quarantine.py               entries that cannot be stored: refused, or set aside
       columnar.py                 most of a large load past dlt's normaliser, column by column
       warehouse.py                the only module that speaks SQL to its tables
         destinations/               how each connection type is opened, held and written in one transaction

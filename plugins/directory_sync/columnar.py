@@ -12,6 +12,7 @@ rows are dlt's to decide.
 """
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 # A piece with a row that does not fit is halved; smaller pieces than this are not worth it.
 _SMALLEST = 200
 _BATCH_ROWS = 5_000
+_EXACT = 2.0**53
+_MINUS_ZERO = re.compile(rb"-0\s*[,}\]]")
 
 
 @dataclass
@@ -206,6 +209,9 @@ class Columnar:
         # can store, see `Destination.storable`.
         if text.count(b"\n") >= len(records) or b"\\u0000" in text:
             raise pa.ArrowInvalid
+        # As a double, pyarrow gives the integer -0 a sign, and Python's parser does not.
+        if _MINUS_ZERO.search(text):
+            raise pa.ArrowInvalid
         return json.read_json(
             io.BytesIO(text),
             read_options=json.ReadOptions(use_threads=False, block_size=len(text) + 1),
@@ -293,10 +299,16 @@ class Columnar:
         fields, arrays = [], []
         for name, column in self._schema.tables[table]["columns"].items():
             if name not in columns:
+                if column.get("nullable") is False and not name.startswith("_dlt_"):
+                    raise pa.ArrowInvalid
                 continue
             array = columns[name]
             if column["data_type"] == "timestamp":
                 array = _as_times(array)
+            elif column["data_type"] == "double" and _is_rounded(array):
+                raise pa.ArrowInvalid
+            if array.null_count and column.get("nullable") is False:
+                raise pa.ArrowInvalid
             fields.append(pa.field(name, array.type, nullable=column.get("nullable") is not False))
             arrays.append(array)
         return pa.table(arrays, schema=pa.schema(fields))
@@ -324,6 +336,12 @@ class Staged:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._writers: dict[str, Any] = {}
+
+    def clear(self) -> None:
+        """Forgets all rows."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
 
     def add(self, rows: Iterable[Rows]) -> None:
         """Keeps rows."""
@@ -377,6 +395,15 @@ def _as_times(array: Any) -> Any:
     if len(times) > times.null_count and not MINYEAR <= years["min"] <= years["max"] <= MAXYEAR:
         raise pa.ArrowInvalid
     return times
+
+
+def _is_rounded(array: Any) -> bool:
+    """Tells whether numbers may have been integers that a double rounds."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    large: Any = pc.any(pc.greater_equal(pc.abs(array), pa.scalar(_EXACT)))
+    return bool(large.as_py())
 
 
 def _merged(shape: "_Shape | None", value: Any) -> "_Shape | None":

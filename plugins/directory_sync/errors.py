@@ -6,6 +6,7 @@
     │   ├── AuthError               401 after a renewal, 403, token refused: check the connection
     │   ├── ApiError                any other status: read what the message names
     │   ├── EnvelopeError           the body is not what the resource says: correct data_selector
+    │   ├── DataError               an entry that the warehouse cannot hold: correct it, or set it aside
     │   └── RemovalsHeld            more removals than the limits allow: approve or reject
     └── TransientError              Airflow retries the task
         ├── ApiUnavailableError     429, 5xx, lost connections, after the client's own retries
@@ -55,6 +56,10 @@ class ApiError(PermanentError):
 
 class EnvelopeError(PermanentError):
     """The body of an answer is not what the resource's form says."""
+
+
+class DataError(PermanentError):
+    """An entry that the warehouse cannot hold; it is named by its id, with the field and the reason."""
 
 
 class RemovalsHeld(PermanentError):  # noqa: N818  a hold, by its name in the UI

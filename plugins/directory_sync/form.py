@@ -24,6 +24,8 @@ _RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing
 _OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals", "label_field"}
 _ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator", "incremental"}
 _INCREMENTAL = {"cursor_path", "start_param", "end_param", "initial_value", "convert"}
+MAX_NAME = 63 - len("_field_changes")
+"""PostgreSQL cuts a name after 63 characters: so long is a resource's with the longest addition of ours."""
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
@@ -100,6 +102,11 @@ class Resource:
         """The view of all versions of all entries."""
         return f"{self.name}_history"
 
+    @property
+    def rejected_table(self) -> str:
+        """The table of entries that could not be stored."""
+        return f"{self.name}_rejected"
+
 
 def parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
     """Parses a whole configuration into its resources.
@@ -117,7 +124,9 @@ def parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
     resources = tuple(
         _parse_resource(_with_defaults(one, form.get("resource_defaults") or {}), client) for one in listed
     )
-    names = [table for r in resources for table in (r.name, r.changes_table, r.history_view)]
+    names = [
+        table for r in resources for table in (r.name, r.changes_table, r.history_view, r.rejected_table)
+    ]
     doubled = {name for name in [*names, "directory_syncs"] if [*names, "directory_syncs"].count(name) > 1}
     if doubled:
         raise ConfigError(f"Resource names collide in the warehouse: {', '.join(sorted(doubled))}.")
@@ -160,6 +169,11 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
         raise ConfigError(
             f"A resource's `name` is {name!r}: it becomes a table, so it needs small letters, digits "
             "and single underscores within."
+        )
+    if len(name) > MAX_NAME:
+        raise ConfigError(
+            f"The resource's `name` {name!r} has {len(name)} characters; with what its tables' names "
+            f"add, at most {MAX_NAME} have room."
         )
     where, endpoint = f"resource `{name}`", one["endpoint"]
     refuse_unknown(one, _RESOURCE | _OURS, where=where)

@@ -22,7 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
-from dlt.common.schema.exceptions import DataValidationError
+from dlt.common.schema.exceptions import (
+    CannotCoerceColumnException,
+    CannotCoerceNullException,
+    DataValidationError,
+)
 from dlt.extract import DltSource
 from dlt.extract.extract import select_schema
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -32,6 +36,7 @@ from directory_sync.decisions import REWRITTEN
 from directory_sync.difference import CHANGE_COLUMNS
 from directory_sync.errors import (
     ConfigError,
+    DataError,
     DirectorySyncError,
     PermanentError,
     WarehouseError,
@@ -41,8 +46,9 @@ from directory_sync.form import Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
 from directory_sync.memory import is_out_of_memory, out_of_memory
 from directory_sync.publications import check_clocks, mark_published, mend_marks, numbered, skip
+from directory_sync.quarantine import rejected_resource, settle
 from directory_sync.report import AuditReport
-from directory_sync.rows import DEDUPLICATED, Difference, Hints, table_resource
+from directory_sync.rows import DEDUPLICATED, Checked, Difference, Hints, check_rows, table_resource
 from directory_sync.settings import CLOCK_TOLERANCE
 from directory_sync.warehouse import ORDER, SYNCS, TIMES, Loading, Warehouse, innermost
 
@@ -94,6 +100,7 @@ def publish(
     """
     if known := warehouse.sync(report.sync_id):
         logger.info("%s is published already", report.sync_id)
+        report = AuditReport.from_json(json.loads(known.report))
         # The last things a publication does: it may have been killed between its row and these.
         warehouse.create_history_view(resource)
         mark_published(landed, report.sync_id, warehouse=warehouse)
@@ -114,8 +121,7 @@ def publish(
         logger.info("The warehouse has moved on since the audit; comparing again")
         report = compare_again()
     report = numbered(report, landed, warehouse=warehouse, marks=marks)
-    publish_landed(resource, landed, report, warehouse=warehouse)
-    return report
+    return publish_landed(resource, landed, report, warehouse=warehouse)
 
 
 def publish_landed(
@@ -125,8 +131,11 @@ def publish_landed(
     *,
     warehouse: Warehouse,
     marked_in: LandedSnapshot | None = None,
-) -> None:
+) -> AuditReport:
     """Loads a landed difference as it stands, and notes in the landing zone that the warehouse holds it.
+
+    Returns:
+        The report, less the entries that the warehouse cannot hold.
 
     Args:
         resource: whose table.
@@ -142,8 +151,9 @@ def publish_landed(
         columns=CHANGE_COLUMNS,
         expected=sum(report.changes.values()) + report.rewritten,
     )
-    load(resource, Difference(rows=rows, sync_values=report.sync_values()), warehouse=warehouse)
+    values = load(resource, Difference(rows=rows, sync_values=report.sync_values()), warehouse=warehouse)
     mark_published(marked_in or landed, report.sync_id, warehouse=warehouse)
+    return AuditReport.from_json(json.loads(values["report"]))
 
 
 def roll_forward(
@@ -207,26 +217,33 @@ def _goes_forward(resource: Resource, difference: Difference, warehouse: Warehou
     return True
 
 
-def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) -> None:
-    """Normalises everything, then loads it: one package in one transaction, or three in their order."""
+def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) -> Mapping[str, Any]:
+    """Checks and normalises everything, then loads it: one package in one transaction, or several in order.
+
+    Returns:
+        The sync's row.
+    """
     import pyarrow as pa
 
     pipeline = warehouse.pipeline
     failure: DirectorySyncError | None = None
     try:
-        resources = [_sync_resource(difference.sync_values)]
         staged = Staged(Path(pipeline.pipelines_dir) / "staged")
-        if next(iter(difference.rows()), None) is not None:
-            table = table_resource(resource, difference, warehouse=warehouse, staged=staged)
-            resources = [_changes_resource(resource, difference), table, *resources]
+        difference, checked = _checked(resource, difference, warehouse, staged)
+        table = None
+        sources = [_source_of(_sync_resource(difference.sync_values), pipeline)]
+        if checked and checked.rejected:
+            rejected = rejected_resource(resource, checked.rejected, difference.sync_values)
+            sources.insert(0, _source_of(rejected, pipeline))
+        if checked and not difference.is_empty:
+            table = table_resource(resource, difference, checked, warehouse=warehouse)
+            sources = [_source_of(_changes_resource(resource, difference), pipeline), table, *sources]
         rows: Counter[str] = Counter()
-        for package in [resources] if warehouse.is_transactional else [[one] for one in resources]:
-            # A source of its own each: dlt draws from those of one source by turns, and a warehouse answers
-            # one question at a time.
-            sources = [DltSource(select_schema(pipeline), pipeline.pipeline_name, [one]) for one in package]
-            pipeline.extract(sources, loader_file_format=warehouse.file_format)
+        for package in [sources] if warehouse.is_transactional else [[one] for one in sources]:
+            pipeline.extract(package, loader_file_format=warehouse.file_format)
             rows.update(pipeline.normalize().row_counts)
-            rows.update(staged.join(pipeline, warehouse.file_format))
+            if table in package:
+                rows.update(staged.join(pipeline, warehouse.file_format))
         warehouse.load(_loading(resource, difference, rows, pipeline=pipeline))
     except PipelineStepFailed as e:
         failure = _failure(e, resource)
@@ -240,6 +257,23 @@ def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) ->
         # Raised here: dlt's exceptions quote rows, and none of them may hang on ours.
         raise failure
     warehouse.create_history_view(resource)
+    return difference.sync_values
+
+
+def _source_of(resource: "DltResource", pipeline: dlt.Pipeline) -> DltSource:
+    """A source of its own: dlt draws from those of one by turns, and a warehouse answers one question."""
+    return DltSource(select_schema(pipeline), pipeline.pipeline_name, [resource])
+
+
+def _checked(
+    resource: Resource, difference: Difference, warehouse: Warehouse, staged: Staged
+) -> tuple[Difference, Checked | None]:
+    """Finds what the warehouse cannot take before anything is written; None where nothing changed."""
+    warehouse.forget_dropped_tables()
+    if difference.is_empty:
+        return difference, None
+    checked = check_rows(resource, difference, warehouse=warehouse, staged=staged)
+    return settle(resource, difference, checked, settings=warehouse.settings), checked
 
 
 def _loading(
@@ -276,6 +310,12 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
                 f"`{current.table_name}.{current.column_name or ''}` "
                 f"({current.contract_mode}). Nothing was published. Widen `schema_contract` in "
                 "plugins/directory_sync/resources.py, or ask the API's vendor."
+            )
+        if isinstance(current, (CannotCoerceColumnException, CannotCoerceNullException)):
+            column = ".".join(str(getattr(current, name, "?")) for name in ("table_name", "column_name"))
+            return DataError(
+                f"A value of `{column}` cannot be stored ({type(current).__name__}). Nothing was published; "
+                "see docs/runbook.md#dataerror."
             )
         current = getattr(current, "exception", None) or current.__cause__ or current.__context__
     if is_out_of_memory(exception):

@@ -54,6 +54,7 @@ class AuditReport:
         order: observed, declared or assumed.
         proof: of completeness: chain, reread or walk, as in `Seal`.
         field_shares: of each field, the share of entries with each JSON type.
+        rejected: entries that the warehouse cannot hold and that were set aside.
         skipped: why nothing is to be published; None where it is.
         publication_order: the number of the publication, see `publications`; None: it has none yet.
         directory: whose it is, see `ownership`.
@@ -86,6 +87,7 @@ class AuditReport:
     retries: int = 0
     refused: int = 0
     rewritten: int = 0
+    rejected: int = 0
     changed_fields: Mapping[str, int] = field(default_factory=dict)
     field_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -131,6 +133,8 @@ class AuditReport:
         parts += [f"{count(kind, 0):,} {kind}" for kind in ("returned", "missing", "reshaped") if count(kind)]
         if self.held:
             parts.append(f"{self.held:,} held")
+        if self.rejected:
+            parts.append(f"{self.rejected:,} rejected")
         entries = "entries" if self.mode != "interval" else "entries that changed in the interval"
         return f"{self.resource}: {self.entries:,} {entries}: {', '.join(parts)}; {self._proven()}"
 
@@ -148,6 +152,7 @@ class AuditReport:
             *((kind, f"{self.changes.get(kind, 0):,}") for kind in KINDS),
             ("unchanged", f"{self.unchanged:,}"),
             ("held removals", f"{self.held:,}"),
+            *([("rejected", f"{self.rejected:,}")] if self.rejected else []),
             (
                 "joints",
                 f"{self.joints:,} between {self.windows:,} windows, {self.bridged:,} bridged",
@@ -166,7 +171,7 @@ class AuditReport:
             "sync_id", "base_sync_id", "resource", "run_id", "mode", "snapshot_at",
             "last_requested_at", "settings_fingerprint", "id_type", "entries", "unchanged", "held",
             "newly_held", "held_digest", "asks", "order", "proof", "windows", "joints", "bridged", "requests",
-            "retries", "refused", "publication_order", "directory",
+            "retries", "refused", "rejected", "publication_order", "directory",
         )  # fmt: skip
         values = {name: getattr(self, name) for name in plain}
         values["sort_order"] = values.pop("order")

@@ -1,22 +1,33 @@
-"""The table's rows, made of change rows alone: by dlt's normaliser, or most of a large load past it."""
+"""The table's rows, made of change rows alone and checked; most of a large load goes past dlt's normaliser.
+
+`check_rows` reads a whole difference before anything is written. Rows that fit pyarrow's columns are staged,
+those that dlt is to normalise are fitted (`storable`) and kept in a file; `table_resource` hands them to dlt.
+"""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
+from dlt.common.schema import utils
+from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.columnar import Columnar, Staged
 from directory_sync.envelope import parse_record
 from directory_sync.errors import ConfigError
-from directory_sync.fields import field_name
 from directory_sync.form import OUR_COLUMNS, Resource
+from directory_sync.hints import check_hints
+from directory_sync.kept import KeptRows
+from directory_sync.places import Places
+from directory_sync.storable import Fitting, KeyedByData, Rejected, Room, Unstorable
 from directory_sync.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from dlt.common.schema import Schema
     from dlt.common.schema.typing import TColumnSchema
     from dlt.extract import DltResource
 
@@ -24,10 +35,10 @@ DEDUPLICATED: dict[str, Any] = {"x-stage-data-deduplicated": True}
 """Tells dlt that a package holds a key once: the audit saw to it, and a window over all rows is dear."""
 
 Hints = dict[str, "TColumnSchema"]
+Name = tuple[str, str]
+"""A column: its table and its own name."""
 _OUR_SOURCES = tuple((column, column.removeprefix("_")) for column in OUR_COLUMNS)
 """Our columns of the table, and the column of the change rows that each is taken from."""
-_INSIDE, _LISTED = "\x00", "\x01"
-"""Joins the keys of a path; marks a key whose value is a list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +53,213 @@ class Difference:
     sync_values: Mapping[str, Any]
     sample_rows: int = 1_000
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing changed."""
+        return next(iter(self.rows()), None) is None
 
-def table_resource(
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A difference of which the warehouse can hold each row.
+
+    Attributes:
+        rejected: the entries that it cannot hold; they are in no other row.
+        kept: the rows that dlt is to normalise.
+        told: what dlt is to be told of columns of this load.
+        split: columns that hold whole and broken numbers, the latter beside the former.
+    """
+
+    rejected: tuple[Rejected, ...]
+    kept: KeptRows
+    told: "Told"
+    split: frozenset[Name] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Columns of which dlt is told, for it would infer others.
+
+    Attributes:
+        widened: of numbers, some of them broken.
+        variants: the types of columns beside others.
+        parents: of child tables.
+    """
+
+    widened: frozenset[Name] = frozenset()
+    variants: Mapping[Name, str] = field(default_factory=dict)
+    parents: Mapping[str, str] = field(default_factory=dict)
+
+    def columns(self) -> "Iterator[tuple[str, TColumnSchema]]":
+        """Yields each with its table."""
+        for table, name in sorted(self.widened):
+            yield table, {"name": name, "data_type": "double", "nullable": True}
+        for (table, name), data_type in sorted(self.variants.items()):
+            variant: Any = {"name": name, "data_type": data_type, "nullable": True, "variant": True}
+            yield table, variant
+
+
+def check_rows(
     resource: Resource, difference: Difference, *, warehouse: Warehouse, staged: Staged
-) -> "DltResource":
-    """Returns the rows of the table for dlt; those that go past its normaliser are staged meanwhile.
+) -> Checked:
+    """Checks all rows of a difference; stages those that go past dlt's normaliser.
 
     Args:
         resource: whose table.
         difference: of one change row at least.
         warehouse: open.
         staged: is to join the package when dlt has normalised it.
+
+    Raises:
+        ConfigError: the form's hints do not fit the columns that stand, or its nesting the data.
     """
-    columnar = _learn_columns(resource, difference, warehouse)
-    rows = _table_rows(resource, difference, warehouse, columnar, staged)
-    return _resource_of(rows, resource, difference, warehouse)
+    told = Told()
+    while True:
+        one = _Pass(resource, difference, warehouse, staged, told)
+        checked = one.check()
+        if one.fitting.widened <= told.widened:
+            return checked
+        # Known only at the end of the rows; dlt is told before the first.
+        told = Told(widened=told.widened | one.fitting.widened, parents=one.places.parents)
+        staged.clear()
+        checked.kept.clear()
+
+
+def table_resource(
+    resource: Resource, difference: Difference, checked: Checked, *, warehouse: Warehouse
+) -> DltSource:
+    """Returns the rows of the table for dlt."""
+    table = _resource_of(checked.kept.batches(), resource, difference, warehouse)
+    return DltSource(_schema_of(warehouse, checked.told), resource.name, [table])
+
+
+class _Pass:
+    """One reading of all rows."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        difference: Difference,
+        warehouse: Warehouse,
+        staged: Staged,
+        told: Told,
+    ) -> None:
+        self._resource, self._difference, self._warehouse = resource, difference, warehouse
+        self._staged, self._told = staged, told
+        schema, hinted = _schema_of(warehouse), self._resource_of(iter(()))
+        table = utils.normalize_table_identifiers(hinted.compute_table_schema(), schema.naming)
+        room = _room_of(resource, warehouse)
+        check_hints(schema, table, resource, room.capabilities)
+        schema.update_table(hinted.compute_table_schema())
+        _tell(schema, told)
+        self._table = str(table["name"])
+        self.places = Places(schema, self._table, ours=OUR_COLUMNS)
+        self.fitting = Fitting(self.places, room)
+        self._rejected: list[Rejected] = []
+
+    def check(self) -> Checked:
+        kept = KeptRows(Path(self._warehouse.pipeline.pipelines_dir) / "kept")
+        kept.clear()
+        batches = iter(self._difference.rows())
+        first = next(batches)
+        columnar = None
+        if self._is_large(first):
+            sample = first.slice(0, self._difference.sample_rows)
+            rows = self._fitted(sample)
+            # With these dlt's schema learns in this load what the trial learns.
+            kept.add(rows)
+            columnar = self._learn(sample, rows)
+            first = first.slice(self._difference.sample_rows)
+        for batch in itertools.chain([first], batches):
+            for piece in columnar.pieces(batch, _OUR_SOURCES) if columnar else (batch,):
+                if isinstance(piece, list):
+                    self._staged.add(piece)
+                else:
+                    kept.add(self._fitted(piece))
+        return Checked(
+            rejected=tuple(self._rejected),
+            kept=kept,
+            told=self._learnt,
+            split=frozenset(self.fitting.split),
+        )
+
+    @property
+    def _learnt(self) -> Told:
+        """What dlt is to be told, by the rows so far."""
+        return replace(self._told, variants=dict(self.fitting.variants), parents=self.places.parents)
+
+    def _resource_of(self, rows: Iterator[Any]) -> "DltResource":
+        return _resource_of(rows, self._resource, self._difference, self._warehouse)
+
+    def _is_large(self, first: "pa.Table") -> bool:
+        """Not where all rows go to dlt: a step works on them in Python, or dlt makes its ids of them."""
+        return (
+            first.num_rows >= 2 * self._difference.sample_rows
+            and not self._resource.steps
+            and self._warehouse.merge_strategy == "delete-insert"
+        )
+
+    def _fitted(self, changes: "pa.Table") -> list[dict[str, Any]]:
+        """The rows that the warehouse can hold; notes the others."""
+        rows = []
+        for change in changes.to_pylist():
+            record = _record(self._resource, change)
+            try:
+                fitted = self.fitting.fit(record)
+            except Unstorable as e:
+                self._rejected.append(
+                    Rejected(
+                        id=change["id"], kind=change["kind"], field=e.field, reason=e.reason,
+                        record=change["record"], is_shared=e.is_shared,
+                    )
+                )  # fmt: skip
+            except KeyedByData as e:
+                keyed_by = e.field
+                break
+            else:
+                ours = {column: change[source] for column, source in _OUR_SOURCES}
+                rows.append(self._warehouse.storable({**fitted, **ours}))
+        else:
+            return rows
+        # Raised here: nothing that holds a record hangs on it.
+        raise ConfigError(
+            f"The field `{keyed_by}` of `{self._resource.name}` is an object keyed by data: each entry "
+            "brings keys, and so columns, of its own. Nothing was published. Set `max_table_nesting` "
+            "in the form: deeper objects are then kept as JSON; or rework the field by a `map` in "
+            "`processing_steps`."
+        )
+
+    def _learn(self, sample: "pa.Table", rows: list[dict[str, Any]]) -> Columnar | None:
+        """Lets dlt normalise the first rows of a large difference in a trial, and learns from its schema.
+
+        None where some field is left to dlt's decision for each value, or rows may be too wide.
+        """
+        pipeline = self._warehouse.pipeline
+        trial = dlt.pipeline(
+            pipeline.pipeline_name,
+            destination=pipeline.destination,
+            dataset_name=pipeline.dataset_name,
+            pipelines_dir=f"{pipeline.pipelines_dir}/trial",
+        )
+        source = DltSource(
+            _schema_of(self._warehouse, self._learnt), self._resource.name, [self._resource_of(iter([rows]))]
+        )
+        try:
+            trial.extract(source, loader_file_format=self._warehouse.file_format)
+            trial.normalize()
+        except PipelineStepFailed:
+            # The package itself will fail too.
+            return None
+        finally:
+            # dlt's last pipeline is its current one.
+            pipeline.activate()
+        if self.fitting.is_wide(self._table):
+            return None
+        rejected = {one.id for one in self._rejected}
+        records = (
+            parse_record(change["record"]) for change in sample.to_pylist() if change["id"] not in rejected
+        )
+        return Columnar.learn(trial.default_schema, self._table, records)
 
 
 def _resource_of(
@@ -82,82 +285,35 @@ def _resource_of(
     return table
 
 
-def _table_rows(
-    resource: Resource,
-    difference: Difference,
-    warehouse: Warehouse,
-    columnar: Columnar | None,
-    staged: Staged,
-) -> Iterator[list[dict[str, Any]]]:
-    """The rows of the table that dlt has to normalise; stages the others."""
-    name_of = warehouse.pipeline.default_schema.naming.normalize_identifier
-    checked: set[tuple[str, ...]] = set()
-
-    def checked_rows(changes: "pa.Table") -> list[dict[str, Any]]:
-        rows = [_table_row(resource, change) for change in changes.to_pylist()]
-        for row in rows:
-            _check_names(row, checked, name_of, resource)
-        return [warehouse.storable(row) for row in rows]
-
-    batches = iter(difference.rows())
-    if columnar:
-        # With these dlt's schema learns in this load what the trial has learnt.
-        first = next(batches)
-        yield checked_rows(first.slice(0, difference.sample_rows))
-        batches = itertools.chain([first.slice(difference.sample_rows)], batches)
-    for batch in batches:
-        for piece in columnar.pieces(batch, _OUR_SOURCES) if columnar else (batch,):
-            if isinstance(piece, list):
-                staged.add(piece)
-            else:
-                # dlt handles a list at the price of a row.
-                yield checked_rows(piece)
+def _schema_of(warehouse: Warehouse, told: Told | None = None) -> "Schema":
+    """Dlt's schema of the warehouse, and columns of which it is told besides."""
+    schema: Schema = warehouse.pipeline._get_schema_or_create().clone()  # noqa: SLF001  it knows the naming
+    _tell(schema, told or Told())
+    return schema
 
 
-def _learn_columns(resource: Resource, difference: Difference, warehouse: Warehouse) -> Columnar | None:
-    """Lets dlt normalise the first rows of a large difference in a trial, and learns from its schema.
+def _tell(schema: "Schema", told: Told) -> None:
+    def add(table: str, columns: list[Any]) -> None:
+        parent = told.parents.get(table)
+        if parent is None:
+            schema.update_table({"name": table, "columns": {one["name"]: one for one in columns}})
+            return
+        if parent not in schema.tables:
+            add(parent, [])
+        schema.update_table(utils.new_table(table, parent_table_name=parent, columns=columns))
 
-    None where all rows go to dlt: there are few, a step works on them in Python, or the warehouse merges by
-    dlt's ids, which dlt makes of the rows.
-    """
-    first = next(iter(difference.rows()))
-    if (
-        first.num_rows < 2 * difference.sample_rows
-        or resource.steps
-        or warehouse.merge_strategy != "delete-insert"
-    ):
-        return None
-    sample = first.slice(0, difference.sample_rows).to_pylist()
-    rows = [warehouse.storable(_table_row(resource, change)) for change in sample]
-    pipeline = warehouse.pipeline
-    trial = dlt.pipeline(
-        pipeline.pipeline_name,
-        destination=pipeline.destination,
-        dataset_name=pipeline.dataset_name,
-        pipelines_dir=f"{pipeline.pipelines_dir}/trial",
-    )
-    known: dict[str, Any] = (
-        {"schema": pipeline.default_schema.clone()} if pipeline.default_schema_name else {}
-    )
-    try:
-        trial.extract(
-            _resource_of(iter([rows]), resource, difference, warehouse),
-            loader_file_format=warehouse.file_format,
-            **known,
-        )
-        trial.normalize()
-    except PipelineStepFailed:
-        # The package itself will fail too, if not first by a name, which the trial does not check.
-        return None
-    finally:
-        # dlt's last pipeline is its current one.
-        pipeline.activate()
-    records = (parse_record(change["record"]) for change in sample)
-    return Columnar.learn(trial.default_schema, resource.name, records)
+    for table, column in told.columns():
+        add(table, [column])
 
 
-def _table_row(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the table: the entry's record, through the form's steps, and our columns."""
+def _room_of(resource: Resource, warehouse: Warehouse) -> Room:
+    contract = resource.hints.get("schema_contract")
+    mode = contract.get("data_type") if isinstance(contract, Mapping) else contract
+    return warehouse.room(adds_variants=mode != "freeze")
+
+
+def _record(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry's record, through the form's steps."""
     row: Any = parse_record(change["record"])
     for number, step in enumerate(resource.steps, start=1):
         row = _run_step(step, row, number=number, resource=resource)
@@ -166,13 +322,7 @@ def _table_row(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
             f"A step of `processing_steps` of `{resource.name}` returned no mapping, or another "
             "`id`. Nothing was published. Correct plugins/directory_sync/resources.py."
         )
-    ours = {column: change[source] for column, source in _OUR_SOURCES}
-    if taken := ours.keys() & row.keys():
-        raise ConfigError(
-            f"The field `{min(taken)}` of `{resource.name}` has the name of a column we add. Nothing was "
-            "published. Rename it by a `map` in `processing_steps`."
-        )
-    return {**row, **ours}
+    return row
 
 
 def _run_step(step: Callable[[Any], Any], row: Any, *, number: int, resource: Resource) -> Any:
@@ -185,49 +335,3 @@ def _run_step(step: Callable[[Any], Any], row: Any, *, number: int, resource: Re
         f"Step {number} of `processing_steps` of `{resource.name}` failed with {failed_with}. Nothing was "
         "published. Correct plugins/directory_sync/resources.py."
     )
-
-
-def _check_names(
-    row: Mapping[str, Any],
-    checked: set[tuple[str, ...]],
-    name_of: Callable[[str], str],
-    resource: Resource,
-) -> None:
-    """Refuses fields that would share a column with another, with one of ours or of dlt's."""
-    paths = tuple(dict.fromkeys(_column_paths(row)))
-    if paths in checked:
-        return
-    owners: dict[str, str] = dict.fromkeys(("_dlt_id", "_dlt_load_id"), "a column of dlt's")
-    for path in paths:
-        keys = path.split(_INSIDE)
-        column = "__".join(
-            name_of(key.removesuffix(_LISTED)) + _LISTED * key.endswith(_LISTED) for key in keys
-        )
-        field = _shown(keys)
-        if column in owners:
-            shown = f"the column `{column.replace(_LISTED, '')}`" if "*" not in field else "a column"
-            raise ConfigError(
-                f"The field `{field}` of `{resource.name}` and {owners[column]} would share {shown}. Nothing "
-                "was published. Rename it by a `map` in `processing_steps`."
-            )
-        owners[column] = f"the field `{field}`"
-    checked.add(paths)
-
-
-def _shown(keys: Sequence[str]) -> str:
-    """A path as a message shows it: keys that are data stand as `*`."""
-    names = (field_name("", key.removesuffix(_LISTED)) + "[]" * key.endswith(_LISTED) for key in keys)
-    return ".".join(names)
-
-
-def _column_paths(row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Paths of the columns a row fills; entries of nested lists, marked so, fill those of a child table."""
-    for key, value in row.items():
-        if isinstance(value, dict):
-            yield from _column_paths(value, f"{prefix}{key}{_INSIDE}")
-        else:
-            yield f"{prefix}{key}"
-        if isinstance(value, list):
-            for item in value:
-                if isinstance(item, dict):
-                    yield from _column_paths(item, f"{prefix}{key}{_LISTED}{_INSIDE}")

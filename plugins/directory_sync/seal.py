@@ -16,15 +16,18 @@ short windows, errors and single answers prove nothing.
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from directory_sync.border import Answer, Border, Moves, View, prior_of, stray_of
 from directory_sync.chain import Chain, Link
 from directory_sync.client import Page
-from directory_sync.envelope import EntryId
 from directory_sync.errors import ApiError, ConfigError, SnapshotError
 from directory_sync.pagination import OVERLAP, SINGLE_ENTRIES, read_or_refusal, refuse_fixed_answer
 from directory_sync.progress import Progress
 from directory_sync.snapshot import Snapshot, Window
+
+if TYPE_CHECKING:
+    from directory_sync.envelope import EntryId
 
 EMPTY_ANSWERS_NEEDED = 3
 SPARE_REQUESTS, REQUESTS_A_BORDER = 200, 20
@@ -201,7 +204,7 @@ class _Walk:
         if page.entries and page.entries[-1].id in self._tail:
             far = self._read(page.offset + self._size)
             if {entry.id for entry in far.entries} & {entry.id for entry in page.entries}:
-                # Pages this far apart share nothing: the API answers offsets behind the end with its last page.
+                # Pages this far apart share nothing: behind its end, the API gives its last page.
                 page = page._replace(entries=[], status=REPEATED)
         self._take(page, is_behind=True)
 

@@ -38,6 +38,8 @@ TICKS_LOOKED_AT = 50
 ENVIRONMENT_PREFIX = "DIRECTORY_SYNC_"
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far two clocks may be apart, where nothing else is said."""
+UNSTORABLE = ("refuse", "quarantine")
+"""What becomes of a snapshot with an entry that the warehouse cannot hold, or of that entry alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,9 +223,14 @@ class SyncSettings:
     deadline_minutes: float = 0.0
     owner_link: str = ""
     clock_tolerance_minutes: float = CLOCK_TOLERANCE / timedelta(minutes=1)
+    unstorable: str = "refuse"
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a value outside its range."""
+        if self.unstorable not in UNSTORABLE:
+            raise ConfigError(
+                f"{ENVIRONMENT_PREFIX}UNSTORABLE must be {' or '.join(UNSTORABLE)}; got {self.unstorable!r}."
+            )
         for name in ("shards", "requests_in_flight", "retention_days", "ask_again_days"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 1 or more.")

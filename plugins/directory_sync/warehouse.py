@@ -26,6 +26,7 @@ from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.form import Resource
 from directory_sync.memory import is_out_of_memory, out_of_memory
 from directory_sync.settings import ConnectionFields, SyncSettings
+from directory_sync.storable import Room
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -132,6 +133,58 @@ class Warehouse:
     def storable(self, row: dict[str, Any]) -> dict[str, Any]:
         """Returns a row as the warehouse can hold it."""
         return self._destination.storable(row)
+
+    @property
+    def settings(self) -> SyncSettings:
+        """The deployment's switches."""
+        return self._destination.settings
+
+    def room(self, *, adds_variants: bool) -> Room:
+        """Returns what the warehouse has room for.
+
+        Args:
+            adds_variants: new columns are allowed for values of another type.
+        """
+        destination = self._destination
+        return Room(
+            capabilities=self.pipeline.destination.capabilities(),
+            columns=destination.max_columns,
+            row_bytes=destination.max_row_bytes,
+            takes_nul=destination.takes_nul,
+            adds_variants=adds_variants,
+        )
+
+    def forget_dropped_tables(self) -> None:
+        """Has dlt forget the tables that it knows and somebody has dropped, so that it makes them anew.
+
+        dlt compares a schema's hash with the last one stored, and not with the tables. A table's child tables
+        and its staging table go with it.
+        """
+        if not self.pipeline.default_schema_name:
+            return
+        with _without_values(), self.pipeline.destination_client() as client:
+            schema = self.pipeline.default_schema
+            known = [table["name"] for table in schema.data_tables(seen_data_only=True)]
+            found = client.get_storage_tables(known)
+            gone = [name for name, columns in found if not columns and not self._exists(name)]
+            if not gone:
+                return
+            chains = [table["name"] for name in gone for table in get_nested_tables(schema.tables, name)]
+            names = list(dict.fromkeys(chains))
+            logger.warning("Tables were dropped; dlt makes them anew: %s", ", ".join(gone))
+            with client.with_staging_dataset():
+                if client.is_storage_initialized():
+                    client.drop_tables(*names)
+            client.drop_tables(*names)
+            schema.drop_tables(names)
+            self.pipeline.schemas.save_schema(schema)
+
+    def _exists(self, table: str) -> bool:
+        try:
+            self._client.execute_sql(f"SELECT 1 FROM {self._table(table)} WHERE 1 = 0")
+        except DatabaseUndefinedRelation:
+            return False
+        return True
 
     @property
     def is_transactional(self) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from directory_sync import columnar
 from directory_sync.errors import ConfigError
 from directory_sync.publish import load
+from directory_sync.report import AuditReport
 from directory_sync.rows import Difference
 from tests.integration.cycle import RESOURCE, Cycle
 
@@ -86,6 +87,11 @@ ODDITIES: dict[str, Callable[[Record], Any]] = {
     "escapes": lambda record: json.dumps(record | {"name": "\u00e9\U0001f600\u2028"}),
     "a key twice": lambda record: as_text(record)[:-1] + ', "name": "the last"}',
     "an exponent": lambda record: as_text(record)[:-1] + ', "count": 1E2}',
+    "a minus zero of a double": lambda record: as_text(record | {"height": None})[:-1] + ', "height": -0}',
+    "an integer that a double rounds": lambda record: record | {"height": 2**53 + 1},
+    "an integer beyond 64 bits": lambda record: record | {"count": 2**64},
+    "a text that is no number": lambda record: record | {"height": "nan"},
+    "the end of time": lambda record: record | {"updatedAt": "9999-12-31T23:59:59-08:00"},
     "a minus zero": lambda record: as_text(record | {"count": None})[:-1] + ', "count": -0}',
 }
 
@@ -123,9 +129,11 @@ def difference(
     values = {
         "sync_id": sync_id, "base_sync_id": base, "resource": RESOURCE, "run_id": sync_id, "mode": "sync",
         "snapshot_at": AT, "last_requested_at": AT, "settings_fingerprint": "", "id_type": "BIGINT",
-        "sort_order": "observed", "proof": "chain", "held_digest": None, "report": "{}",
-        "entries": len(records), "held": 0,
+        "sort_order": "observed", "proof": "chain", "held_digest": None, "entries": len(records), "held": 0,
     }  # fmt: skip
+    told = ("sort_order", "proof", "held_digest")
+    report = AuditReport(**{name: value for name, value in values.items() if name not in told})
+    values["report"] = json.dumps(report.as_json(), sort_keys=True)
     return Difference(
         rows=lambda: (rows.slice(at, BATCH) for at in range(0, len(records), BATCH)),
         sync_values=values,

@@ -14,6 +14,7 @@ from directory_sync.errors import (
     ApiUnavailableError,
     AuthError,
     ConfigError,
+    DataError,
     DirectorySyncError,
     EnvelopeError,
     PermanentError,
@@ -35,7 +36,9 @@ class WrappingError(Exception):
 
 
 @pytest.mark.parametrize(
-    "kind", [ConfigError, AuthError, ApiError, EnvelopeError, RemovalsHeld], ids=lambda k: k.__name__
+    "kind",
+    [ConfigError, AuthError, ApiError, EnvelopeError, DataError, RemovalsHeld],
+    ids=lambda k: k.__name__,
 )
 def test_a_permanent_error_is_not_transient(kind):
     assert issubclass(kind, PermanentError)
@@ -54,7 +57,7 @@ def test_every_error_has_one_root():
     ours = [
         item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, BaseException)
     ]
-    assert len(ours) == 11
+    assert len(ours) == 12
     assert all(issubclass(item, DirectorySyncError) for item in ours)
 
 

@@ -312,6 +312,7 @@ def test_a_switch_is_read_from_the_environment(variable, text, value):
         ("DEADLINE_MINUTES", "-1"),
         ("DEADLINE_MINUTES", "inf"),
         ("DEADLINE_MINUTES", "soon"),
+        ("UNSTORABLE", "drop"),
         ("OWNER_LINK", "the data team"),
         ("OWNER_LINK", "/plugin/directory"),
         ("OWNER_LINK", "mailto:"),

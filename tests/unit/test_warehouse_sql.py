@@ -30,6 +30,7 @@ ROWS: list[tuple[str, list[tuple[Any, ...]]]] = [
     ("select 'typed'", [("a", None)]),
     ('"snapshot_at" > %s', [("sync",)]),
     *((f"people{quote} limit 1", [(1,)]) for quote in '"`'),
+    ('select "entries"', [(3,)]),
 ]
 """What the fake answers to a statement that holds the first word."""
 
@@ -141,7 +142,10 @@ QUESTIONS = {
     "present", "unfinished_syncs", "create_history_view", "held", "changed_after", "states", "last_changes",
     "changes", "places", "ahead_of", "now", "roll_back", "entries_at",
 }  # fmt: skip
-NO_STATEMENT = {"file_format", "merge_strategy", "storable", "is_transactional"}
+NO_STATEMENT = {
+    "file_format", "merge_strategy", "storable", "is_transactional", "settings", "room",
+    "forget_dropped_tables",
+}  # fmt: skip
 TRIED_FOR_REAL = {"load", "assert_expected"}
 """They check what dlt has staged, on DuckDB and PostgreSQL."""
 

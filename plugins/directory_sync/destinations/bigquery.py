@@ -26,6 +26,8 @@ class BigQuery(MappedWarehouse):
     merge_strategy = "upsert"
     # dlt begins a transaction only where no word of a merge looks like DDL, and `created_at` does.
     is_transactional = False
+    # https://cloud.google.com/bigquery/quotas#table_limits
+    max_columns = 10_000
 
     def destination(self) -> Any:
         """Returns dlt's destination."""

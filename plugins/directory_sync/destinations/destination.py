@@ -41,10 +41,21 @@ class Destination(ABC):
     """All tables of a publication are written in one transaction."""
     lost: ClassVar[str] = "The connection that held the warehouse's lock was cut"
     """Why a hold no longer stands."""
+    max_columns: ClassVar[int | None] = None
+    """Of a table; None: more than anyone brings."""
+    max_row_bytes: ClassVar[int | None] = None
+    """Of a row, without the long texts that are stored beside it; None: any."""
+    takes_nul: ClassVar[bool] = True
+    """Texts may hold U+0000."""
 
     def __init__(self, connection: ConnectionFields | None, settings: SyncSettings, folder: Path) -> None:
         """Opens nothing yet."""
         self._connection, self._settings, self._folder = connection, settings, folder
+
+    @property
+    def settings(self) -> SyncSettings:
+        """The deployment's switches."""
+        return self._settings
 
     @abstractmethod
     def hold(self) -> AbstractContextManager[Any]:

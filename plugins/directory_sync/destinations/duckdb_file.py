@@ -23,6 +23,8 @@ class DuckDBFile(Destination):
     conn_type = "duckdb"
     file_format = "parquet"
     lost = "The warehouse's file was replaced or removed while it was open"
+    # DuckDB has no limit of its own, but adds columns one by one, each at the price of those before it.
+    max_columns = 1_000
 
     @contextmanager
     def hold(self) -> Iterator[Any]:

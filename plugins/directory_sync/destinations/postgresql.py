@@ -37,6 +37,8 @@ class PostgreSQL(Destination):
     # CSV would be quicker, but dlt's COPY reads each empty string as NULL; Parquet needs an ADBC driver.
     file_format = "insert_values"
     has_indexes = True
+    # https://www.postgresql.org/docs/current/limits.html: a row must fit into a page.
+    max_columns, max_row_bytes, takes_nul = 1_600, 8_160, False
 
     @contextmanager
     def hold(self) -> Iterator[Any]:
