@@ -1,19 +1,19 @@
 """What stands behind the last entry that was read: nothing, a stranger, or something that hid.
 
-A page can end anywhere: the API caps pages by count, by bytes, at the border between two back ends, or as it
-likes. So the length of an answer proves no end. Only an answer to the place *behind* an entry tells what
-stands there: it is empty, or begins with another entry. But the list moves between two requests. Let z be one of
-the last entries, a *view* an answer that shows it, and let an answer at offset m show neither z nor an entry that
-stood in front of it. An entry X that lasts and stands behind all that the view after shows (z and k entries
-behind it) can be missing from that answer only if it stood before m at that moment, hence
+A page can end anywhere: the API caps pages by count, by bytes, at the border between two back ends, or as
+it likes. So the length of an answer proves no end. Only an answer to the place *behind* an entry tells what
+stands there: it is empty, or begins with another entry. But the list moves between two requests. Let z be
+one of the last entries, a *view* an answer that shows it, and let an answer at offset m show neither z nor
+an entry that stood in front of it. An entry X that lasts and stands behind all that the view after shows (z
+and k entries behind it) can be missing from that answer only if it stood before m at that moment, hence
 
     place of z at that moment  <=  m - 2 - k
 
-The views before and after bound that place: z must have moved left and back again unseen. How likely that is
-follows from how z moves from one view to the next, which is measured (`Moves`). Each answer from behind multiplies
-the chance that something hides; so does how seldom pages of this pull ended before the list did. The border is
-settled when the chance falls below MAX_CHANCE. An entry that is met behind it voids all answers before, until a
-view shows it.
+The views before and after bound that place: z must have moved left and back again unseen. How likely that
+is follows from how z moves from one view to the next, which is measured (`Moves`). Each answer from behind
+multiplies the chance that something hides; so does how seldom pages of this pull ended before the list did.
+The border is settled when the chance falls below MAX_CHANCE. An entry that is met behind it voids all
+answers before, until a view shows it.
 
 Where a list does not move, two or three answers settle it. Where it never holds still, or an API answers at
 random, nothing does, and the snapshot is not sealed.
