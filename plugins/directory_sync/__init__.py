@@ -27,10 +27,12 @@ How an entry travels, and where to read about it, in this order:
     audit.py                    stage 2: seals the snapshot, checks it, compares it (job.py: what it works on)
       manifest.py                 sealed, and said so
       chain.py                    what links its windows
+      border.py                   what stands behind the last of them
       seal.py                     the proof that nobody was missed
       walk_seal.py                what takes its place where pages cannot overlap
       snapshot.py                 the landed entries as a DuckDB query
       compare.py                  with the warehouse: what is suspicious, what waits
+      reread.py                   the places of absent entries, once more
       checks.py                   what is an error, a hold or a warning
       details.py                  absent entries asked for one by one, with a control
       difference.py               what to add, change and remove

@@ -42,7 +42,7 @@ def audit(
     Args:
         job: whose snapshot, against which limits.
         open_warehouse: opens what it is compared with.
-        read_page: reads what does not join.
+        read_page: reads what does not join, and the places of absent entries once more.
         has_entry: asks for one absent entry; None where the resource has no `detail_path`.
 
     Raises:
@@ -72,7 +72,15 @@ def audit(
                 warehouse=warehouse,
                 tolerance=job.settings.clock_tolerance,
             )
-            report = compare(job, manifest, snapshot, files, warehouse=warehouse, has_entry=has_entry)
+            report = compare(
+                job,
+                manifest,
+                snapshot,
+                files,
+                warehouse=warehouse,
+                has_entry=has_entry,
+                read_page=read_page,
+            )
         if job.run.mode != "dry_run":
             job.landed.make_durable(files)
             job.landed.write_json(MANIFEST, manifest)

@@ -28,10 +28,20 @@ from directory_sync.job import Audit
 from directory_sync.landing import DIFFERENCE, REPORT, LandedFiles
 from directory_sync.manifest import settings_fingerprint
 from directory_sync.report import KINDS, AuditReport, Finding
+from directory_sync.reread import (
+    ANSWERS_WHEN_MOVED,
+    ANSWERS_WHEN_STILL,
+    Reread,
+    check_reread,
+    removed_before,
+    reread,
+)
+from directory_sync.seal import ReadPage
 from directory_sync.snapshot import Snapshot
 from directory_sync.warehouse import SyncRow, Warehouse
 
 RECENT_SYNCS = 14
+MAX_ABSENT = 10_000
 RAISED_LIMITS = "raised_limits"
 """The finding that a run lifted the limits; its note says so too."""
 
@@ -44,6 +54,7 @@ def compare(
     *,
     warehouse: Warehouse,
     has_entry: HasEntry | None = None,
+    read_page: ReadPage | None = None,
 ) -> AuditReport:
     """Compares a sealed snapshot with the warehouse; lands the difference and the report.
 
@@ -78,12 +89,16 @@ def compare(
     if has_entry is not None and not is_held:
         details = ask_details(difference, has_entry, resource=job.resource)
     findings += check_details(details)
+    again = Reread()
+    if sealed.ids_ascend and not (is_held or is_overtaken or job.run.is_partial or job.resource.detail_path):
+        again = _read_again(sealed, difference, read_page)
+    findings += check_reread(again)
     difference.decide(
-        is_proven=sealed.order != "assumed" and not is_overtaken,
+        is_proven=sealed.order != "assumed" and not is_overtaken and not again.seen,
         removes_none=is_overtaken,
         is_held=is_held,
         at=sealed.at,
-        details=details.is_there,
+        details=dict(details.is_there) | dict.fromkeys(again.seen | again.unconfirmed, True),
         needs_details=job.resource.detail_path is not None,
     )
     changed_fields = difference.describe_changes(
@@ -143,6 +158,17 @@ class _Sealed:
         if self.manifest["order_is_observed"]:
             return "observed"
         return "declared" if self.job.resource.order_is_stable else "assumed"
+
+    @property
+    def ids_ascend(self) -> bool:
+        """Ids ascend or descend over a chain of windows: the place of each is known."""
+        seal = self.manifest["seal"]
+        return self.proof == "chain" and bool(seal.get("order_is_observed")) and not seal["contradictions"]
+
+    @property
+    def is_still(self) -> bool:
+        """Nothing moved while it was read."""
+        return not self.manifest["seal"].get("displaced", 1) and len(self.manifest["api"]["totals"]) < 2
 
     @cached_property
     def shares(self) -> dict[str, dict[str, float]]:
@@ -250,6 +276,18 @@ def _report(
         findings=tuple(findings),
         directory=job.run.directory,
     )
+
+
+def _read_again(sealed: _Sealed, difference: Difference, read_page: ReadPage | None) -> Reread:
+    """Looks for absent entries once more; without the API, takes what was found before."""
+    absent = difference.absent(at_most=MAX_ABSENT)
+    if not absent:
+        return Reread()
+    if read_page is None:
+        known = removed_before(sealed.job.landed, sealed.manifest["sync_id"])
+        return Reread(absent=len(absent), unconfirmed=frozenset(absent) - known)
+    answers = ANSWERS_WHEN_STILL if sealed.is_still else ANSWERS_WHEN_MOVED
+    return reread(sealed.snapshot, absent, read_page, answers_needed=answers)
 
 
 def _check_removals(sealed: _Sealed, difference: Difference, warehouse: Warehouse) -> Iterator[Finding]:

@@ -398,6 +398,33 @@ class Snapshot:
         ).fetchone()
         return row is not None and (row[0] or row[1])
 
+    def places_of_absent(self, ids: Sequence[EntryId]) -> tuple[dict[EntryId, int], bool]:
+        """Returns offsets of answers that would hold the neighbours of absent entries.
+
+        Args:
+            ids: absent ones; the snapshot's own ids ascend, or descend.
+
+        Returns:
+            The offset for each, half a page in front of its place; and whether ids descend.
+        """
+        self.database.execute(f"CREATE OR REPLACE TABLE absent (id {self._id_type or 'BIGINT'})")
+        self.database.execute("INSERT INTO absent SELECT unnest(?)", [list(ids)])
+        self.database.execute(
+            """CREATE OR REPLACE TABLE standing AS
+               SELECT id, max(w."window" + position) AS place, max(w.asked) AS asked
+               FROM positions AS p JOIN windows AS w USING (number) GROUP BY id"""
+        )
+        descends = bool(
+            self._one(
+                "SELECT coalesce(arg_max(id, place) < arg_min(id, place), false)::INTEGER FROM standing"
+            )
+        )
+        rows = self.database.execute(
+            f"""SELECT a.id, greatest(0, coalesce(s.place - s.asked // 2, 0))
+                FROM absent AS a ASOF LEFT JOIN standing AS s ON a.id {"<" if descends else ">"} s.id"""
+        ).fetchall()
+        return dict(rows), descends
+
     def entries_before(
         self, files: LandedFiles, path: Sequence[str], moment: datetime
     ) -> tuple[int, int, int]:

@@ -18,8 +18,8 @@ runpy.run_path(sys.argv[1])
 print("\\n" + json.dumps({"new": sorted(set(sys.modules) - before), "all": sorted(sys.modules)}))
 """
 OURS = """
-    approval buckets columns dag deadline directories display durable errors extract form landing pagination
-    paging_form params refusal resources retry scope secrets settings tasks
+    approval buckets columns connections dag deadline directories display durable errors extract form landing
+    limits memory pagination paging_form params refusal resources retry scope secrets settings tasks urls
 """
 """Our modules that declare; what works is imported in the task."""
 FOREIGN = {"airflow", "asgiref", "dlt", "google", "pendulum"}

@@ -14,6 +14,7 @@ EXPECTED = {
     errors.AuthError: RetryAction.FAIL,
     errors.ApiError: RetryAction.FAIL,
     errors.EnvelopeError: RetryAction.FAIL,
+    errors.DataError: RetryAction.FAIL,
     errors.RemovalsHeld: RetryAction.FAIL,
     errors.ApiUnavailableError: RetryAction.DEFAULT,
     errors.SnapshotError: RetryAction.DEFAULT,

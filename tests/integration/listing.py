@@ -20,6 +20,7 @@ class Listing:
         find: tells by the path as it was sent, less what comes before the id, whether there is such an entry.
         refusal: the status where there is none.
         asked: those paths, in order.
+        lagging: the list of a replica that answers one request in six; None: there is none.
     """
 
     def __init__(self) -> None:
@@ -28,6 +29,8 @@ class Listing:
         self.find: Callable[[str], bool] = self.has
         self.refusal = 404
         self.asked: list[str] = []
+        self.lagging: list[dict[str, Any]] | None = None
+        self.answers = 0
         listing = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -48,8 +51,8 @@ class Listing:
                     return
                 query = {k: int(v[0]) for k, v in parse_qs(urlsplit(self.path).query).items()}
                 start, limit = query["offset"], query["limit"]
-                page = listing.entries[start : start + limit]
-                self._answer({"data": page, "total": len(listing.entries)})
+                entries = listing.here()
+                self._answer({"data": entries[start : start + limit], "total": len(entries)})
 
             def _answer(self, content: Any, *, status: int = 200) -> None:
                 body = json.dumps(content).encode()
@@ -64,6 +67,11 @@ class Listing:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def here(self) -> list[dict[str, Any]]:
+        """The list of the replica that answers now."""
+        self.answers += 1
+        return self.lagging if self.lagging is not None and self.answers % 6 == 0 else self.entries
 
     def has(self, sent: str) -> bool:
         """A server that decodes what it is sent."""
