@@ -172,7 +172,8 @@ class _Walk:
     @property
     def _is_behinds_turn(self) -> bool:
         """By turns where nothing moves; else views come at random, and often one after the other."""
-        return self._moves.are_none or self._draw.random() < SHARE_BEHIND
+        is_still = self._moves.are_none and not self._border.drift
+        return is_still or self._draw.random() < SHARE_BEHIND
 
     @property
     def _view_end(self) -> int:

@@ -24,6 +24,7 @@ from tests.simulation import STEP, ids_in, land, page, read_shards
 LIMIT = 20
 LARGEST_PAGE_BYTES = 1_000
 RESULT_WINDOW = 1_000
+WHOLE_PAGES, LAST_PAGE = ("count", "moving count"), 7
 CAPS = ("count", "moving count", "bytes", "back ends", "chance")
 BEHIND = ("empty", "empty", "empty", 404, 400, 416, "last page")
 REFUSING = ("result window", "error behind", "filter")
@@ -61,15 +62,16 @@ class EndPull:
     def drawn(cls, seed: int) -> "EndPull":
         """Draws a pull; seeds one after the other have the rates of churn in turn."""
         draw = random.Random(f"end {seed}")
+        cap = draw.choice(CAPS)
         refuses = draw.choice([""] * 9 + [draw.choice(REFUSING)])
         size = (1_020, 1_200) if refuses == "result window" else draw.choice([(0, 60), (60, 400)])
         return cls(
             seed=seed,
             entries=draw.randint(*size),
             shards=draw.randint(1, 4),
-            cap=draw.choice(CAPS),
+            cap=cap,
             refuses=refuses,
-            behind="empty" if refuses else draw.choice(BEHIND),
+            behind="empty" if refuses else draw.choice(BEHIND if cap in WHOLE_PAGES else BEHIND[:-1]),
             churn=(0.0, 0.2, 1.0, 2.0)[seed % 4],
             edits=draw.choice(["both", "both", "insert", "delete", "append", "leavers"]),
             where=draw.choice(["anywhere", "anywhere", "head", "end"]),
@@ -119,8 +121,7 @@ class EndingList:
         if behind and offset and isinstance(self.pull.behind, int):
             raise ApiError("Nothing there.", status=self.pull.behind)
         if behind and self.pull.behind == "last page":
-            offset_of_last = max(0, (len(self.ids) - 1) // limit * limit)
-            return self._page(offset, limit, self._piece(offset_of_last, limit))
+            return self._page(offset, limit, self.ids[-LAST_PAGE:])
         return self._page(offset, limit, self._piece(offset, limit))
 
     def _page(self, offset: int, limit: int, ids: Sequence[int]) -> Page:

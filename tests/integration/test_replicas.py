@@ -26,7 +26,9 @@ def cycle(listing: Listing, tmp_path: Path) -> Cycle:
 
 
 @pytest.mark.parametrize("phase", range(6))
-def test_who_is_there_is_not_removed_by_a_replica_that_lags(listing: Listing, cycle: Cycle, phase: int) -> None:
+def test_who_is_there_is_not_removed_by_a_replica_that_lags(
+    listing: Listing, cycle: Cycle, phase: int
+) -> None:
     listing.lagging = [one for one in PEOPLE if one["id"] % 30]
     listing.answers = phase
     report = cycle.run("two")
