@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2] / "plugins")]
 
+from tests.chaos.ends import by_server, end_objections, end_table, pull_of_seed  # noqa: E402  the path comes first
 from tests.chaos.figures import Compared, by_churn, objections, prepare, table  # noqa: E402  the path comes first
 
 SEEDS_AT_ONCE = 10
@@ -19,14 +20,17 @@ def main() -> int:
     """Prints the table; returns 1 where an entry is missing or too many pulls failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--pulls", type=int, default=5_000)
+    parser.add_argument("--ends", type=int, default=2_000, help="pulls whose pages end where they like")
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path, help="writes the figures to this file as well")
     arguments = parser.parse_args()
+    ends = range(arguments.seed, arguments.seed + arguments.ends)
     started, seeds = time.monotonic(), range(arguments.seed, arguments.seed + arguments.pulls)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.processes, mp_context=context, initializer=prepare) as pool:
         compared = list(pool.map(Compared.of_seed, seeds, chunksize=SEEDS_AT_ONCE))
+        servers = by_server(pool.map(pull_of_seed, ends, chunksize=SEEDS_AT_ONCE))
     figures = by_churn(compared)
     for line in table(figures):
         print(line)
@@ -37,10 +41,15 @@ def main() -> int:
         f"\n{len(compared):,} pulls, seeds {seeds[0]} to {seeds[-1]}, {time.monotonic() - started:.0f} s: "
         f"{missing:,} of {lasted:,} entries that lasted are missing; dlt's offset paginator misses {plain:,}."
     )
+    print(
+        f"\n{len(ends):,} pulls from servers whose pages end where they like, seeds from {arguments.seed}:\n"
+    )
+    for line in end_table(servers):
+        print(line)
     if arguments.json:
         content = {str(churn): of_churn.as_json() for churn, of_churn in figures.items()}
         arguments.json.write_text(json.dumps(content, indent=1))
-    against = list(objections(figures))
+    against = [*objections(figures), *end_objections(servers)]
     for line in against:
         print(line, file=sys.stderr)
     return 1 if against else 0

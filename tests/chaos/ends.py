@@ -7,8 +7,9 @@ stands behind the last entry, what the total says and how the list changes diffe
 import random
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -231,3 +232,74 @@ def pull_to_the_end(pull: EndPull) -> Outcome:
 
 def _memory() -> str | None:
     return "/dev/shm" if sys.platform == "linux" and Path("/dev/shm").is_dir() else None
+
+
+@dataclass
+class EndFigures:
+    """What several seeds of one server came to.
+
+    Attributes:
+        missing: entries that lasted and are not in a sealed snapshot; short: the seeds.
+        failed: the seeds that ended in an error.
+        calm: pulls of at most one edit a request; calm_failed: those of them that ended in an error.
+    """
+
+    pulls: int = 0
+    lasted: int = 0
+    missing: int = 0
+    audit_requests: int = 0
+    calm: int = 0
+    calm_failed: int = 0
+    failed: list[int] = field(default_factory=list)
+    short: list[int] = field(default_factory=list)
+
+    def add(self, pull: EndPull, outcome: Outcome) -> None:
+        """Counts one seed."""
+        is_calm = pull.churn <= 1.0 and pull.edits != "leavers"
+        self.pulls += 1
+        self.calm += is_calm
+        if outcome.missing:
+            self.missing += outcome.missing
+            self.short.append(pull.seed)
+        if outcome.error:
+            self.failed.append(pull.seed)
+            self.calm_failed += is_calm
+            return
+        self.lasted += outcome.lasting
+        self.audit_requests += outcome.audit_requests
+
+
+def pull_of_seed(seed: int) -> tuple[EndPull, Outcome]:
+    """Draws and pulls one seed."""
+    pull = EndPull.drawn(seed)
+    return pull, pull_to_the_end(pull)
+
+
+def by_server(pulls: Iterable[tuple[EndPull, Outcome]]) -> dict[str, EndFigures]:
+    """Counts seeds by their server."""
+    figures: dict[str, EndFigures] = defaultdict(EndFigures)
+    for pull, outcome in pulls:
+        figures[pull.kind].add(pull, outcome)
+    return {kind: figures[kind] for kind in (*CAPS, *REFUSING) if kind in figures}
+
+
+def end_table(figures: dict[str, EndFigures]) -> Iterator[str]:
+    """Yields the lines of a Markdown table."""
+    yield "| pages end by | pulls | lasted | missing | errors | up to one edit a request | audit's requests |"
+    yield "|---|---:|---:|---:|---:|---:|---:|"
+    for kind, one in figures.items():
+        sealed = one.pulls - len(one.failed)
+        cells = (
+            kind, f"{one.pulls:,}", f"{one.lasted:,}", f"{one.missing:,}",
+            f"{len(one.failed) / one.pulls:.1%}",
+            f"{one.calm_failed / one.calm:.1%}" if one.calm else "",
+            f"{one.audit_requests / max(1, sealed):.0f}",
+        )  # fmt: skip
+        yield "| " + " | ".join(cells) + " |"
+
+
+def end_objections(figures: dict[str, EndFigures]) -> Iterator[str]:
+    """Yields what must not be: an entry that lasted and is missing."""
+    for kind, one in figures.items():
+        if one.missing:
+            yield f"{kind}: {one.missing} entries missing, seeds {one.short}"
