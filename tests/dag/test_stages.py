@@ -127,3 +127,9 @@ def test_a_question_that_somebody_marks_as_a_success_removes_nothing(
         )
     with pytest.raises(AirflowSkipException, match="No removal was approved in this run"):
         stages.remove(scope, {})
+
+
+def test_a_run_without_an_audit_publishes_nothing(running: Running) -> None:
+    """Also one whose `audit` somebody marked as a success."""
+    with pytest.raises(ConfigError, match="no report of this run: the audit has not run"):
+        stages.publish(running(), {})

@@ -18,6 +18,8 @@ from directory_sync.landing import DIFFERENCE
 from directory_sync.question import DECISION, Decision, landed_decision
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle
+from tests.integration.listing import Listing
+from tests.postgres import PostgresServer
 
 FORGED = "Forged"
 
@@ -78,6 +80,26 @@ def test_a_value_that_was_altered_in_the_table_stays_until_a_rewrite(
     assert FORGED in names(published).values()
     published.run("three", mode="rewrite")
     assert FORGED not in names(published).values()
+
+
+SQL = f"x'; DROP TABLE {RESOURCE}_changes; --"
+
+
+def test_ids_keys_and_values_that_read_as_sql_are_data(
+    tmp_path: Path, postgres: PostgresServer | None
+) -> None:
+    with Listing() as listing:
+        cycle = Cycle(url=listing.url, home=tmp_path, postgres=postgres)
+        listing.entries = [{"id": f'{SQL}"{n}', "name": SQL, SQL: n, f'"{SQL}': n} for n in range(20)]
+        cycle.run("one")
+        kept = [entry["id"] for entry in listing.entries[:10]]
+        listing.entries = [entry | {"name": "renamed"} for entry in listing.entries[:10]]
+        cycle.run("two")
+        question = cycle.ask("two")
+        assert question is not None
+        cycle.remove("two", question)
+        assert cycle.ids() == set(kept)
+        assert cycle.query(f"SELECT count(*) FROM {RESOURCE}_changes") == [(50,)]
 
 
 TAMPERED = {
