@@ -15,6 +15,7 @@ import dlt
 from directory_sync.decisions import REWRITTEN
 from directory_sync.errors import ConfigError, DataError
 from directory_sync.form import Resource
+from directory_sync.question import as_code
 from directory_sync.report import KINDS, AuditReport, Finding
 from directory_sync.rows import Checked, Difference, Hints
 from directory_sync.settings import SyncSettings
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from dlt.extract import DltResource
 
-MAX_ID_SHOWN = 80
 _FIELDS_SHOWN = 5
 
 
@@ -158,7 +158,8 @@ def _findings(resource: Resource, checked: Checked) -> Iterator[Finding]:
 
 
 def _shown(entry_id: Any) -> str:
-    return repr(entry_id)[:MAX_ID_SHOWN]
+    """An id as code: the note on a run, which is Markdown, shows it too."""
+    return as_code(repr(entry_id))
 
 
 def _plain(value: Any) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,9 @@ from directory_sync import stages
 from directory_sync.dag import Directory
 from directory_sync.errors import ConfigError
 from directory_sync.ownership import OWNER
+from directory_sync.question import QUESTION, Choice, Decision, land_decision
 from directory_sync.scope import TaskScope
+from tests.unit.test_question import question as a_question
 
 RESOURCE = "directory_resource"
 NOW = datetime.now(UTC)
@@ -107,3 +110,26 @@ def test_a_dag_of_another_directory_lands_nothing_in_a_folder_that_has_an_owner(
         running(dag_id="others_sync").prepare_landing()
     running(dag_id="others_sync", formerly=["directory_api/directory_sync"]).prepare_landing()
     assert json.loads(owner.read_text()) == {"directory": "directory_api/others_sync"}
+
+
+@pytest.mark.parametrize("choice", [None, "rejected", "unanswered"])
+def test_a_question_that_somebody_marks_as_a_success_removes_nothing(
+    running: Running, choice: Choice | None
+) -> None:
+    """Who may change a task's state cannot approve by it: `remove` looks for the answer."""
+    scope = running()
+    question = asdict(a_question(("1", "")))
+    scope.landed.write_json(QUESTION, question)
+    if choice:
+        land_decision(
+            scope.landed,
+            Decision(digest=question["digest"], sync_id=question["sync_id"], choice=choice),
+        )
+    with pytest.raises(AirflowSkipException, match="No removal was approved in this run"):
+        stages.remove(scope, {})
+
+
+def test_a_run_without_an_audit_publishes_nothing(running: Running) -> None:
+    """Also one whose `audit` somebody marked as a success."""
+    with pytest.raises(ConfigError, match="no report of this run: the audit has not run"):
+        stages.publish(running(), {})

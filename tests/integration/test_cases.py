@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from directory_sync.errors import ConfigError, DataError, PermanentError
 from directory_sync.form import MAX_NAME
@@ -139,6 +140,18 @@ def test_a_null_in_a_column_that_must_not_have_any_names_field_and_id(listing: L
     listing.entries[3] = {"id": 4, "name": "Site 4 again", "score": 5}
     small.run("four")
     assert column(small, "name")[4] == "Site 4 again"
+
+
+@pytest.mark.parametrize(
+    "entry_id", ["http://evil.example/login", "[x](http://evil.example)", "a\x1b[2J\nERROR\u202eb"]
+)
+def test_an_id_in_a_refusal_is_text_in_the_runs_note(listing: Listing, small: Cycle, entry_id: str) -> None:
+    """The note on a run is Markdown, and the message of a failed task stands in it."""
+    listing.entries = [{"id": entry_id, "name": None}]
+    small = small.with_(resource={"columns": {"name": {"data_type": "text", "nullable": False}}})
+    message = refused(small, "one", DataError, "`name`")
+    assert "<a " not in MarkdownIt("gfm-like").render(message)
+    assert message.isprintable()
 
 
 def test_a_column_that_must_not_be_null_cannot_be_added_to_a_table_with_rows(
@@ -389,7 +402,7 @@ def test_an_entry_that_cannot_be_stored_is_set_aside_and_the_others_go_on(
     listing: Listing, small: Cycle
 ) -> None:
     hint = {"code": {"data_type": "text", "precision": 4}}
-    small = small.with_(resource={"columns": hint}, settings=QUARANTINE)
+    small = small.with_(resource={"columns": hint}, settings={**QUARANTINE, "max_small_share": 0.4})
     for entry in listing.entries:
         entry["code"] = "abcd"
     small.run("one")

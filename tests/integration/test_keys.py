@@ -57,6 +57,18 @@ def test_keys_that_are_data_stand_in_no_report_and_no_log(
     assert "The field `title` appeared." in [finding.message for finding in second.findings]
 
 
+def test_values_stand_in_no_report_and_no_log(listing: Listing, cycle: Cycle, captured: Capture) -> None:
+    listing.entries = [{**entry, "note": f"{MARK} {n}"} for n, entry in enumerate(listing.entries)]
+    first = cycle.run("one")
+    listing.entries = [{**entry, "note": f"new {MARK} {n}"} for n, entry in enumerate(listing.entries[2:])]
+    second = cycle.run("two")
+    assert (second.changes["changed"], second.changes["removed"]) == (38, 2)
+    assert MARK not in json.dumps([report.as_json() for report in (first, second)])
+    ours = [line for line in captured.lines if "directory_sync" in line or "sealed" in line.lower()]
+    assert ours
+    assert MARK not in "\n".join([*ours, *second.lines()])
+
+
 def test_columns_that_collide_are_named_without_their_data(listing: Listing, cycle: Cycle) -> None:
     listing.entries[3] |= {f"anna.{MARK}@example.org": 1, f"anna_{MARK}@example.org": 2}
     with pytest.raises(

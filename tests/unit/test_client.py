@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import traceback
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -967,6 +968,20 @@ def test_a_body_too_large_is_refused(open_client, monkeypatch, headers):
         open_client(server.url).page(0)
     assert "is larger than 1 MiB" in str(caught.value)
     assert_hides(caught.value)
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(open_client, monkeypatch):
+    monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 2**20)
+    bomb = gzip.compress(bytes(200 * 2**20), compresslevel=1)
+    with WireServer(http(bomb, headers=["Content-Encoding: gzip"])) as server:
+        client = open_client(server.url)
+        client.sign_in()
+        tracemalloc.start()
+        with pytest.raises(EnvelopeError, match="is larger than 1 MiB"):
+            client.page(0)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 10 * 2**20
 
 
 @pytest.fixture(scope="module")
