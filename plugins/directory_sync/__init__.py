@@ -42,7 +42,7 @@ How an entry travels, and where to read about it, in this order:
       report.py                   the outcome: for people, for XCom, for the asset event
 
     publish.py                  stage 3: the difference into the warehouse, safe to run twice
-      publications.py             their order, what clocks may say, and the mark of each
+      publications.py             their order, and the mark of each (clocks.py: what clocks may say)
       rows.py                     the table's rows, made of change rows and checked before a write
       storable.py                 what the warehouse cannot hold: moved beside its column, or named
       places.py                   where dlt puts each value (hints.py: the form's hints against what stands)
@@ -50,6 +50,7 @@ How an entry travels, and where to read about it, in this order:
       quarantine.py               entries that cannot be stored: refused, or set aside
       columnar.py                 most of a large load past dlt's normaliser, column by column
       warehouse.py                the only module that speaks SQL to its tables
+        room.py                     what it has room for
         destinations/               how each connection type is opened, held and written in one transaction
     removals.py                 stage 4: what a person approved (question.py: what is shown and answered)
     replay.py                   all of it again from the landing zone (branch.py: what of it, after a restore)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
+from directory_sync.clocks import check_clocks
 from directory_sync.compare import compare
 from directory_sync.details import HasEntry
 from directory_sync.errors import SnapshotError
@@ -17,7 +18,6 @@ from directory_sync.job import Audit
 from directory_sync.landing import MANIFEST, REPORT
 from directory_sync.manifest import manifest_files, seal_snapshot
 from directory_sync.memory import naming_limit
-from directory_sync.publications import check_clocks
 from directory_sync.report import AuditReport
 from directory_sync.seal import ReadPage
 from directory_sync.snapshot import Snapshot, make_room, open_scratch, shard_of_load

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
 
+from directory_sync.clocks import RUNBOOK, as_text
 from directory_sync.errors import ConfigError, SnapshotError
 from directory_sync.form import Resource
 from directory_sync.landing import SKIPPED, LandedSnapshot, Mark, folder_name
@@ -21,7 +21,6 @@ from directory_sync.warehouse import SyncRow, Warehouse
 
 logger = logging.getLogger(__name__)
 
-_RUNBOOK = "docs/runbook.md#a-clock-was-wrong"
 _READ_AT_ONCE = 8
 MENDED = 100
 """How many of the last publications a night looks at: those whose run was killed before its mark."""
@@ -115,38 +114,6 @@ def mend_marks(
     return marks
 
 
-def check_clocks(
-    resource: str, run_id: str, *, requested_at: datetime, warehouse: Warehouse, tolerance: timedelta
-) -> None:
-    """Refuses what is said to have been requested in the future, by this run or by a published one.
-
-    Args:
-        resource: whose snapshot.
-        run_id: its run.
-        requested_at: its last request.
-        warehouse: open, and held by this process.
-        tolerance: how far two clocks may be apart.
-
-    Raises:
-        ConfigError: a clock is wrong, or was.
-    """
-    now = warehouse.now()
-    if requested_at > now + tolerance:
-        raise ConfigError(
-            f"The snapshot of run {run_id} says that it was requested at {_text(requested_at)}, and it is "
-            f"{_text(now)}: the clock of a machine that reads the directory, of the one that runs this task "
-            "or of the warehouse is wrong. Nothing was published. Correct it, then clear the run's `extract` "
-            f"tasks; see {_RUNBOOK}."
-        )
-    if ahead := warehouse.ahead_of(resource, now + tolerance):
-        raise ConfigError(
-            f"The sync {ahead.sync_id} of run {ahead.run_id} is published and says that it was requested at "
-            f"{_text(ahead.last_requested_at)}, and it is {_text(now)}: a clock was wrong then, or is now. "
-            "Beside it each snapshot counts as older. Nothing was published. Correct the clock, or the times "
-            f"of that sync; see {_RUNBOOK}."
-        )
-
-
 def skip(report: AuditReport, landed: LandedSnapshot, *, fence: SyncRow) -> AuditReport:
     """Skips a snapshot that is older than the last published one; it is a failure if that repeats.
 
@@ -162,10 +129,10 @@ def skip(report: AuditReport, landed: LandedSnapshot, *, fence: SyncRow) -> Audi
     before = [one.name for one in landed.of_all_runs() if _was_skipped(one, fence)]
     if before and landed.name not in before:
         raise ConfigError(
-            f"The snapshot of run {report.run_id} began at {_text(report.snapshot_at)}, before the last "
-            f"request of {fence.sync_id} ({_text(fence.last_requested_at)}), which is published; so did that "
-            f"of {before[-1]}. A snapshot can be older than a published one once; when it repeats, the clock "
-            f"of a machine that reads the directory is wrong, or was. Nothing was published. See {_RUNBOOK}."
+            f"The snapshot of run {report.run_id} began at {as_text(report.snapshot_at)}, before the last "
+            f"request of {fence.sync_id} ({as_text(fence.last_requested_at)}), which is published; so did "
+            f"that of {before[-1]}. A snapshot can be older than a published one once; when it repeats, the clock "
+            f"of a machine that reads the directory is wrong, or was. Nothing was published. See {RUNBOOK}."
         )
     landed.write_json(SKIPPED, {"fence": fence.sync_id})
     return replace(report, skipped=note)
@@ -176,7 +143,3 @@ def _was_skipped(landed: LandedSnapshot, fence: SyncRow) -> bool:
         return (landed.read_json(SKIPPED) or {}).get("fence") == fence.sync_id
     except SnapshotError:
         return False
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")

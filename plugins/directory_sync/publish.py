@@ -31,6 +31,7 @@ from dlt.extract import DltSource
 from dlt.extract.extract import select_schema
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from directory_sync.clocks import check_clocks
 from directory_sync.columnar import Staged
 from directory_sync.decisions import REWRITTEN
 from directory_sync.difference import CHANGE_COLUMNS
@@ -45,7 +46,7 @@ from directory_sync.errors import (
 from directory_sync.form import Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
 from directory_sync.memory import is_out_of_memory, out_of_memory
-from directory_sync.publications import check_clocks, mark_published, mend_marks, numbered, skip
+from directory_sync.publications import mark_published, mend_marks, numbered, skip
 from directory_sync.quarantine import rejected_resource, settle
 from directory_sync.report import AuditReport
 from directory_sync.rows import DEDUPLICATED, Checked, Difference, Hints, check_rows, table_resource

@@ -22,7 +22,8 @@ from directory_sync.form import OUR_COLUMNS, Resource
 from directory_sync.hints import check_hints
 from directory_sync.kept import KeptRows
 from directory_sync.places import Places
-from directory_sync.storable import Fitting, KeyedByData, Rejected, Room, Unstorable
+from directory_sync.room import Room
+from directory_sync.storable import Fitting, KeyedByData, Rejected, Unstorable
 from directory_sync.warehouse import Warehouse
 
 if TYPE_CHECKING:

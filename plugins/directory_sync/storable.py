@@ -12,16 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlt.common.data_types.type_helpers import coerce_value, py_type_to_sc_type
 from dlt.common.time import normalize_timezone
 
 from directory_sync.envelope import EntryId
 from directory_sync.places import Column, Items, Level, Place, Places
-
-if TYPE_CHECKING:
-    from dlt.common.destination import DestinationCapabilitiesContext
+from directory_sync.room import Room
 
 MAX_LISTS = 20
 """Lists within lists and objects: each is a table of its own."""
@@ -85,25 +83,6 @@ class KeyedByData(Exception):  # noqa: N818  an outcome
         """Keeps the field."""
         super().__init__(field)
         self.field = field
-
-
-@dataclass(frozen=True, kw_only=True)
-class Room:
-    """What a warehouse has room for.
-
-    Attributes:
-        capabilities: dlt's of the destination.
-        columns: of a table; None: more than anyone brings.
-        row_bytes: of a row without what is stored beside it; None: any.
-        takes_nul: its texts may hold U+0000.
-        adds_variants: a contract does not forbid new columns for values of another type.
-    """
-
-    capabilities: "DestinationCapabilitiesContext"
-    columns: int | None = None
-    row_bytes: int | None = None
-    takes_nul: bool = True
-    adds_variants: bool = True
 
 
 class Fitting:

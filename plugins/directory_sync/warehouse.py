@@ -25,8 +25,8 @@ from directory_sync.envelope import EntryId
 from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.form import Resource
 from directory_sync.memory import is_out_of_memory, out_of_memory
+from directory_sync.room import Room
 from directory_sync.settings import ConnectionFields, SyncSettings
-from directory_sync.storable import Room
 
 if TYPE_CHECKING:
     import pyarrow as pa
