@@ -35,8 +35,8 @@ def check_clocks(
         raise ConfigError(
             f"The sync {ahead.sync_id} of run {ahead.run_id} is published and says that it was requested at "
             f"{as_text(ahead.last_requested_at)}, and it is {as_text(now)}: a clock was wrong then, or is "
-            "now. Beside it each snapshot counts as older. Nothing was published. Correct the clock, or the times "
-            f"of that sync; see {RUNBOOK}."
+            "now. Beside it each snapshot counts as older. Nothing was published. Correct the clock, or the "
+            f"times of that sync; see {RUNBOOK}."
         )
 
 

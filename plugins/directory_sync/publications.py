@@ -131,8 +131,9 @@ def skip(report: AuditReport, landed: LandedSnapshot, *, fence: SyncRow) -> Audi
         raise ConfigError(
             f"The snapshot of run {report.run_id} began at {as_text(report.snapshot_at)}, before the last "
             f"request of {fence.sync_id} ({as_text(fence.last_requested_at)}), which is published; so did "
-            f"that of {before[-1]}. A snapshot can be older than a published one once; when it repeats, the clock "
-            f"of a machine that reads the directory is wrong, or was. Nothing was published. See {RUNBOOK}."
+            f"that of {before[-1]}. A snapshot can be older than a published one once; when it repeats, the "
+            "clock of a machine that reads the directory is wrong, or was. Nothing was published. See "
+            f"{RUNBOOK}."
         )
     landed.write_json(SKIPPED, {"fence": fence.sync_id})
     return replace(report, skipped=note)
