@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
 PAGE_URL = "/plugin/directory"
-"""The page in the UI; it takes `dag_id` and `resource` as query parameters."""
+"""The page in the UI; it takes `dag` and `resource` as query parameters."""
 
 DOCS = {
     "shard": "Reads one share of the directory into the landing zone. The log counts pages and entries; XCom "
@@ -44,7 +44,7 @@ class DirectoryLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: "TaskInstanceKey") -> str:  # noqa: ARG002
         """Returns the page's URL; it is computed when the task ends."""
-        query = urlencode({"dag_id": operator.dag_id, "resource": self.resource})
+        query = urlencode({"dag": operator.dag_id, "resource": self.resource})
         return f"{PAGE_URL}?{query}"
 
 

@@ -111,6 +111,8 @@ class ShardReader:
         return page if page.entries else self._fetch_limit(offset)
 
     def _fetch_limit(self, offset: int) -> "Page":
+        if self.total is not None and offset < self.total:
+            return self._fetch(offset, self._limit)
         return read_or_refusal(lambda at: self._fetch(at, self._limit), offset, limit=self._limit)
 
     def _plan(self, first: "Page") -> None:

@@ -2,13 +2,14 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from directory_sync.report import Finding
-from tests.browser.answers import DRIFT, RESOURCE, Answers, a_report, a_run, nights
+from tests.browser.answers import DAG, DRIFT, RESOURCE, Answers, a_report, a_run, nights
 
 TOO_WIDE = """
   [...document.querySelectorAll("#root *")]
@@ -408,6 +409,21 @@ def test_a_first_load_does_not_flatten_the_nights_after_it(tab):
     assert page.evaluate(f"{shape}.then((m) => m.scaleTop([100000, 30, 80, 0, 55]))") == 80
     assert page.evaluate(f"{shape}.then((m) => m.scaleTop([]))") == 1
     assert page.evaluate(f"{shape}.then((m) => m.scaleTop([100000]))") == 100_000
+
+
+def test_a_second_directory_shows_its_own_publications(show):
+    """Its assets are named by its dataset, `partners.directory_resource`; its reports by the resource."""
+    answers = nights(3)
+    answers.resources = (f"partners.{RESOURCE}",)
+    headline(show(answers)).to_contain_text("Complete")
+
+
+def test_the_link_of_a_task_leads_to_its_own_dag(show):
+    answers = nights(3)
+    answers.dags = (DAG, "partners_sync")
+    link = urlencode({"dag": "partners_sync", "resource": RESOURCE})
+    page = show(answers, f"?{link}")
+    headline(page).to_have_text(re.compile("Nothing is published yet"))
 
 
 def test_stages_of_a_further_resource_stand_in_its_group(tab):

@@ -5,7 +5,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from directory_sync.display import PAGE_URL
 
-LINK = f"{PAGE_URL}?dag_id=directory_sync&resource=directory_resource"
+LINK = f"{PAGE_URL}?dag=directory_sync&resource=directory_resource"
 
 
 def described(dag):

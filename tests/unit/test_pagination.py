@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from directory_sync.client import Page
 from directory_sync.envelope import Entry
-from directory_sync.errors import ApiUnavailableError, ConfigError
+from directory_sync.errors import ApiError, ApiUnavailableError, ConfigError
 from directory_sync.pagination import OVERLAP, Shard, ShardReader, refuse_fixed_answer
 
 AT = datetime(2025, 1, 1, tzinfo=UTC)
@@ -364,3 +364,26 @@ def test_a_cap_of_one_is_refused_without_a_total():
 
     with pytest.raises(ConfigError, match="one entry a page"):
         list(ShardReader(fetch, Shard(number=0, count=1), limit=10, in_flight=4).pages())
+
+
+def refusing(total: int | None, refused: int) -> ShardReader:
+    """A list of sixty that answers 400 to one offset, and to all behind its end."""
+
+    def fetch(offset: int, limit: int) -> Page:
+        if offset == refused or offset >= 60:
+            raise ApiError("400", status=400)
+        entries = [Entry(n, "h", "{}", ()) for n in range(offset, min(60, offset + limit))]
+        return Page(offset, limit, entries, total, datetime.now(UTC))
+
+    return ShardReader(fetch, Shard(number=0, count=1), limit=20, in_flight=1)
+
+
+def test_an_error_in_front_of_the_stated_total_fails_the_shard() -> None:
+    with pytest.raises(ApiError):
+        list(refusing(60, 19).pages())
+
+
+@pytest.mark.parametrize("total", [None, 60, 40])
+def test_an_error_behind_the_end_is_left_to_the_seal(total: int | None) -> None:
+    found = {entry.id for one in refusing(total, 80).pages() for entry in one.entries}
+    assert found >= set(range(40))

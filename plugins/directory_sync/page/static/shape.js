@@ -13,10 +13,12 @@ const isTime = (value) => typeof value === "string" && Number.isFinite(time(valu
  * assets are not known stands for whatever it published last (resource null).
  */
 export function sources(dags, assets) {
+  // A second directory's assets have its dataset in front: `partners.people`. A resource's name has no dot.
+  const resourceOf = (name) => name.slice(name.lastIndexOf(".") + 1);
   return dags.flatMap((dag) => {
     const publishes = (task) => task.dag_id === dag.dag_id && /(^|\.)publish$/.test(task.task_id);
     const own = (assets ?? []).filter((asset) => (asset.producing_tasks ?? []).some(publishes));
-    const found = own.map((asset) => ({ dag, dagId: dag.dag_id, resource: asset.name, assetId: asset.id }));
+    const found = own.map(({ id, name }) => ({ dag, dagId: dag.dag_id, resource: resourceOf(name), assetId: id }));
     return found.length ? found : [{ dag, dagId: dag.dag_id, resource: null, assetId: null }];
   });
 }
