@@ -229,7 +229,7 @@ class Chain:
         return not self._near(a, b, places) and not (is_many and ascends)
 
     def _stands_still(self, pairs: "dict[tuple[int, int], Places]") -> bool:
-        """Tells whether answers that must overlap by their offsets do so, and nearly none moved.
+        """Tells whether answers that must overlap by their offsets do so, but for the drift of the totals.
 
         In such a list, ids that stand far apart in two answers stand at several places: their order there
         contradicts nothing. Of a list in random order, few neighbours share an entry at the right place.
@@ -241,8 +241,8 @@ class Chain:
             shared = pairs.get((a.number, b.number)) or [
                 (x, y, i) for y, x, i in pairs.get((b.number, a.number), ())
             ]
-            same = sorted(place for place in shared if _displacement(a, b, [place]) == 0)
-            in_place += bool(same) and _is_sound(a, b, same, drift=0)
+            same = sorted(place for place in shared if abs(_displacement(a, b, [place])) <= self._drift)
+            in_place += bool(same) and _is_sound(a, b, same, drift=self._drift)
         return len(neighbours) >= MIN_NEIGHBOURS and in_place >= MIN_SHARE_IN_PLACE * len(neighbours)
 
     def _link(self, one: int, other: int) -> None:
