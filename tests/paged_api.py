@@ -34,6 +34,7 @@ class PagedApi:
         refused: numbers of answers that are 401.
         total: what the answers state as `total`.
         asked: the queries, in order.
+        hidden: ids that are left out after the page was cut.
         unlisted: ids that the list lacks and /v1/directory/{id} has.
     """
 
@@ -46,6 +47,7 @@ class PagedApi:
     refused: Sequence[int] = ()
     total: int | None = None
     asked: list[dict[str, str]] = field(default_factory=list)
+    hidden: set[int | str] = field(default_factory=set)
     unlisted: set[int] = field(default_factory=set)
     tokens: int = 0
 
@@ -117,7 +119,9 @@ class PagedApi:
             is_empty = at in self.empty
         stop = len(self.ids) if self.style == "single_page" else at + self.size
         ids = [] if is_empty else self.ids[at:stop]
-        body: dict[str, Any] = {"data": [{"id": i, "name": f"{SENTINEL} {i}"} for i in ids]}
+        body: dict[str, Any] = {
+            "data": [{"id": i, "name": f"{SENTINEL} {i}"} for i in ids if i not in self.hidden]
+        }
         if self.total is not None:
             body["total"] = self.total
         following = stop if stop < len(self.ids) else None

@@ -13,6 +13,8 @@ from directory_sync.snapshot import Snapshot, Window
 MAX_PLACES = 64
 MAX_IMPLIED_EDITS_SHARE = 0.1
 MIN_SHARE_MOVED = 0.25
+MIN_NEIGHBOURS, MIN_SHARE_IN_PLACE = 3, 0.8
+"""A list stands still where so many neighbouring answers share what they must, at the places they must."""
 
 Places = list[tuple[int, int, EntryId]]
 """Positions of the shared entries in two windows, and their ids, in the order of the first."""
@@ -83,7 +85,9 @@ class Chain:
         self.moves: Counter[int] = Counter()
         self.doubled: set[EntryId] = set()
         self.displaced = self.rejected = 0
-        self._judge(_pairs(snapshot.shared_ids(at_most=MAX_PLACES)))
+        pairs = self._pairs(snapshot.shared_ids(at_most=MAX_PLACES))
+        self._is_still = self._stands_still(pairs)
+        self._judge(pairs)
 
     @property
     def size(self) -> int:
@@ -118,7 +122,7 @@ class Chain:
         for entry_id, number, position in self._snapshot.places([e.id for e in page.entries]):
             found[entry_id].append((number, position))
         shared = ((i, at) for i, at in found.items() if 1 < len(at) <= MAX_PLACES)
-        pairs = {pair: at for pair, at in _pairs(shared).items() if window.number in pair}
+        pairs = {pair: at for pair, at in self._pairs(shared).items() if window.number in pair}
         self._judge(pairs)
         shifts = [
             _displacement(self._windows[one], window, places)
@@ -157,12 +161,31 @@ class Chain:
             if window.offset == 0 and window.number not in self._contradicted
         }
 
+    def _pairs(
+        self, shared: Iterable[tuple[EntryId, list[tuple[int, int]]]]
+    ) -> dict[tuple[int, int], Places]:
+        """Groups shared ids by the two windows they stand in; ids twice in one window join nothing."""
+        pairs: dict[tuple[int, int], Places] = defaultdict(list)
+        for entry_id, found in shared:
+            places = sorted(found)
+            if len({number for number, _ in places}) < len(places):
+                self.doubled.add(entry_id)
+                continue
+            for at, (one, x) in enumerate(places):
+                for other, y in places[at + 1 :]:
+                    pairs[one, other].append((x, y, entry_id))
+        return {pair: sorted(places) for pair, places in pairs.items()}
+
     def _judge(self, pairs: "dict[tuple[int, int], Places]") -> None:
         """Judges pairs of windows, those that share most first: they show how far the list moved."""
         contradicted = len(self._contradicted)
         for (one, other), shared in sorted(pairs.items(), key=lambda item: -len(item[1])):
             a, b = self._windows[one], self._windows[other]
             places = self._without_doubled(a, b, shared)
+            if self._is_still and self._are_far(a, b, places):
+                self.doubled |= {i for _, _, i in places}
+                self.rejected += 1
+                continue
             if any(y >= later for (_, y, _), (_, later, _) in pairwise(places)):
                 if not {one, other} & self._contradicted:
                     self._contradicted.add(min(a, b, key=lambda w: w.requested_at).number)
@@ -186,14 +209,41 @@ class Chain:
         """The shared entries less those that stand elsewhere in the list too.
 
         Of two answers that overlap, what both show has moved alike. A few ids that seem to have moved far
-        beside others that did not stand at two places.
+        beside others that did not stand at two places; in a list that stands still no number of them.
         """
-        near = [place for place in places if abs(_displacement(a, b, [place])) <= OVERLAP + self._drift]
+        near = self._near(a, b, places)
         far = len(places) - len(near)
-        if not near or not far or far >= MIN_SHARE_MOVED * min(a.entries, b.entries):
+        is_many = far >= MIN_SHARE_MOVED * min(a.entries, b.entries)
+        if not near or not far or (is_many and not self._is_still):
             return places
         self.doubled |= {i for x, y, i in places if (x, y, i) not in set(near)}
         return near
+
+    def _near(self, a: Window, b: Window, places: Places) -> Places:
+        return [place for place in places if abs(_displacement(a, b, [place])) <= OVERLAP + self._drift]
+
+    def _are_far(self, a: Window, b: Window, places: Places) -> bool:
+        """What two answers share stands far apart in the list, and is no piece of it that moved."""
+        is_many = len(places) > 2 and len(places) >= MIN_SHARE_MOVED * min(a.entries, b.entries)
+        ascends = all(y < later for (_, y, _), (_, later, _) in pairwise(places))
+        return not self._near(a, b, places) and not (is_many and ascends)
+
+    def _stands_still(self, pairs: "dict[tuple[int, int], Places]") -> bool:
+        """Tells whether answers that must overlap by their offsets do so, but for the drift of the totals.
+
+        In such a list, ids that stand far apart in two answers stand at several places: their order there
+        contradicts nothing. Of a list in random order, few neighbours share an entry at the right place.
+        """
+        windows = sorted(self._windows.values(), key=lambda w: (w.offset, w.end, w.number))
+        neighbours = [(a, b) for a, b in pairwise(windows) if b.offset < a.end < b.end]
+        in_place = 0
+        for a, b in neighbours:
+            shared = pairs.get((a.number, b.number)) or [
+                (x, y, i) for y, x, i in pairs.get((b.number, a.number), ())
+            ]
+            same = sorted(place for place in shared if abs(_displacement(a, b, [place])) <= self._drift)
+            in_place += bool(same) and _is_sound(a, b, same, drift=self._drift)
+        return len(neighbours) >= MIN_NEIGHBOURS and in_place >= MIN_SHARE_IN_PLACE * len(neighbours)
 
     def _link(self, one: int, other: int) -> None:
         if not {one, other} & self._contradicted:
@@ -224,21 +274,6 @@ def _is_sound(a: Window, b: Window, places: Places, *, drift: int) -> bool:
         return True
     # Further than was seen: only a large piece of both shows that the list moved, not a few doubled ids.
     return len(places) > 2 and len(places) >= MIN_SHARE_MOVED * min(a.entries, b.entries)
-
-
-def _pairs(
-    shared: Iterable[tuple[EntryId, list[tuple[int, int]]]],
-) -> dict[tuple[int, int], Places]:
-    """Groups shared ids by the two windows they stand in; ids twice in one window join nothing."""
-    pairs: dict[tuple[int, int], Places] = defaultdict(list)
-    for entry_id, found in shared:
-        places = sorted(found)
-        if len({number for number, _ in places}) < len(places):
-            continue
-        for at, (one, x) in enumerate(places):
-            for other, y in places[at + 1 :]:
-                pairs[one, other].append((x, y, entry_id))
-    return {pair: sorted(places) for pair, places in pairs.items()}
 
 
 def _spread(totals: set[int]) -> int:

@@ -8,6 +8,7 @@ from directory_sync.report import Finding
 from directory_sync.seal import Seal
 from directory_sync.settings import SyncSettings
 from directory_sync.snapshot import Counts
+from directory_sync.walk_seal import RereadSeal
 
 NULL_JUMP = 0.1
 MAX_FIELD_FINDINGS = 20
@@ -23,7 +24,19 @@ def check_seal(seal: Seal, counts: Counts, *, entries: int, resource: Resource) 
         yield Finding(
             rule="doubled_ids",
             level="warning",
-            message=f"{seal.doubled:,} ids stand twice in one answer; the later one stands.",
+            message=(
+                f"At least {seal.doubled:,} ids stand at several places of the list; of each, the entry that "
+                "was read last is published."
+            ),
+        )
+    if isinstance(seal, RereadSeal) and seal.hidden:
+        yield Finding(
+            rule="hidden_pages",
+            level="warning",
+            message=(
+                f"{seal.hidden:,} pages were empty although pages behind them hold entries: the API seems to "
+                "leave out entries after it has cut the page. The order counts as assumed."
+            ),
         )
     if seal.contradictions:
         yield Finding(

@@ -99,7 +99,7 @@ def _manifest(
         "files": {
             table: job.landed.relative(getattr(files, table)) for table in ("entries", "windows", "fields")
         },
-        "seal": {name: getattr(proof, name) for name in Seal.__dataclass_fields__},
+        "seal": {name: getattr(proof, name) for name in proof.__dataclass_fields__},
         "api": {
             "answers": counts.answers,
             "retries": counts.retries,

@@ -21,7 +21,11 @@ EMPTY_ANSWERS_NEEDED = 3
 """Empty answers to the first page, in a row, that make an empty directory."""
 
 EMPTY_ANSWERS_BEHIND = 2
-"""Empty answers behind a page, in a row and with nothing moved, that make it the last one."""
+"""Empty answers behind a page, in a row and with nothing moved, that make it the last one, or show a hole."""
+
+
+PAGES_AHEAD, PAGES_AHEAD_OF_LONG_LISTS = (1, 2, 4), (1, 2, 4, 8)
+"""So many pages behind the empty one the list may go on; a list is long with eight pages and more."""
 
 REPEATS_BELIEVED = 2
 SMALLEST_LIMIT = 2
@@ -50,6 +54,8 @@ class NumberedReader:
         self._limit = 0
         self._stated_pages: int | None = None
         self._head: list[object] = []
+        self._contents: dict[int, set[frozenset[object]]] = {base_page: set()}
+        self._furthest = base_page
         self.total: int | None = None
 
     @property
@@ -70,8 +76,12 @@ class NumberedReader:
         number = self._base
         page = yield from self._read_first()
         while page is not None:
-            page = yield from self._read_behind(number, page)
-            number += 1
+            self._contents = {number: {frozenset(_ids(page))}, self._base: self._contents[self._base]}
+            behind = yield from self._read_behind(number, page)
+            if behind is None:
+                number += 1
+                break
+            number, page = behind
         if self._stated_pages is not None and number - self._base < self._stated_pages:
             raise SnapshotError(
                 f"The API states {self._stated_pages:,} pages of `{self._name}`, and nothing comes after "
@@ -80,15 +90,22 @@ class NumberedReader:
             )
 
     def _read(self, number: int) -> Generator[Page, None, Page]:
+        page = self._ask(number)
+        if number in self._contents:
+            self._contents[number].add(frozenset(_ids(page)))
+        yield page
+        return page
+
+    def _ask(self, number: int) -> Page:
         page = self._read_number(number)
         if page.entries and not self._limit:
             self._limit = max(SMALLEST_LIMIT, len(page.entries))
         limit = self._limit or SMALLEST_LIMIT
         if page.total is not None:
             self._stated_pages, self.total = page.total, page.total * limit
-        page = page._replace(offset=(number - self._base) * limit, limit=limit, total=None)
-        yield page
-        return page
+        if page.entries:
+            self._furthest = max(self._furthest, number)
+        return page._replace(offset=(number - self._base) * limit, limit=limit, total=None)
 
     def _read_first(self) -> Generator[Page, None, Page | None]:
         """The first page; None: it is empty however often it is asked for."""
@@ -99,30 +116,63 @@ class NumberedReader:
                 return page
         return None
 
-    def _read_behind(self, number: int, before: Page) -> Generator[Page, None, Page | None]:
-        """The page behind page `number`; None: two answers in a row were empty, and nothing had moved."""
-        empties = repeats = 0
-        for _ in range(MAX_READINGS):
-            behind = yield from self._read(number + 1)
+    def _read_behind(self, number: int, before: Page) -> Generator[Page, None, tuple[int, Page] | None]:
+        """The next page with entries behind page `number`, and its number; None: the list ends.
+
+        It ends where two answers in a row were empty, nothing had moved, and pages further behind are empty.
+        """
+        at = furthest = number + 1
+        empties = repeats = readings = 0
+        while readings < MAX_READINGS:
+            readings += 1
+            behind = yield from self._read(at)
+            hole = (yield from self._read(at - 1)) if at - 1 > number else None
             again = yield from self._read(number)
             if not set(_ids(before)) & set(_ids(again)):
                 break
-            is_joined = _show_the_same(before, again)
+            is_joined, before = _show_the_same(before, again), again
+            if hole is not None and hole.entries:
+                # It holds entries by now: they are read first.
+                at, empties, repeats = at - 1, 0, 0
+                continue
             is_repeat = is_joined and bool(behind.entries) and _ids(behind) in (_ids(again), self._head)
             if is_joined and behind.entries and not is_repeat:
-                return behind
+                return at, behind
             empties = empties + 1 if is_joined and not behind.entries else 0
             repeats += is_repeat
-            if empties == EMPTY_ANSWERS_BEHIND:
-                return None
             if repeats == REPEATS_BELIEVED:
-                self._refuse_repeats(number + 1)
-            before = again
+                self._refuse_repeats(at)
+            if empties == EMPTY_ANSWERS_BEHIND:
+                if not (self._furthest > at or (yield from self._look_ahead(at))):
+                    return None
+                at, empties, repeats = at + 1, 0, 0
+                if at > furthest:
+                    furthest, readings = at, 0
         raise SnapshotError(
-            f"Page {number} of `{self._name}` did not stay the same while page {number + 1} was read: the "
+            f"Page {number} of `{self._name}` did not stay the same while page {at} was read: the "
             "directory changes faster than its pages can be joined. Nothing was published. Airflow tries "
             "again; see docs/runbook.md#snapshoterror."
         )
+
+    def _look_ahead(self, empty: int) -> Generator[Page, None, bool]:
+        """Tells whether a page further behind an empty one holds entries.
+
+        An API may answer numbers behind its end with the first or the last page: they count as empty.
+        """
+        numbers = [empty + far for far in pages_ahead(empty - self._base)]
+        last = self._base + (self._stated_pages or 0) - 1
+        if last > numbers[-1]:
+            numbers += [last]
+        shown = set[frozenset[object]]().union(*self._contents.values())
+        for number in numbers:
+            furthest = self._furthest
+            page = self._ask(number)
+            if page.entries and frozenset(_ids(page)) in shown:
+                self._furthest, page = furthest, page._replace(entries=[])
+            yield page
+            if page.entries:
+                return True
+        return False
 
     def _refuse_repeats(self, number: int) -> NoReturn:
         raise ConfigError(
@@ -131,6 +181,11 @@ class NumberedReader:
             "page with another page. Nothing was published. Correct the resource's paginator, or use the "
             "API's links or cursor."
         )
+
+
+def pages_ahead(place: int) -> tuple[int, ...]:
+    """Returns how far behind an empty page, at a place counted from 0, the list is looked for."""
+    return PAGES_AHEAD_OF_LONG_LISTS if place >= PAGES_AHEAD_OF_LONG_LISTS[-1] else PAGES_AHEAD
 
 
 def _ids(page: Page) -> list[object]:

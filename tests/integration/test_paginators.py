@@ -15,6 +15,9 @@ from tests.paged_api import LINKED, PAGINATORS, SENTINEL, PagedApi
 from tests.postgres import PostgresServer
 
 TRUSTED = {"removals": "trusted"}
+LARGE_LIMITS = {f"max_removed_share{period}": 0.5 for period in ("", "_7_days", "_30_days")} | {
+    "max_small_share": 0.5
+}
 
 
 @pytest.fixture
@@ -27,13 +30,16 @@ def api() -> Iterator[PagedApi]:
 def deploy(api: PagedApi, tmp_path: Path, postgres: PostgresServer | None) -> Callable[..., Cycle]:
     """A deployment that reads the API in one of its ways."""
 
-    def deploy_one(style: str, *, shards: int = 1, resource: Any = None, **paginator: Any) -> Cycle:
+    def deploy_one(
+        style: str, *, shards: int = 1, resource: Any = None, settings: Any = None, **paginator: Any
+    ) -> Cycle:
         api.style = style
         return Cycle(
             url=api.url,
             home=tmp_path,
             endpoint={"paginator": {**PAGINATORS[style], **paginator}},
             resource=resource or {},
+            settings=settings or {},
             shards=shards,
             postgres=postgres,
         )
@@ -115,6 +121,25 @@ def test_numbered_pages_in_another_order_need_two_absences(
     assert (first.order, first.held) == ("assumed", 0)
     assert [(r.changes["missing"], r.changes["removed"]) for r in (first, second)] == [(1, 0), (0, 1)]
     assert cycle.ids("_removed_at IS NOT NULL") == {112}
+
+
+def test_a_numbered_page_that_becomes_wholly_hidden_removes_nobody_visible(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    """The page's own ten are absent for as long as they are hidden; those behind it never are."""
+    api.ids[:] = range(100, 200)
+    cycle = deploy("page_number", settings=LARGE_LIMITS)
+    assert cycle.run("one").order == "observed"
+    api.hidden = set(range(140, 150))
+    first, second = cycle.run("two"), cycle.run("three")
+    assert [(r.entries, r.order) for r in (first, second)] == [(90, "assumed")] * 2
+    assert [[f.rule for f in r.findings if f.rule == "hidden_pages"] for r in (first, second)] == [
+        ["hidden_pages"]
+    ] * 2
+    assert [(r.changes["missing"], r.changes["removed"]) for r in (first, second)] == [(10, 0), (0, 10)]
+    assert cycle.ids("_removed_at IS NOT NULL") == api.hidden
+    api.hidden = set()
+    assert cycle.run("four").changes["returned"] == 10
 
 
 @pytest.mark.parametrize("style", ["cursor", "single_page"])

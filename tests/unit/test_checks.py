@@ -1,6 +1,6 @@
 """Each check at its edge: error, hold, warning or nothing."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from directory_sync.report import Finding
 from directory_sync.seal import Seal
 from directory_sync.settings import SyncSettings
 from directory_sync.snapshot import Counts
+from directory_sync.walk_seal import RereadSeal
 
 SETTINGS = SyncSettings(home=Path("/nowhere"))
 RESOURCE = Resource(name="people", path="/people", selector=("data",), pages=OffsetPages())
@@ -82,6 +83,13 @@ def test_a_total_that_disagrees_while_the_list_moved_is_a_warning() -> None:
 def test_an_approximate_total_is_a_warning() -> None:
     approximate = replace(RESOURCE, total_is_approximate=True)
     assert found(totals=(11,), resource=approximate) == [("reconciliation", "warning")]
+
+
+def test_hidden_pages_are_a_warning() -> None:
+    seal = RereadSeal(**{**asdict(SEAL), "hidden": 2})
+    [finding] = check_seal(seal, counts(), entries=10, resource=RESOURCE)
+    assert (finding.rule, finding.level) == ("hidden_pages", "warning")
+    assert finding.message.startswith("2 pages were empty although pages behind them hold entries")
 
 
 def test_doubled_ids_and_contradictions_are_warnings() -> None:

@@ -33,6 +33,7 @@ class NumberedList:
     Attributes:
         edits: what happens before the answer of this number, counted from 1.
         empty: numbers of answers that are empty whatever there is.
+        hidden: entries that the API leaves out after it has cut the page.
     """
 
     ids: list[int]
@@ -40,6 +41,7 @@ class NumberedList:
     base: int = 0
     edits: dict[int, object] = field(default_factory=dict)
     empty: tuple[int, ...] = ()
+    hidden: frozenset[int] = frozenset()
     stated_pages: int | None = None
     asked: list[int] = field(default_factory=list)
 
@@ -49,6 +51,7 @@ class NumberedList:
             edit(self.ids)
         at = (number - self.base) * self.size
         ids = [] if len(self.asked) in self.empty else self.ids[at : at + self.size]
+        ids = [one for one in ids if one not in self.hidden]
         return page(0, ids, total=self.stated_pages, at=float(len(self.asked)))
 
 
@@ -79,7 +82,15 @@ def test_a_still_list_in_numbered_pages_is_read_whole(count, base, tmp_path_fact
 def test_each_page_is_read_again_after_the_one_behind_it():
     numbered = NumberedList(list(range(2 * SIZE)))
     read(numbered)
-    assert numbered.asked == [0, 1, 0, 2, 1, 2, 1]
+    assert numbered.asked[:7] == [0, 1, 0, 2, 1, 2, 1]
+
+
+@pytest.mark.parametrize(("count", "ahead"), [(1, (1, 2, 4)), (7, (1, 2, 4)), (8, (1, 2, 4, 8))])
+def test_behind_two_empty_answers_a_few_pages_further_are_asked_for(count, ahead):
+    numbered = NumberedList(list(range(count * SIZE)))
+    read(numbered)
+    assert numbered.asked[-len(ahead) :] == [count + far for far in ahead]
+    assert len(numbered.asked) == 2 * count + 3 + len(ahead)
 
 
 def test_an_empty_directory_is_asked_for_several_times(tmp_path_factory):
@@ -257,7 +268,116 @@ def test_an_api_that_never_ends_is_refused(answer):
 def test_an_api_that_states_more_pages_than_it_gives_is_not_believed():
     with pytest.raises(SnapshotError, match="states 4 pages of `people`, and nothing comes after 3"):
         read(NumberedList(list(range(15)), stated_pages=4))
-    assert len(read(NumberedList(list(range(15)), stated_pages=3))) == 9
+    assert len(read(NumberedList(list(range(15)), stated_pages=3))) == 12
+
+
+# ---- numbered pages that are filtered after they are cut
+
+
+def of_pages(*numbers: int) -> frozenset[int]:
+    """What stands on these pages."""
+    return frozenset(one for number in numbers for one in range(number * SIZE, (number + 1) * SIZE))
+
+
+@pytest.mark.parametrize("base", [0, 1])
+@pytest.mark.parametrize("hidden", [(3,), (1,), (3, 4), (2, 3, 4), (2, 3, 4, 5), (2, 4, 6), (1, 2, 5, 6, 8)])
+def test_pages_that_are_wholly_hidden_are_not_the_end(hidden, base, tmp_path_factory):
+    numbered = NumberedList(list(range(10 * SIZE)), base=base, hidden=of_pages(*hidden))
+    seal, ids = verified(tmp_path_factory, read(numbered, base))
+    assert ids == set(range(10 * SIZE)) - numbered.hidden
+    assert (seal.hidden, seal.end) == (len(hidden), len(ids) - 1)
+    assert not seal.order_is_observed
+
+
+def test_long_runs_of_hidden_pages_are_passed_in_long_lists_and_where_the_api_counts_them(tmp_path_factory):
+    long = NumberedList(list(range(30 * SIZE)), hidden=of_pages(*range(9, 16)))
+    counted = NumberedList(list(range(30 * SIZE)), hidden=of_pages(*range(2, 29)), stated_pages=30)
+    for numbered in (long, counted):
+        _, ids = verified(tmp_path_factory, read(numbered))
+        assert ids == set(range(30 * SIZE)) - numbered.hidden
+
+
+@pytest.mark.parametrize("last", [(9,), (8, 9), (3, 9), (1, 2, 3, 4, 5, 6, 7, 8, 9)])
+def test_of_a_list_whose_last_pages_are_hidden_the_end_stays_the_end(last, tmp_path_factory):
+    numbered = NumberedList(list(range(10 * SIZE)), hidden=of_pages(*last))
+    seal, ids = verified(tmp_path_factory, read(numbered))
+    assert ids == set(range(10 * SIZE)) - numbered.hidden
+    assert seal.hidden == (1 if 3 in last and 4 not in last else 0)
+
+
+def test_a_page_that_is_shown_in_part_is_no_hole(tmp_path_factory):
+    numbered = NumberedList(list(range(6 * SIZE)), hidden=frozenset({3, 4, 5, 6, 7, 8, 16, 29}))
+    seal, ids = verified(tmp_path_factory, read(numbered))
+    assert ids == set(range(6 * SIZE)) - numbered.hidden
+    assert seal.hidden == 0
+
+
+def test_an_entry_that_slides_into_a_hole_is_read_there(tmp_path_factory):
+    """A hidden entry goes right before the page behind the hole is read: 15 slides into the hole, unread."""
+    for at in range(1, 30):
+        numbered = NumberedList(list(range(6 * SIZE)), hidden=of_pages(2))
+        numbered.edits = {at: lambda ids: ids.remove(11)}
+        _, ids = verified(tmp_path_factory, read(numbered))
+        assert ids == set(range(6 * SIZE)) - numbered.hidden, at
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_of_hidden_pages_that_are_edited_nobody_visible_who_lasted_is_missed(seed, tmp_path_factory):
+    draw = random.Random(seed)
+    edited = Edited(seed, count=60, churn=(0.02, 0.1)[seed % 2])
+    first = SIZE * draw.randrange(1, 9)
+    hidden = set(edited.ids[first : first + SIZE * draw.choice((1, 2))])
+    hidden |= set(draw.sample(edited.ids, 10))
+
+    def filtered(number: int) -> Page:
+        answer = edited(number)
+        return answer._replace(entries=[one for one in answer.entries if one.id not in hidden])
+
+    try:
+        pages = read(filtered)
+    except SnapshotError:
+        return
+    assert edited.lasting - hidden <= verified(tmp_path_factory, pages)[1]
+
+
+@pytest.mark.parametrize("stray", range(1, 40))
+def test_beside_hidden_pages_a_stray_empty_answer_loses_nobody(stray, tmp_path_factory):
+    numbered = NumberedList(list(range(8 * SIZE)), hidden=of_pages(2, 5), empty=(stray,))
+    try:
+        pages = read(numbered)
+    except SnapshotError:
+        return
+    assert verified(tmp_path_factory, pages)[1] == set(range(8 * SIZE)) - numbered.hidden
+
+
+def test_a_list_that_grows_with_every_answer_ends(tmp_path_factory):
+    numbered = NumberedList(list(range(4 * SIZE)))
+    numbered.edits = {n: lambda ids: ids.append(len(ids)) for n in range(1, 200)}
+    assert verified(tmp_path_factory, read(numbered))[1] >= set(range(4 * SIZE))
+
+
+@pytest.mark.parametrize("again", [0, 3], ids=["the first page", "the last page"])
+def test_numbers_far_behind_the_end_that_show_a_page_again_are_no_pages(again, tmp_path_factory):
+    """The page right behind the last one is empty, and those further behind are a page that was read."""
+    numbered = NumberedList(list(range(4 * SIZE)))
+    seal, ids = verified(tmp_path_factory, read(lambda number: numbered(again if number > 4 else number)))
+    assert (seal.hidden, ids) == (0, set(range(4 * SIZE)))
+
+
+def test_the_audit_wants_to_have_seen_what_stands_further_behind(tmp_path):
+    pages = read(NumberedList(list(range(2 * SIZE))))
+    for far in (1, 2, 4):
+        kept = [one for one in pages if one.offset != (2 + far) * SIZE]
+        with pytest.raises(SnapshotError, match="nothing shows that the list ends there"):
+            verify_rereads(snapshot_of(tmp_path, *kept), base_page=0)
+
+
+def test_a_hole_that_was_not_read_again_joins_nothing(tmp_path):
+    pages = read(NumberedList(list(range(6 * SIZE)), hidden=of_pages(2)))
+    ahead = next(at for at, one in enumerate(pages) if one.offset == 3 * SIZE)
+    kept = [one for at, one in enumerate(pages) if at < ahead or one.offset != 2 * SIZE]
+    with pytest.raises(SnapshotError, match="Page 3 is not joined"):
+        verify_rereads(snapshot_of(tmp_path, *kept), base_page=0)
 
 
 # ---- linked pages
