@@ -199,13 +199,13 @@ def _findings(resource: Resource, checked: Checked) -> Iterator[Finding]:
                 f"`{resource.rejected_table}`, by their fields: {shown}. Their old rows stand."
             ),
         )
-    for table, name in sorted(checked.split):
+    for name in sorted(checked.split):
         yield Finding(
             rule="split_column",
             level="warning",
             message=(
-                f"`{table}.{name}` holds integers that a double would round, and fractions: these are in "
-                f"`{name}__v_double`."
+                f"The field `{name}` holds integers that a double would round, and fractions: these are in "
+                "a column beside its own, `...__v_double`."
             ),
         )
 
