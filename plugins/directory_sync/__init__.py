@@ -48,6 +48,7 @@ How an entry travels, and where to read about it, in this order:
       places.py                   where dlt puts each value (hints.py: the form's hints against what stands)
       kept.py                     checked rows on their way to dlt
       quarantine.py               entries that cannot be stored: refused, or set aside
+      logged.py                   change rows of entries as they were logged last
       columnar.py                 most of a large load past dlt's normaliser, column by column
       warehouse.py                the only module that speaks SQL to its tables
         room.py                     what it has room for

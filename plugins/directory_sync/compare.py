@@ -1,7 +1,7 @@
 """Compares a sealed snapshot with the warehouse: what is suspicious, what waits, what is published."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
@@ -26,7 +26,7 @@ from directory_sync.form import Resource
 from directory_sync.held import asks_now
 from directory_sync.job import Audit
 from directory_sync.landing import DIFFERENCE, REPORT, LandedFiles
-from directory_sync.manifest import settings_fingerprint
+from directory_sync.manifest import OWN_FIELDS, settings_fingerprint
 from directory_sync.report import KINDS, AuditReport, Finding
 from directory_sync.reread import (
     ANSWERS_WHEN_MOVED,
@@ -173,17 +173,26 @@ class _Sealed:
     @cached_property
     def shares(self) -> dict[str, dict[str, float]]:
         """Of each field, the share of entries with each JSON type."""
-        rows = self.snapshot.counts().entries
         return {
-            name: {kind: round(count / rows, 4) for kind, count in types.items()}
-            for name, types in self.snapshot.field_types(self.files).items()
+            name: {kind: round(count / self._profiled, 4) for kind, count in types.items()}
+            for name, types in self._types.items()
         }
+
+    @cached_property
+    def _types(self) -> dict[str, dict[str, int]]:
+        """Without the audit's own answers where there are others: it asks for the list's end many times."""
+        read = tuple(path for path in self.files.fields if not path.endswith(OWN_FIELDS))
+        return self.snapshot.field_types(replace(self.files, fields=read or self.files.fields))
+
+    @property
+    def _profiled(self) -> int:
+        """How many entries the fields were counted of: each has an id."""
+        return sum(self._types.get("id", {}).values())
 
     def names_beside(self, before: FieldShares, *, entries: int) -> set[str]:
         """The fields that may be named: of this snapshot, and of the report before it with its entries."""
         known = stable_fields(before, entries)
-        rows = self.snapshot.counts().entries
-        return known.keys() | stable_fields(self.shares, rows, known=known.keys()).keys()
+        return known.keys() | stable_fields(self.shares, self._profiled, known=known.keys()).keys()
 
 
 def _only(shares: FieldShares, names: Collection[str]) -> dict[str, Mapping[str, float]]:

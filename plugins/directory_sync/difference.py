@@ -28,7 +28,6 @@ from directory_sync.fields import field_name, without_field
 from directory_sync.form import Resource
 from directory_sync.held import HeldSet
 from directory_sync.landing import LandedFiles
-from directory_sync.limits import RemovalLimits
 from directory_sync.snapshot import Snapshot
 from directory_sync.warehouse import Warehouse
 
@@ -183,13 +182,6 @@ class Difference:
             newly_missing=counts.get("newly_missing", 0),
             held=counts.get("held", 0),
             unchanged=counts.get("unchanged", 0),
-        )
-
-    def exceeds(self, limits: RemovalLimits) -> bool:
-        """Tells whether what went missing must wait for a decision."""
-        population = self.population
-        return population.is_suspiciously_empty or limits.exceeded_by(
-            missing=population.newly_missing, population=population.known
         )
 
     def absent(self, *, at_most: int) -> list[EntryId]:

@@ -74,13 +74,17 @@ def _prove(resource: Resource, snapshot: Snapshot, read_page: ReadPage) -> Seal:
     return accept_walk(snapshot)
 
 
+OWN_FIELDS = "audit/fields.parquet"
+"""The fields of what the audit read itself."""
+
+
 def _land_own_answers(landed: LandedSnapshot, snapshot: Snapshot, files: LandedFiles) -> LandedFiles:
     added = snapshot.added
     entries, windows = added.take_entries(), added.windows()
     if not windows.num_rows:
         return files
     own = {"windows": landed.write_tables("audit/windows.parquet", [windows])}
-    own["fields"] = landed.write_tables("audit/fields.parquet", [added.fields()])
+    own["fields"] = landed.write_tables(OWN_FIELDS, [added.fields()])
     if entries.num_rows:
         own["entries"] = landed.write_tables("audit/entries.parquet", [entries])
     return replace(files, **{table: (*getattr(files, table), path) for table, path in own.items()})

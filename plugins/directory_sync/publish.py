@@ -45,6 +45,7 @@ from directory_sync.errors import (
 )
 from directory_sync.form import Resource
 from directory_sync.landing import DIFFERENCE, LandedSnapshot
+from directory_sync.limits import RemovalLimits
 from directory_sync.memory import is_out_of_memory, out_of_memory
 from directory_sync.publications import mark_published, mend_marks, numbered, skip
 from directory_sync.quarantine import rejected_resource, settle
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ROWS_PER_BATCH = 5_000
-_SAMPLE_ROWS = 2_000
 SYNC_HEADER = "sync"
 """The column of the change rows that carries the sync's row, in the first of them."""
 
@@ -79,6 +79,7 @@ def publish(
     warehouse: Warehouse,
     compare_again: Callable[[], AuditReport],
     clock_tolerance: timedelta = CLOCK_TOLERANCE,
+    limits: RemovalLimits | None = None,
 ) -> AuditReport:
     """Publishes an audited snapshot; returns the report of what the warehouse holds now.
 
@@ -93,9 +94,11 @@ def publish(
         warehouse: open, and held by this process.
         compare_again: compares the snapshot with the warehouse as it is now.
         clock_tolerance: how far the clocks of two machines may be apart.
+        limits: the run's on removals, see `load`.
 
     Raises:
         ConfigError: a schema contract or a name that the warehouse cannot take; a clock that is wrong.
+        DataError: an entry that the warehouse cannot hold.
         SnapshotError: the landed difference is damaged.
         WarehouseError: the load failed; a retry finishes it.
     """
@@ -122,7 +125,7 @@ def publish(
         logger.info("The warehouse has moved on since the audit; comparing again")
         report = compare_again()
     report = numbered(report, landed, warehouse=warehouse, marks=marks)
-    return publish_landed(resource, landed, report, warehouse=warehouse)
+    return publish_landed(resource, landed, report, warehouse=warehouse, limits=limits)
 
 
 def publish_landed(
@@ -132,6 +135,7 @@ def publish_landed(
     *,
     warehouse: Warehouse,
     marked_in: LandedSnapshot | None = None,
+    limits: RemovalLimits | None = None,
 ) -> AuditReport:
     """Loads a landed difference as it stands, and notes in the landing zone that the warehouse holds it.
 
@@ -144,6 +148,7 @@ def publish_landed(
         report: what it comes to.
         warehouse: open, and held by this process.
         marked_in: the folder of the run where that is another one.
+        limits: the run's on removals, see `load`.
     """
     rows = partial(
         landed.of_sync(report.sync_id).read_tables,
@@ -152,7 +157,8 @@ def publish_landed(
         columns=CHANGE_COLUMNS,
         expected=sum(report.changes.values()) + report.rewritten,
     )
-    values = load(resource, Difference(rows=rows, sync_values=report.sync_values()), warehouse=warehouse)
+    difference = Difference(rows=rows, sync_values=report.sync_values())
+    values = load(resource, difference, warehouse=warehouse, limits=limits)
     mark_published(marked_in or landed, report.sync_id, warehouse=warehouse)
     return AuditReport.from_json(json.loads(values["report"]))
 
@@ -218,8 +224,16 @@ def _goes_forward(resource: Resource, difference: Difference, warehouse: Warehou
     return True
 
 
-def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) -> Mapping[str, Any]:
+def load(
+    resource: Resource, difference: Difference, *, warehouse: Warehouse, limits: RemovalLimits | None = None
+) -> Mapping[str, Any]:
     """Checks and normalises everything, then loads it: one package in one transaction, or several in order.
+
+    Args:
+        resource: whose tables.
+        difference: the change rows and the sync's row.
+        warehouse: open, and held by this process.
+        limits: on removals, for entries that are set aside; None: the deployment's.
 
     Returns:
         The sync's row.
@@ -230,7 +244,8 @@ def load(resource: Resource, difference: Difference, *, warehouse: Warehouse) ->
     failure: DirectorySyncError | None = None
     try:
         staged = Staged(Path(pipeline.pipelines_dir) / "staged")
-        difference, checked = _checked(resource, difference, warehouse, staged)
+        limits = limits or warehouse.settings.removal_limits
+        difference, checked = _checked(resource, difference, warehouse, staged=staged, limits=limits)
         table = None
         sources = [_source_of(_sync_resource(difference.sync_values), pipeline)]
         if checked and checked.rejected:
@@ -267,14 +282,25 @@ def _source_of(resource: "DltResource", pipeline: dlt.Pipeline) -> DltSource:
 
 
 def _checked(
-    resource: Resource, difference: Difference, warehouse: Warehouse, staged: Staged
+    resource: Resource,
+    difference: Difference,
+    warehouse: Warehouse,
+    *,
+    staged: Staged,
+    limits: RemovalLimits,
 ) -> tuple[Difference, Checked | None]:
     """Finds what the warehouse cannot take before anything is written; None where nothing changed."""
     warehouse.forget_dropped_tables()
     if difference.is_empty:
         return difference, None
-    checked = check_rows(resource, difference, warehouse=warehouse, staged=staged)
-    return settle(resource, difference, checked, settings=warehouse.settings), checked
+
+    def check(rows: Difference) -> Checked:
+        staged.clear()
+        return check_rows(resource, rows, warehouse=warehouse, staged=staged)
+
+    return settle(
+        resource, difference, check(difference), warehouse=warehouse, limits=limits, check_again=check
+    )
 
 
 def _loading(

@@ -1,25 +1,30 @@
 """Entries that the warehouse cannot hold: the snapshot is refused, or they are set aside in a table.
 
-`DIRECTORY_SYNC_UNSTORABLE` decides. An entry that is set aside keeps the row it has: it is present. It is no
-change row, so the next night tries it again.
+`DIRECTORY_SYNC_UNSTORABLE` decides. An entry that is set aside keeps the row it has: it is present. One that
+was missing, or removed, comes back as it was logged last. Its new state is no change row, so the next night
+tries it again.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dlt
 
 from directory_sync.decisions import REWRITTEN
+from directory_sync.envelope import EntryId
 from directory_sync.errors import ConfigError, DataError
 from directory_sync.form import Resource
+from directory_sync.limits import RemovalLimits
+from directory_sync.logged import logged_rows
 from directory_sync.question import as_code
 from directory_sync.report import KINDS, AuditReport, Finding
 from directory_sync.rows import Checked, Difference, Hints
-from directory_sync.settings import SyncSettings
 from directory_sync.storable import Rejected
+from directory_sync.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,31 +34,43 @@ _FIELDS_SHOWN = 5
 
 
 def settle(
-    resource: Resource, difference: Difference, checked: Checked, *, settings: SyncSettings
-) -> Difference:
+    resource: Resource,
+    difference: Difference,
+    checked: Checked,
+    *,
+    warehouse: Warehouse,
+    limits: RemovalLimits,
+    check_again: Callable[[Difference], Checked],
+) -> tuple[Difference, Checked]:
     """Returns the difference without its rejected entries; its row and its report tell of them.
 
     Args:
         resource: whose.
         difference: as it was landed.
         checked: what came of it.
-        settings: refuse or quarantine; the limits on removals hold for what is set aside too.
+        warehouse: open, and held by this process.
+        limits: on removals; they hold for what is set aside too.
+        check_again: checks what is published instead.
 
     Raises:
         DataError: entries are refused.
         ConfigError: fields of an entry would share a column, and are refused.
     """
     rejected = checked.rejected
-    if rejected and (refusal := _refusal(resource, difference, rejected, settings)):
+    if rejected and (refusal := _refusal(resource, difference, rejected, warehouse=warehouse, limits=limits)):
         raise refusal
     if not rejected and not checked.split:
-        return difference
-    ids = {one.id for one in rejected}
-    return replace(
-        difference,
-        rows=lambda: _without(difference, ids),
-        sync_values=_told(resource, difference.sync_values, checked),
-    )
+        return difference, checked
+    published, unwritten = _less(difference, rejected), rejected
+    if back := [one.id for one in rejected if one.kind == "returned"]:
+        logged = _as_logged(resource, difference, back, warehouse=warehouse)
+        published = replace(published, rows=partial(_both, published.rows, logged))
+        again = check_again(published)
+        published, checked = _less(published, again.rejected), replace(again, rejected=rejected)
+        refused = {one.id for one in again.rejected}
+        unwritten = tuple(one for one in rejected if one.kind != "returned" or one.id in refused)
+    told = _told(resource, difference.sync_values, checked, unwritten)
+    return replace(published, sync_values=told), checked
 
 
 def rejected_resource(
@@ -87,21 +104,29 @@ def rejected_resource(
 
 
 def _refusal(
-    resource: Resource, difference: Difference, rejected: Sequence[Rejected], settings: SyncSettings
+    resource: Resource,
+    difference: Difference,
+    rejected: Sequence[Rejected],
+    *,
+    warehouse: Warehouse,
+    limits: RemovalLimits,
 ) -> ConfigError | DataError | None:
     first, more = rejected[0], len(rejected) - 1
     others = f", and so {more:,} more" if more else ""
     finding = f"Entry {_shown(first.id)} of `{resource.name}` cannot be stored: {first.finding}{others}"
     outcome = "Nothing was published."
-    if settings.unstorable == "refuse":
+    if warehouse.settings.unstorable == "refuse":
         if first.is_shared:
             return ConfigError(f"{finding}. {outcome} Rename one by a `map` in `processing_steps`.")
         return DataError(
             f"{finding}. {outcome} Correct the form or ask the API's vendor; or set such entries aside by "
             "DIRECTORY_SYNC_UNSTORABLE=quarantine; see docs/runbook.md#dataerror."
         )
-    population = int(difference.sync_values.get("entries") or len(rejected))
-    if settings.removal_limits.exceeded_by(missing=len(rejected), population=population):
+    population = int(difference.sync_values["entries"])
+    if difference.sync_values["mode"] == "interval":
+        # Its entries are those that changed.
+        population = warehouse.present(resource)
+    if limits.exceeded_by(missing=len(rejected), population=population):
         return DataError(
             f"{finding}. These are {len(rejected):,} of {population:,} entries: the limits on removals do "
             f"not allow to set so many aside. {outcome} See docs/runbook.md#dataerror."
@@ -109,21 +134,49 @@ def _refusal(
     return None
 
 
-def _without(difference: Difference, ids: set[Any]) -> "Iterator[pa.Table]":
+def _as_logged(
+    resource: Resource, difference: Difference, ids: Sequence[EntryId], *, warehouse: Warehouse
+) -> "list[pa.Table]":
+    """Change rows of entries that come back, like those of the difference; no more than the limits allow."""
+    first = next(iter(difference.rows()))
+    logged = logged_rows(
+        resource,
+        warehouse,
+        dict.fromkeys(ids),
+        kind="returned",
+        sync_id=difference.sync_values["sync_id"],
+        at=first.column("snapshot_at")[0].as_py(),
+    )
+    return [rows.select(first.column_names).cast(first.schema) for rows in logged]
+
+
+def _both(rows: "Callable[[], Iterable[pa.Table]]", more: "Iterable[pa.Table]") -> "Iterator[pa.Table]":
+    yield from rows()
+    yield from more
+
+
+def _less(difference: Difference, rejected: Iterable[Rejected]) -> Difference:
+    ids = {one.id for one in rejected}
+    return replace(difference, rows=partial(_without, difference.rows, ids)) if ids else difference
+
+
+def _without(rows: "Callable[[], Iterable[pa.Table]]", ids: Collection[EntryId]) -> "Iterator[pa.Table]":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for batch in difference.rows():
+    for batch in rows():
         column = batch.column("id")
-        left = batch.filter(pc.invert(pc.is_in(column, pa.array(list(ids), column.type)))) if ids else batch
+        left = batch.filter(pc.invert(pc.is_in(column, pa.array(list(ids), column.type))))
         if left.num_rows:
             yield left
 
 
-def _told(resource: Resource, values: Mapping[str, Any], checked: Checked) -> dict[str, Any]:
-    """The sync's row, less what was rejected."""
+def _told(
+    resource: Resource, values: Mapping[str, Any], checked: Checked, unwritten: Iterable[Rejected]
+) -> dict[str, Any]:
+    """The sync's row, less the changes that are not written."""
     report = AuditReport.from_json(json.loads(values["report"]))
-    kinds = Counter(one.kind for one in checked.rejected)
+    kinds = Counter(one.kind for one in unwritten)
     told = replace(
         report,
         changes={kind: count - kinds[kind] for kind, count in report.changes.items()},
@@ -146,13 +199,13 @@ def _findings(resource: Resource, checked: Checked) -> Iterator[Finding]:
                 f"`{resource.rejected_table}`, by their fields: {shown}. Their old rows stand."
             ),
         )
-    for table, name in sorted(checked.split):
+    for name in sorted(checked.split):
         yield Finding(
             rule="split_column",
             level="warning",
             message=(
-                f"`{table}.{name}` holds integers that a double would round, and fractions: these are in "
-                f"`{name}__v_double`."
+                f"The field `{name}` holds integers that a double would round, and fractions: these are in "
+                "a column beside its own, `...__v_double`."
             ),
         )
 

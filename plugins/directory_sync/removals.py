@@ -4,10 +4,8 @@ The question shows and binds a digest of exactly the held absences. Removing the
 on top of the one that asked; where the warehouse has moved on since, the approval is stale and refused.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
-from typing import TYPE_CHECKING
 
 import orjson
 
@@ -18,14 +16,12 @@ from directory_sync.form import Resource
 from directory_sync.held import HeldSet
 from directory_sync.landing import DIFFERENCE, REPORT, LandedSnapshot
 from directory_sync.limits import RemovalLimits
+from directory_sync.logged import logged_rows
 from directory_sync.publications import mark_published, numbered
 from directory_sync.publish import publish_landed, roll_forward
 from directory_sync.question import QUESTION, Question, void_decision
 from directory_sync.report import KINDS, AuditReport
 from directory_sync.warehouse import Warehouse
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SAMPLE_SIZE = 20
 SYNCS_SHOWN = 7
@@ -114,14 +110,16 @@ def remove(
         asks=False,
         changed_fields={},
         rewritten=0,
+        rejected=0,
         findings=(),
     )
     report = numbered(report, landed, warehouse=warehouse)
-    rows = _removed_rows(resource, warehouse, dict(absences), sync_id=sync_id, at=last.snapshot_at)
+    rows = logged_rows(
+        resource, warehouse, dict(absences), kind="removed", sync_id=sync_id, at=last.snapshot_at
+    )
     landed.of_sync(sync_id).write_tables(DIFFERENCE, rows)
     landed.of_sync(sync_id).write_json(REPORT, report.as_json())
-    publish_landed(resource, landed, report, warehouse=warehouse)
-    return report
+    return publish_landed(resource, landed, report, warehouse=warehouse)
 
 
 def _sample(resource: Resource, warehouse: Warehouse, ids: Sequence[EntryId]) -> Iterator[tuple[str, str]]:
@@ -139,34 +137,3 @@ def _recent(resource: Resource, warehouse: Warehouse) -> Iterator[tuple[str, int
         changes = orjson.loads(sync.report)["changes"]
         counts = [int(changes.get(kind, 0)) for kind in ("added", "changed", "removed")]
         yield (f"{sync.snapshot_at:%Y-%m-%d %H:%M}", sync.entries, counts[0], counts[1], counts[2], sync.held)
-
-
-def _removed_rows(
-    resource: Resource,
-    warehouse: Warehouse,
-    since: Mapping[EntryId, datetime],
-    *,
-    sync_id: str,
-    at: datetime,
-) -> "Iterator[pa.Table]":
-    """The change rows: each held entry as it was logged last, with its end."""
-    import pyarrow as pa
-
-    moment = pa.timestamp("us", tz="UTC")
-    for logged in warehouse.last_changes(resource, list(since)):
-        ids, rows = logged.column("id"), logged.num_rows
-        yield pa.table(
-            {
-                "sync_id": pa.array([sync_id] * rows, pa.string()),
-                "id": ids,
-                "kind": pa.array(["removed"] * rows, pa.string()),
-                "changed_fields": pa.array([None] * rows, pa.string()),
-                "record": logged.column("record").cast(pa.string()),
-                "row_hash": logged.column("row_hash").cast(pa.string()),
-                "snapshot_at": pa.array([at] * rows, moment),
-                "first_seen_at": logged.column("first_seen_at").cast(moment),
-                "changed_at": logged.column("changed_at").cast(moment),
-                "missing_since": pa.array([since[i] for i in ids.to_pylist() if i is not None], moment),
-                "removed_at": pa.array([at] * rows, moment),
-            }
-        )

@@ -150,7 +150,14 @@ def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool
         anew = replace(job, landed=publication.landed, run=run, lands_in=landed)
         report = compare_again(anew, warehouse=warehouse)
     report = replace(report, publication_order=publication.mark.order)
-    publish_landed(job.resource, landed, report, warehouse=warehouse, marked_in=publication.landed)
+    publish_landed(
+        job.resource,
+        landed,
+        report,
+        warehouse=warehouse,
+        marked_in=publication.landed,
+        limits=job.limits,
+    )
     logger.info("Replayed %s of run %s", report.sync_id, report.run_id)
     return True
 

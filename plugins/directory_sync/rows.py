@@ -68,13 +68,13 @@ class Checked:
         rejected: the entries that it cannot hold; they are in no other row.
         kept: the rows that dlt is to normalise.
         told: what dlt is to be told of columns of this load.
-        split: columns that hold whole and broken numbers, the latter beside the former.
+        split: fields of whole and broken numbers, the latter in a column beside that of the former.
     """
 
     rejected: tuple[Rejected, ...]
     kept: KeptRows
     told: "Told"
-    split: frozenset[Name] = frozenset()
+    split: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

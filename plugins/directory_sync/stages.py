@@ -115,6 +115,7 @@ def _publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
             warehouse=warehouse,
             compare_again=lambda: compare_again(scope.audit_job(folder), warehouse=warehouse),
             clock_tolerance=scope.settings.clock_tolerance,
+            limits=scope.limits,
         )
         if not report.skipped and (report.asks or _was_never_asked(scope, warehouse, report)):
             question = _ask(scope, warehouse, report)

@@ -95,7 +95,7 @@ class Fitting:
     Attributes:
         variants: columns that dlt is to be told of: their types are not what it would infer.
         widened: new columns that hold whole and broken numbers: one type serves both.
-        split: columns that hold both and cannot share one, each with its variant.
+        split: fields that hold both and cannot share one, so that each has a column beside its own.
     """
 
     def __init__(self, places: Places, room: Room) -> None:
@@ -105,7 +105,7 @@ class Fitting:
         self._row = 0
         self.variants: dict[tuple[str, str], str] = {}
         self.widened: set[tuple[str, str]] = set()
-        self.split: set[tuple[str, str]] = set()
+        self.split: set[str] = set()
         self._begin()
 
     def _begin(self) -> None:
@@ -168,7 +168,8 @@ class Fitting:
             new_key, new = self._value(level, place, key, item)
             if new is not item or new_key != key:
                 if new_key != key and value.get(new_key) is not None:
-                    raise Unstorable(place.field, f"would share the column of `{new_key}`", is_shared=True)
+                    other = "another field" if _is_data(place) else f"`{new_key}`"
+                    raise Unstorable(place.field, f"would share the column of {other}", is_shared=True)
                 fitted = dict(value) if fitted is value else fitted
                 if new_key != key:
                     del fitted[key]
@@ -247,11 +248,13 @@ class Fitting:
             column.has_large = True
         if self._fits(column, data_type, source, value):
             if is_new:
-                self._decide(column, data_type)
+                self._decide(place, data_type)
             return None, value
         if (data_type, source) == ("bigint", "double") and not self._places.is_known(column):
-            name = (column.table, column.name)
-            (self.split if column.has_large else self.widened).add(name)
+            if column.has_large:
+                self.split.add(place.field)
+            else:
+                self.widened.add((column.table, column.name))
         if source in ("text", data_type) or not self._fits(None, source, source, value):
             if data_type == source == "text":
                 raise Unstorable(place.field, self._reason(column))
@@ -270,20 +273,21 @@ class Fitting:
         """Puts a value into a variant."""
         column, source = place.column, py_type_to_sc_type(type(value))
         if column.data_type is None:
-            self._decide(column, source)
+            self._decide(place, source)
             self.variants[column.table, column.name] = source
         elif not self._fits(column, column.data_type, source, value):
             raise Unstorable(place.field, self._reason(column))
         return value
 
-    def _decide(self, column: Column, data_type: str) -> None:
+    def _decide(self, place: Place, data_type: str) -> None:
         """Gives a new column its type, if there is room for one more."""
+        column = place.column
         count = self._counts.setdefault(column.table, self._places.count(column.table)) + 1
         if self._room.columns and count > self._room.columns:
             raise Unstorable(
-                column.name,
-                f"would bring `{column.table}` to more than {self._room.columns:,} columns, the most "
-                "that the warehouse takes; see `max_table_nesting`",
+                place.field,
+                f"would bring its table to more than {self._room.columns:,} columns, the most that the "
+                "warehouse takes; see `max_table_nesting`",
             )
         self._counts[column.table] = count
         column.become(data_type)
@@ -342,9 +346,10 @@ class Fitting:
             for rival in place.rivals:
                 if isinstance(rival, str) or any(rival is other for other in self._touched):
                     other = rival if isinstance(rival, str) else f"the field `{rival.field}`"
+                    column = "a column" if _is_data(place) else f"the column `{place.column.name}`"
                     raise Unstorable(
                         place.field,
-                        f"and {other} would share the column `{place.column.name}`",
+                        f"and {other} would share {column}",
                         is_shared=True,
                     )
 
@@ -364,6 +369,11 @@ class Fitting:
                 f"fills a row of more than {limit:,} bytes, the most that the warehouse takes; see "
                 "`max_table_nesting`",
             )
+
+
+def _is_data(place: Place) -> bool:
+    """Tells whether a key on the way is data rather than a name: no column made of it may be shown."""
+    return "*" in place.field
 
 
 def _has(record: Any, keys: tuple[str, ...]) -> bool:

@@ -27,6 +27,7 @@ from directory_sync.extract import directory_source
 from directory_sync.form import Resource, parse_form
 from directory_sync.job import Audit, Run
 from directory_sync.landing import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
+from directory_sync.limits import RemovalLimits
 from directory_sync.question import Question
 from directory_sync.rate import RequestRate
 from directory_sync.replay import Replayed
@@ -53,6 +54,7 @@ class Cycle:
         endpoint: what it says of the endpoint.
         settings: switches.
         raised_limits: as a run whose parameters lift the limits says it.
+        limits_of_run: as a run's parameters replace the deployment's.
         interval: set, its runs fetch what changed within it.
         postgres: the server of its warehouse, a database that belongs to `home`; None: a DuckDB file.
         role: who it is there, with which password; None: the server's administrator.
@@ -70,6 +72,7 @@ class Cycle:
     secret: str = SECRET
     shards: int = 1
     raised_limits: str | None = None
+    limits_of_run: Mapping[str, float] = field(default_factory=dict)
     tokens: list[str] = field(default_factory=list)
     interval: tuple[datetime, datetime] | None = None
     postgres: PostgresServer | None = None
@@ -82,6 +85,10 @@ class Cycle:
         # Nights of the tests lie in the future, which a server does not know.
         server = {"clock_tolerance_minutes": 525_600.0} if self.postgres else {}
         return SyncSettings(home=self.home, shards=self.shards, **{**server, **self.settings})
+
+    @property
+    def limits(self) -> RemovalLimits:
+        return self.switches.removal_limits.of_run(self.limits_of_run, may_raise=True)
 
     @property
     def parsed(self) -> Resource:
@@ -180,7 +187,7 @@ class Cycle:
                 directory=self.directory,
             ),
             settings=self.switches,
-            limits=self.switches.removal_limits,
+            limits=self.limits,
             raised_limits=self.raised_limits,
             folder=folder,
         )
@@ -217,6 +224,7 @@ class Cycle:
             warehouse=warehouse,
             compare_again=lambda: audit_stage.compare_again(self.job(run_id, folder), warehouse=warehouse),
             clock_tolerance=self.switches.clock_tolerance,
+            limits=self.limits,
         )
 
     def ask(self, run_id: str) -> Question | None:
@@ -226,7 +234,7 @@ class Cycle:
                 self.parsed,
                 self.landed(run_id),
                 warehouse=warehouse,
-                limits=self.switches.removal_limits,
+                limits=self.limits,
                 dataset=self.switches.dataset,
             )
 

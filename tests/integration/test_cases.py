@@ -402,7 +402,8 @@ def test_an_entry_that_cannot_be_stored_is_set_aside_and_the_others_go_on(
     listing: Listing, small: Cycle
 ) -> None:
     hint = {"code": {"data_type": "text", "precision": 4}}
-    small = small.with_(resource={"columns": hint}, settings={**QUARANTINE, "max_small_share": 0.4})
+    # Two of six are more than the limits let go of a directory so small.
+    small = small.with_(resource={"columns": hint}, settings={**QUARANTINE, "max_small_share": 0.5})
     for entry in listing.entries:
         entry["code"] = "abcd"
     small.run("one")
@@ -450,3 +451,51 @@ def test_a_first_sync_of_which_nothing_can_be_stored_is_refused(listing: Listing
     for entry in listing.entries:
         entry["code"] = WHISPER
     refused(small, "one", DataError, "5")
+
+
+def coded(listing: Listing, small: Cycle) -> Cycle:
+    """200 entries with a short code, published."""
+    hint = {"code": {"data_type": "text", "precision": 4}}
+    cycle = small.with_(resource={"columns": hint}, settings=QUARANTINE)
+    listing.entries = [{"id": n, "code": "abcd"} for n in range(200)]
+    cycle.run("one")
+    return cycle
+
+
+def test_the_limits_of_the_run_hold_for_what_is_set_aside(listing: Listing, small: Cycle) -> None:
+    cycle = coded(listing, small)
+    listing.entries[0]["code"] = WHISPER
+    refused(cycle.with_(limits_of_run={"max_removed_count": 0}), "two", DataError, "1 of 200")
+    assert cycle.run("three").rejected == 1
+
+
+def test_a_removal_sets_nothing_aside_once_more(listing: Listing, small: Cycle) -> None:
+    cycle = coded(listing, small)
+    listing.entries[0]["code"] = WHISPER
+    del listing.entries[184:]
+    report = cycle.run("two")
+    assert (report.rejected, report.held) == (1, 16)
+    question = cycle.ask("two")
+    assert question is not None
+    removal = cycle.remove("two", question)
+    assert (removal.changes["removed"], removal.rejected) == (16, 0)
+    assert cycle.query("SELECT rejected FROM directory_syncs ORDER BY sync_id") == [(0,), (1,), (0,)]
+
+
+def test_an_entry_that_comes_back_and_cannot_be_stored_is_not_removed(listing: Listing, small: Cycle) -> None:
+    cycle = coded(listing, small)
+    left = listing.entries[184:]
+    del listing.entries[184:]
+    assert cycle.run("two").held == 16
+    listing.entries.append(left[0] | {"code": WHISPER})
+    report = cycle.run("three")
+    assert (report.rejected, report.changes["returned"], report.held) == (1, 1, 15)
+    assert cycle.changes("three") == [(184, "returned")]
+    question = cycle.ask("three")
+    assert question is not None
+    assert question.held == 15
+    cycle.remove("three", question)
+    assert cycle.ids("_removed_at IS NULL AND _missing_since IS NULL") == set(range(185))
+    assert column(cycle, "code")[184] == "abcd"
+    again = cycle.run("four")
+    assert (again.rejected, sum(again.changes.values())) == (1, 0)

@@ -1,7 +1,7 @@
 """A publication that was killed anywhere and taken up again leaves the same tables.
 
 It is one transaction: whoever reads meanwhile sees the tables of before or those of after. Where there are no
-transactions, as before release 0.2, three load packages follow each other and are rolled forward.
+transactions, three load packages follow each other and are rolled forward.
 """
 
 from contextlib import suppress

@@ -201,3 +201,14 @@ def test_a_cursor_that_holds_no_time_is_refused(api: SandboxServer, interval: Cy
     wrong = interval.with_(endpoint={"incremental": {**INCREMENTAL, "cursor_path": cursor}})
     with pytest.raises(ConfigError, match="holds no time in ISO 8601"):
         wrong.run("interval")
+
+
+def test_what_an_interval_run_sets_aside_counts_against_the_whole_directory(
+    api: SandboxServer, interval: Cycle
+) -> None:
+    """All that changed within the interval cannot be stored: that is one of 300 entries."""
+    api.directory.edit(change=1, seed=1)
+    steps = [{"map": lambda row: row | {"odd": {1, 2}}}]
+    odd = interval.with_(resource={"processing_steps": steps}, settings={"unstorable": "quarantine"})
+    report = odd.run("interval")
+    assert (report.entries, report.rejected, sum(report.changes.values())) == (1, 1, 0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from directory_sync.errors import ConfigError
+from directory_sync.errors import ConfigError, DataError
 from tests.capture import Capture
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.listing import Listing
@@ -72,10 +72,36 @@ def test_values_stand_in_no_report_and_no_log(listing: Listing, cycle: Cycle, ca
 def test_columns_that_collide_are_named_without_their_data(listing: Listing, cycle: Cycle) -> None:
     listing.entries[3] |= {f"anna.{MARK}@example.org": 1, f"anna_{MARK}@example.org": 2}
     with pytest.raises(
-        ConfigError, match=r"The field `\*` .* and the field `\*` would share a column"
+        ConfigError, match=r"the field `\*` and the field `\*` would share a column"
     ) as caught:
         cycle.run("one")
     assert MARK not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [
+        {f"anna.{MARK}{n}@example.org": n for n in range(1_700)},
+        {f"anna.{MARK}@example.org": [{f"k{n}": n for n in range(1_700)}]},
+        {f"anna.{MARK}@example.org": 2**64, f"anna_{MARK}aexample_org__v_text": 1},
+    ],
+    ids=["columns", "columns of a list", "a variant"],
+)
+def test_what_cannot_be_stored_is_named_without_keys_that_are_data(
+    listing: Listing, cycle: Cycle, brought: dict[str, Any]
+) -> None:
+    listing.entries[3] |= brought
+    with pytest.raises((ConfigError, DataError), match="Entry 3 of") as caught:
+        cycle.with_(resource={}).run("one")
+    assert MARK not in str(caught.value)
+
+
+def test_a_column_of_two_kinds_of_numbers_is_named_without_its_data(listing: Listing, cycle: Cycle) -> None:
+    for n, number in enumerate((2**53 + 1, 0.5)):
+        listing.entries[n][f"anna.{MARK}@example.org"] = number
+    report = cycle.with_(resource={}).run("one")
+    assert [finding.rule for finding in report.findings] == ["split_column"]
+    assert MARK not in json.dumps(report.as_json())
 
 
 SEEN = {
