@@ -93,7 +93,7 @@ def test_no_task_of_a_run_that_succeeded_logs_an_error(stack):
 
 def test_a_task_links_to_the_page_of_its_directory(stack):
     run = stack.airflow.api.runs(DAG_ID)[0]
-    url = "/plugin/directory?dag_id=directory_sync&resource=directory_resource"
+    url = "/plugin/directory?dag=directory_sync&resource=directory_resource"
     for name in (SHARD.format(0), "audit", "publish"):
         assert stack.airflow.api.links(DAG_ID, run.run_id, name) == {"Directory": url}
 
