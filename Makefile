@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # The short form of the chaos; `make test-all` runs all of it.
-SHORT_CHAOS := tests/chaos/test_pulls.py tests/chaos/test_moving_end.py \
+SHORT_CHAOS := tests/chaos/test_pulls.py tests/chaos/test_moving_end.py tests/chaos/test_ends.py \
 	'tests/chaos/test_kills.py::test_a_run_killed_three_times_ends_as_an_undisturbed_one[one]' \
 	tests/chaos/test_two_runs.py::test_a_snapshot_older_than_the_published_one_is_skipped_with_a_note
 TESTS := tests/unit tests/integration tests/dag tests/e2e/test_scheduled_runs.py tests/browser $(SHORT_CHAOS)
@@ -76,8 +76,9 @@ test-e2e: install ## the Dag under the real scheduler
 	@$(PYTEST) tests/e2e/test_scheduled_runs.py
 
 PULLS ?= 5000
+ENDS ?= 2000
 chaos: install ## thousands of seeded pulls of a moving directory beside dlt's paginator, dozens by the Dag
-	@PYTHONPATH=plugins $(BIN)/python -m tests.chaos --pulls $(PULLS)
+	@PYTHONPATH=plugins $(BIN)/python -m tests.chaos --pulls $(PULLS) --ends $(ENDS)
 	@CHAOS_PUBLICATIONS=60 CHAOS_DAG_PULLS=36 $(PYTEST) tests/chaos/test_publication.py \
 		tests/chaos/test_dag_under_churn.py
 

@@ -91,7 +91,7 @@ def test_what_cannot_be_stored_is_named_without_keys_that_are_data(
     listing: Listing, cycle: Cycle, brought: dict[str, Any]
 ) -> None:
     listing.entries[3] |= brought
-    with pytest.raises((ConfigError, DataError), match="Entry 3 of") as caught:
+    with pytest.raises((ConfigError, DataError), match="Entry `3` of") as caught:
         cycle.with_(resource={}).run("one")
     assert MARK not in str(caught.value)
 
