@@ -124,7 +124,7 @@ class _Walk:
         # Not a secret: without a rhythm, no edits can keep time with it.
         self._draw = random.Random(0)  # noqa: S311
         self._head_ids: list[EntryId] = []
-        self._size = chain.largest
+        self._size = self._limit = chain.largest
         self._jumped_to: set[int] = set()
         self._aim: int | None = None
         self._back, self._overlap = 0, OVERLAP
@@ -214,6 +214,7 @@ class _Walk:
             self._give_up()
         self.requests += 1
         page = read_or_refusal(self._read_page, offset, limit=max(self._size, 2))
+        self._limit = max(self._size, page.limit)
         self.progress.add(page)
         return page
 
@@ -332,7 +333,7 @@ class _Walk:
     def _is_nothing_further(self) -> bool:
         """Asks far behind the end: pages that a filter has emptied are not the end."""
         end, statuses = self._view_end, set[int]()
-        for far in (self._size, 4 * self._size):
+        for far in (self._limit, 2 * self._limit, 4 * self._limit):
             page = self._read(end + far)
             if page.entries and REPEATED not in self._refusals:
                 self._ahead += 1
