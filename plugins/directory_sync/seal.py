@@ -129,7 +129,7 @@ class _Walk:
         self._aim: int | None = None
         self._back, self._overlap = 0, OVERLAP
         self._shift, self._growth = 0, 0.0
-        self._border = Border(self._moves, prior=self._prior, stray=self._stray)
+        self._border = self._new_border()
         self._own_window = self._stranger_window = 0
         self._last: EntryId | None = None
         self._tail: set[EntryId] = set()
@@ -141,6 +141,9 @@ class _Walk:
         self._reach = REACH
         self.requests = self.bridged = self.crossed = 0
         self.progress = Progress("The audit reads what does not join", at_least=REQUESTS_NOT_LOGGED + 1)
+
+    def _new_border(self) -> Border:
+        return Border(self._moves, prior=self._prior, stray=self._stray)
 
     def to_the_end(self) -> int | None:
         """Returns the offset of the last entry; None: the directory is empty."""
@@ -298,7 +301,7 @@ class _Walk:
         self.bridged += link.fresh > 0
         self._size = max(self._size, len(page.entries))
         self._own_window, self._stands = link.window.number, self._growth > 0
-        self._border = Border(self._moves, prior=self._prior, stray=self._stray)
+        self._border = self._new_border()
         self._aim, self._back = None, self._overlap if self._overlap > OVERLAP else 0
         furthest = self._chain.furthest()
         if furthest and furthest.number not in self._jumped_to:
@@ -321,7 +324,7 @@ class _Walk:
             self._budget += REQUESTS_A_BORDER
         self._chain.adjoin(self._own_window, self._stranger_window)
         self._aim, self._back = self._expected_end, 0
-        self._border = Border(self._moves, prior=self._prior, stray=self._stray)
+        self._border = self._new_border()
         self._tail, self._stands, self._growth = set(), False, 0.0
         furthest = self._chain.furthest()
         if furthest and furthest.number not in self._jumped_to:
