@@ -9,14 +9,14 @@ from typing import NoReturn
 import dlt
 
 from bench.server import CLIENT_ID, CLIENT_SECRET
-from directory_sync import resources
-from directory_sync.buckets import landing_place
-from directory_sync.client import DirectoryClient
-from directory_sync.form import Resource, parse_form
-from directory_sync.landing import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
-from directory_sync.rate import RequestRate
-from directory_sync.secrets import register
-from directory_sync.settings import ApiSettings, ConnectionFields, SyncSettings
+from directory_sync.api.client import DirectoryClient
+from directory_sync.api.rate import RequestRate
+from directory_sync.config import resources
+from directory_sync.config.dlt_provider import register
+from directory_sync.config.form import Resource, parse_form
+from directory_sync.config.settings import ApiSettings, ConnectionFields, SyncSettings
+from directory_sync.landing.place import landing_place
+from directory_sync.landing.zone import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
 
 
 class Deployment:
@@ -67,7 +67,7 @@ class Deployment:
 
     def extract(self, shard: int) -> None:
         """One shard, with a pipeline of its own, as dlt's helper runs it."""
-        from directory_sync.extract import directory_source
+        from directory_sync.extract.stage import directory_source
 
         source = directory_source(
             shards=self.settings.shards,
@@ -88,9 +88,10 @@ class Deployment:
 
     def audit(self) -> None:
         """Seals, checks and compares the snapshot."""
-        from directory_sync import audit, publish
-        from directory_sync.job import Audit, Run
-        from directory_sync.warehouse import Warehouse, open_warehouse
+        from directory_sync.audit import stage as audit
+        from directory_sync.audit.job import Audit, Run
+        from directory_sync.publish import stage as publish
+        from directory_sync.warehouse.warehouse import Warehouse, open_warehouse
 
         with tempfile.TemporaryDirectory() as name, closing(self.client()) as client:
             job = Audit(
@@ -112,9 +113,9 @@ class Deployment:
 
     def publish(self) -> None:
         """Writes the difference."""
-        from directory_sync import publish
-        from directory_sync.report import AuditReport
-        from directory_sync.warehouse import open_warehouse
+        from directory_sync.audit.report import AuditReport
+        from directory_sync.publish import stage as publish
+        from directory_sync.warehouse.warehouse import open_warehouse
 
         content = self.landed(self.run_id).read_json(REPORT)
         assert content is not None

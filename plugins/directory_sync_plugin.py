@@ -8,27 +8,28 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from directory_sync import empty_port, page, run_note
-from directory_sync.provider import PACKAGE_NAME, VERSION, get_provider_info
+from directory_sync import ui
+from directory_sync.airflow import empty_port, notes
+from directory_sync.airflow.provider import PACKAGE_NAME, VERSION, get_provider_info
 
 
 class DirectorySyncPlugin(AirflowPlugin):
     """Registers the page and the notes for the UI, and the connection type for the UI and for tasks."""
 
     name = "directory_sync"
-    listeners = [run_note]  # noqa: RUF012  Airflow's own form
+    listeners = [notes]  # noqa: RUF012  Airflow's own form
 
     # Airflow asks an instance, and only in the API server; every process loads the plugin.
     @cached_property
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
         """The files of the page."""
         empty_port.mend()
-        return page.fastapi_apps()
+        return ui.fastapi_apps()
 
     @cached_property
     def react_apps(self) -> list[Any]:  # type: ignore[override]
         """The page; none where its files cannot be served."""
-        return page.react_apps() if self.fastapi_apps else []
+        return ui.react_apps() if self.fastapi_apps else []
 
     @classmethod
     def on_load(cls, *_: Any, **__: Any) -> None:

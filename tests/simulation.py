@@ -13,12 +13,12 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from directory_sync.client import Page
-from directory_sync.columns import PageColumns
-from directory_sync.envelope import Entry, EntryId
-from directory_sync.landing import LandedFiles
-from directory_sync.pagination import Shard, ShardReader
-from directory_sync.snapshot import Snapshot
+from directory_sync.api.answer import Entry, EntryId
+from directory_sync.api.client import Page
+from directory_sync.audit.scratch import Snapshot
+from directory_sync.extract.windows import Shard, ShardReader
+from directory_sync.landing.tables import PageColumns
+from directory_sync.landing.zone import LandedFiles
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = 1 << 20

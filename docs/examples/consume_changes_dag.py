@@ -31,9 +31,9 @@ def read_changes(sync_ids: list[str]) -> list[tuple[Any, str]]:
     """Returns id and kind of each change. The file is closed at once: an open reader keeps the sync out."""
     import duckdb
 
-    from directory_sync.destinations import DuckDBFile
-    from directory_sync.scope import connection_fields
-    from directory_sync.settings import WAREHOUSE_CONNECTION, SyncSettings
+    from directory_sync.airflow.scope import connection_fields
+    from directory_sync.config.settings import WAREHOUSE_CONNECTION, SyncSettings
+    from directory_sync.warehouse.destinations import DuckDBFile
 
     connection = connection_fields(WAREHOUSE_CONNECTION)
     path = DuckDBFile(connection, SyncSettings.from_environment(), folder=Path()).path

@@ -16,18 +16,18 @@ from weakref import WeakValueDictionary
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
-from directory_sync import secrets
+from directory_sync.config import dlt_provider
 
 # Before dlt reads its configuration for the first time.
-secrets.quiet_dlt()
+dlt_provider.quiet_dlt()
 
-from directory_sync import tasks  # noqa: E402
-from directory_sync.deadline import alerts  # noqa: E402
-from directory_sync.directories import Directory  # noqa: E402
-from directory_sync.display import describe, owner_links  # noqa: E402
+from directory_sync.airflow import tasks  # noqa: E402
+from directory_sync.airflow.deadline import alerts  # noqa: E402
+from directory_sync.airflow.display import describe, owner_links  # noqa: E402
+from directory_sync.airflow.params import PARAMS  # noqa: E402
+from directory_sync.airflow.retry import DEFAULT_ARGS  # noqa: E402
+from directory_sync.config.directory import Directory  # noqa: E402
 from directory_sync.errors import ConfigError  # noqa: E402
-from directory_sync.params import PARAMS  # noqa: E402
-from directory_sync.retry import DEFAULT_ARGS  # noqa: E402
 
 __all__ = ["Directory", "directory_dag"]
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, Route
 
-from directory_sync.report import KINDS, AuditReport, Finding
+from directory_sync.audit.report import KINDS, AuditReport, Finding
 
 DAG = "directory_sync"
 RESOURCE = "directory_resource"

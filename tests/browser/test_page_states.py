@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Page, expect
 
-from directory_sync.report import Finding
+from directory_sync.audit.report import Finding
 from tests.browser.answers import DAG, DRIFT, RESOURCE, Answers, a_report, a_run, nights
 
 TOO_WIDE = """

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 
-from directory_sync.secrets import quiet_dlt
+from directory_sync.config.dlt_provider import quiet_dlt
 
 quiet_dlt()
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import duckdb
 
-from directory_sync.checks import check_seal
-from directory_sync.client import Page
+from directory_sync.api.client import Page
+from directory_sync.audit.checks import check_seal
+from directory_sync.audit.scratch import Snapshot
+from directory_sync.audit.seal import seal
 from directory_sync.errors import ApiError, DirectorySyncError, SnapshotError
-from directory_sync.seal import seal
-from directory_sync.snapshot import Snapshot
 from tests.chaos.pulls import Outcome, resource
 from tests.simulation import STEP, ids_in, land, page, read_shards
 

@@ -127,7 +127,7 @@ def before(owner: Any, name: str, act: Strike, *, call: int = 1) -> None:
 
 @moment
 def pages_are_read(act: Strike) -> None:
-    from directory_sync.client import DirectoryClient
+    from directory_sync.api.client import DirectoryClient
 
     before(DirectoryClient, "page", act, call=6)
 
@@ -163,7 +163,7 @@ def the_load_is_not_marked_complete(act: Strike) -> None:
 
 @moment
 def the_warehouse_is_not_open_yet(act: Strike) -> None:
-    from directory_sync import warehouse
+    from directory_sync.warehouse import warehouse
 
     before(warehouse, "open_warehouse", act)
 
@@ -172,7 +172,7 @@ def the_warehouse_is_not_open_yet(act: Strike) -> None:
 def the_difference_is_half_written(act: Strike) -> None:
     import pyarrow.parquet as pq
 
-    from directory_sync.landing import DIFFERENCE
+    from directory_sync.landing.zone import DIFFERENCE
 
     def make(usual: Callable[..., Any]) -> Callable[..., Any]:
         def write_table(self: Any, table: Any, *args: Any, **kwargs: Any) -> None:
@@ -207,7 +207,7 @@ def the_manifest_is_half_written(act: Strike) -> None:
 
 @moment
 def the_manifest_is_written(act: Strike) -> None:
-    from directory_sync.landing import MANIFEST, LandedSnapshot
+    from directory_sync.landing.zone import MANIFEST, LandedSnapshot
 
     def make(usual: Callable[..., Any]) -> Callable[..., Any]:
         def write_json(self: Any, name: str, content: Any) -> None:
@@ -269,14 +269,14 @@ def the_table_is_loaded(act: Strike) -> None:
 
 @moment
 def the_syncs_row_is_loaded(act: Strike) -> None:
-    from directory_sync.warehouse import Warehouse
+    from directory_sync.warehouse.warehouse import Warehouse
 
     before(Warehouse, "create_history_view", act)
 
 
 @moment
 def the_publication_is_complete(act: Strike) -> None:
-    from directory_sync.scope import TaskScope
+    from directory_sync.airflow.scope import TaskScope
 
     before(TaskScope, "retire_landing", act)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from directory_sync.config.dlt_provider import quiet_dlt
 from directory_sync.errors import SnapshotError
-from directory_sync.secrets import quiet_dlt
 
 quiet_dlt()
 

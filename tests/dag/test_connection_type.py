@@ -10,8 +10,8 @@ import warnings
 
 import pytest
 
-from directory_sync import empty_port
-from directory_sync.provider import PACKAGE_NAME, VERSION, get_provider_info
+from directory_sync.airflow import empty_port
+from directory_sync.airflow.provider import PACKAGE_NAME, VERSION, get_provider_info
 from directory_sync_plugin import DirectorySyncPlugin
 from tests.conftest import CHECKOUT
 
@@ -77,7 +77,7 @@ def test_the_plugins_folder_alone_gives_the_connection_type(tmp_path):
 
 
 def test_the_installed_package_and_the_plugin_give_it_once(tmp_path, installed):
-    entry = ["directory_sync.provider:get_provider_info"]
+    entry = ["directory_sync.airflow.provider:get_provider_info"]
     assert what_airflow_finds(tmp_path, python_path=str(installed)) == {"installed": entry, **FOUND}
 
 
@@ -89,8 +89,8 @@ def test_the_installed_package_alone_gives_it(tmp_path, installed, monkeypatch):
 
 
 def test_the_installed_package_holds_the_page_s_files(installed):
-    names = {path.name for path in (CHECKOUT / "plugins/directory_sync/page/static").iterdir()}
-    assert {path.name for path in (installed / "directory_sync/page/static").iterdir()} == names
+    names = {path.name for path in (CHECKOUT / "plugins/directory_sync/ui/static").iterdir()}
+    assert {path.name for path in (installed / "directory_sync/ui/static").iterdir()} == names
 
 
 def test_the_names_of_the_package_agree():

@@ -3,11 +3,11 @@
 import pytest
 from airflow.sdk import Asset
 
-from directory_sync.buckets import landing_place
+from directory_sync.config.resources import directory
 from directory_sync.dag import Directory, directory_dag
 from directory_sync.errors import ConfigError
-from directory_sync.landing import Landing
-from directory_sync.resources import directory
+from directory_sync.landing.place import landing_place
+from directory_sync.landing.zone import Landing
 
 PARTNERS = Directory(
     connection="partners_api",

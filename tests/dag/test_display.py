@@ -3,7 +3,7 @@
 import pytest
 from airflow.serialization.serialized_objects import DagSerialization
 
-from directory_sync.display import PAGE_URL
+from directory_sync.airflow.display import PAGE_URL
 
 LINK = f"{PAGE_URL}?dag=directory_sync&resource=directory_resource"
 
@@ -49,4 +49,4 @@ def test_the_setting_makes_an_alert_that_counts_from_when_the_run_was_queued(par
     [alert] = parse(DIRECTORY_SYNC_DEADLINE_MINUTES="90").deadline
     assert alert.reference.reference_name == "DagRunQueuedAtDeadline"
     assert alert.interval.total_seconds() == 90 * 60
-    assert alert.callback.path == "directory_sync.deadline.run_is_late"
+    assert alert.callback.path == "directory_sync.airflow.deadline.run_is_late"

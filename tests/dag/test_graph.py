@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk import Asset, CronDataIntervalTimetable
 from airflow.sdk.exceptions import ParamValidationError
 
-from directory_sync.settings import SyncSettings
+from directory_sync.config.settings import SyncSettings
 
 SHARDS = SyncSettings.__dataclass_fields__["shards"].default
 FAN_OUT = "extract.directory_" + "-".join(f"shard_{n}" for n in range(SHARDS))
@@ -63,7 +63,7 @@ def test_a_task_says_who_owns_it_and_when_it_gives_up(dag, task_id):
     assert task.retry_delay == timedelta(seconds=30)
     assert task.retry_exponential_backoff
     assert task.max_retry_delay == timedelta(minutes=10)
-    assert type(task.retry_policy).__module__ == "directory_sync.retry"
+    assert type(task.retry_policy).__module__ == "directory_sync.airflow.retry"
 
 
 @pytest.mark.parametrize("task_id", RUNS_CODE)

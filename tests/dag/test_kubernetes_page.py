@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from directory_sync.settings import SyncSettings
+from directory_sync.config.settings import SyncSettings
 
 STAGES = {"extract", "audit", "publish", "approve_removals", "remove"}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "kubernetes.md"

@@ -37,10 +37,10 @@ with DAG("settings_seen"):
 
     @task
     def seen():
-        from directory_sync.buckets import landing_place
-        from directory_sync.destinations import destination_of
-        from directory_sync.scope import connection_fields
-        from directory_sync.settings import ApiSettings, SyncSettings
+        from directory_sync.landing.place import landing_place
+        from directory_sync.warehouse.destinations import destination_of
+        from directory_sync.airflow.scope import connection_fields
+        from directory_sync.config.settings import ApiSettings, SyncSettings
 
         api, warehouse, landing = map(connection_fields, json.loads(os.environ["CONNECTIONS"]))
         settings = SyncSettings.from_environment()

@@ -17,24 +17,24 @@ from typing import Any
 import dlt
 import duckdb
 
-from directory_sync import audit as audit_stage
-from directory_sync import publish as publish_stage
-from directory_sync import removals as removals_stage
-from directory_sync import replay as replay_stage
-from directory_sync.buckets import LANDING_KEYS, LandingPlace, landing_place
-from directory_sync.client import DirectoryClient, Page
-from directory_sync.extract import directory_source
-from directory_sync.form import Resource, parse_form
-from directory_sync.job import Audit, Run
-from directory_sync.landing import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
-from directory_sync.limits import RemovalLimits
-from directory_sync.question import Question
-from directory_sync.rate import RequestRate
-from directory_sync.replay import Replayed
-from directory_sync.report import AuditReport
-from directory_sync.secrets import register
-from directory_sync.settings import ApiSettings, ConnectionFields, SyncSettings
-from directory_sync.warehouse import Warehouse, open_warehouse
+from directory_sync.api.client import DirectoryClient, Page
+from directory_sync.api.rate import RequestRate
+from directory_sync.audit import stage as audit_stage
+from directory_sync.audit.job import Audit, Run
+from directory_sync.audit.report import AuditReport
+from directory_sync.config.dlt_provider import register
+from directory_sync.config.form import Resource, parse_form
+from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.settings import ApiSettings, ConnectionFields, SyncSettings
+from directory_sync.extract.stage import directory_source
+from directory_sync.landing.place import LANDING_KEYS, LandingPlace, landing_place
+from directory_sync.landing.zone import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
+from directory_sync.publish import removals as removals_stage
+from directory_sync.publish import replay as replay_stage
+from directory_sync.publish import stage as publish_stage
+from directory_sync.publish.question import Question
+from directory_sync.publish.replay import Replayed
+from directory_sync.warehouse.warehouse import Warehouse, open_warehouse
 from tests.buckets import copied_landing
 from tests.postgres import ADMIN, PostgresServer
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import dlt
 
-from directory_sync.destinations import MappedWarehouse, register
-from directory_sync.settings import ConnectionFields
+from directory_sync.config.settings import ConnectionFields
+from directory_sync.warehouse.destinations import MappedWarehouse, register
 from tests.integration.cycle import Cycle
 
 

@@ -27,7 +27,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 
-from directory_sync.client import MAX_BODY_BYTES
+from directory_sync.airflow.retry import DirectoryRetryPolicy
+from directory_sync.api.client import MAX_BODY_BYTES
 from directory_sync.errors import (
     ApiError,
     ApiUnavailableError,
@@ -38,7 +39,6 @@ from directory_sync.errors import (
     SnapshotError,
     find_error,
 )
-from directory_sync.retry import DirectoryRetryPolicy
 from tests.capture import Capture
 from tests.integration.cycle import Cycle
 from tests.postgres import PostgresServer

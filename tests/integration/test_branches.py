@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from directory_sync.errors import SnapshotError
-from directory_sync.landing import DIFFERENCE, PUBLISHED, REPORT
+from directory_sync.landing.zone import DIFFERENCE, PUBLISHED, REPORT
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle, child_process
 
@@ -80,7 +80,7 @@ def test_a_backup_of_an_abandoned_branch_is_brought_up_to_date(
 DIES_BEFORE_ITS_MARK = """
 import os
 from pathlib import Path
-from directory_sync.secrets import quiet_dlt
+from directory_sync.config.dlt_provider import quiet_dlt
 quiet_dlt()
 from tests.integration.cycle import Cycle
 url, home, run_id = args

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from directory_sync.errors import ConfigError, SnapshotError
-from directory_sync.landing import REPORT, Landing
-from directory_sync.retention import retire
+from directory_sync.landing.zone import REPORT, Landing
+from directory_sync.publish.retention import retire
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings
 from tests.buckets import Bucket

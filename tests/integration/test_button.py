@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from directory_sync.hook import DirectoryApiHook
+from directory_sync.airflow.hook import DirectoryApiHook
 
 FIRST_PAGE = "/v1/directory at offset 0"
-SELECTOR = "Check `data_selector` in plugins/directory_sync/resources.py, or ask the API's vendor."
+SELECTOR = "Check `data_selector` in plugins/directory_sync/config/resources.py, or ask the API's vendor."
 UP = "Check the base URL, and whether the API is up."
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from directory_sync.config.form import MAX_NAME
 from directory_sync.errors import ConfigError, DataError, PermanentError
-from directory_sync.form import MAX_NAME
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.listing import Listing
 from tests.postgres import PostgresServer

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from directory_sync import columnar
+from directory_sync.audit.report import AuditReport
 from directory_sync.errors import ConfigError
-from directory_sync.publish import load
-from directory_sync.report import AuditReport
-from directory_sync.rows import Difference
+from directory_sync.publish import columnar
+from directory_sync.publish.rows import Difference
+from directory_sync.publish.stage import load
 from tests.integration.cycle import RESOURCE, Cycle
 
 ROWS, BATCH, SAMPLE = 1_600, 1_000, 300

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from directory_sync.errors import RemovalsHeld
-from directory_sync.question import (
+from directory_sync.publish.question import (
     DECISION,
     Choice,
     Decision,

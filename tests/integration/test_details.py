@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from directory_sync.audit.report import AuditReport
 from directory_sync.errors import ApiError, ApiUnavailableError, AuthError, ConfigError
-from directory_sync.report import AuditReport
 from sandbox.server import SandboxServer
 from tests.integration.cycle import Cycle
 from tests.integration.listing import Listing

@@ -10,8 +10,8 @@ import pytest
 import time_machine
 
 from directory_sync.errors import ConfigError, WarehouseError
-from directory_sync.landing import MANIFEST
-from directory_sync.publish import load
+from directory_sync.landing.zone import MANIFEST
+from directory_sync.publish.stage import load
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle, child_process
 from tests.integration.test_columnar import difference

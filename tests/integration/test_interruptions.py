@@ -20,12 +20,12 @@ DIES_BEFORE_PACKAGE = """
 import os
 from pathlib import Path
 import dlt
-from directory_sync.secrets import quiet_dlt
+from directory_sync.config.dlt_provider import quiet_dlt
 quiet_dlt()
 from dlt.load.load import Load
 from tests.integration.cycle import Cycle
 from tests.postgres import PostgresServer
-from directory_sync.destinations import DuckDBFile, PostgreSQL
+from directory_sync.warehouse.destinations import DuckDBFile, PostgreSQL
 DuckDBFile.is_transactional = PostgreSQL.is_transactional = False
 url, home, run_id, postgres, package, resource = args
 begin, seen = Load.load_single_package, []
@@ -41,7 +41,7 @@ Cycle(url=url, home=Path(home), resource=resource, postgres=server).publish(run_
 DIES_IN_THE_TRANSACTION = """
 import os
 from pathlib import Path
-from directory_sync.secrets import quiet_dlt
+from directory_sync.config.dlt_provider import quiet_dlt
 quiet_dlt()
 from dlt.destinations.sql_client import SqlClientBase
 from tests.integration.cycle import Cycle
@@ -61,7 +61,7 @@ Cycle(url=url, home=Path(home), postgres=server).publish(run_id)
 """
 PUBLISHES = """
 from pathlib import Path
-from directory_sync.secrets import quiet_dlt
+from directory_sync.config.dlt_provider import quiet_dlt
 quiet_dlt()
 from tests.integration.cycle import Cycle
 from tests.postgres import PostgresServer

@@ -11,13 +11,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from directory_sync.audit import audit
-from directory_sync.form import parse_form
-from directory_sync.job import Audit, Run
-from directory_sync.landing import DIFFERENCE, LandedFiles, LandedSnapshot
-from directory_sync.settings import SyncSettings
-from directory_sync.snapshot import Snapshot, open_scratch
-from directory_sync.warehouse import Warehouse, open_warehouse
+from directory_sync.audit.job import Audit, Run
+from directory_sync.audit.scratch import Snapshot, open_scratch
+from directory_sync.audit.stage import audit
+from directory_sync.config.form import parse_form
+from directory_sync.config.settings import SyncSettings
+from directory_sync.landing.zone import DIFFERENCE, LandedFiles, LandedSnapshot
+from directory_sync.warehouse.warehouse import Warehouse, open_warehouse
 from tests.simulation import StillList
 
 pytestmark = pytest.mark.duckdb

@@ -15,7 +15,7 @@ import pytest
 import time_machine
 
 from directory_sync.errors import ConfigError, WarehouseError
-from directory_sync.warehouse import open_warehouse
+from directory_sync.warehouse.warehouse import open_warehouse
 from sandbox.server import SandboxServer
 from tests.capture import Capture
 from tests.integration.cycle import RESOURCE, Cycle, child_process
@@ -201,7 +201,7 @@ def test_a_hold_whose_connection_was_cut_publishes_nothing(api: SandboxServer, p
 
 PAUSES_BEFORE_THE_LOAD = """
 from pathlib import Path
-from directory_sync.secrets import quiet_dlt
+from directory_sync.config.dlt_provider import quiet_dlt
 quiet_dlt()
 from dlt.load.load import Load
 from tests.integration.cycle import Cycle

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import time_machine
 
-from directory_sync.report import AuditReport
+from directory_sync.audit.report import AuditReport
 from sandbox.server import SandboxServer
 from tests.integration.cycle import Cycle
 

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from directory_sync.errors import ConfigError
-from directory_sync.landing import DIFFERENCE
-from directory_sync.question import DECISION, Decision, landed_decision
+from directory_sync.landing.zone import DIFFERENCE
+from directory_sync.publish.question import DECISION, Decision, landed_decision
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.listing import Listing

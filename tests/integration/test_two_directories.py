@@ -3,7 +3,7 @@
 import pytest
 
 from directory_sync.errors import ConfigError
-from directory_sync.ownership import Owner, claim_table
+from directory_sync.publish.ownership import Owner, claim_table
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle
 

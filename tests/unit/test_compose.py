@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from compose.environment import CONNECTION, SECRETS, EnvironmentFileError, complete, read
-from directory_sync.settings import ENVIRONMENT_PREFIX, SyncSettings
+from directory_sync.config.settings import ENVIRONMENT_PREFIX, SyncSettings
 
 CHECKOUT = Path(__file__).parents[2]
 COMPOSE_FILE = CHECKOUT / "docker-compose.yaml"

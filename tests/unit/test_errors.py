@@ -24,7 +24,7 @@ from directory_sync.errors import (
     WarehouseError,
     find_error,
 )
-from directory_sync.warehouse import _without_values
+from directory_sync.warehouse.warehouse import _without_values
 
 
 class WrappingError(Exception):

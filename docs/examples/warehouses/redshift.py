@@ -4,7 +4,7 @@ from typing import Any
 
 import dlt
 
-from directory_sync.destinations import MappedWarehouse, register
+from directory_sync.warehouse.destinations import MappedWarehouse, register
 
 
 @register

@@ -1,0 +1,117 @@
+"""The task that asks a person about held removals, under "Required Actions" in the UI."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
+
+from directory_sync.airflow.retry import NOTE
+from directory_sync.airflow.scope import TaskScope
+from directory_sync.config.directory import Directory
+from directory_sync.errors import RemovalsHeld
+
+if TYPE_CHECKING:
+    from directory_sync.publish.question import Choice, Decision, Question
+
+ASKED = "asked"
+"""The XCom key of what was shown, the set and the sync it stands on: the answer is to that."""
+
+ANSWER_FIELDS = {
+    "reason": Param(
+        None, type=["null", "string"], title="Reason", description="For the run's note.", maxLength=500
+    )
+}
+"""What a person may fill in beside the answer."""
+
+
+class RemovalApproval(ApprovalOperator):
+    """Asks whether the held entries are to be removed; waits without holding a worker.
+
+    Approved, the task after it runs. Rejected or unanswered, that one is skipped. A question that was
+    answered already is not asked again when the task is cleared.
+
+    Args:
+        directory: whose removals.
+        resource_name: of which resource.
+        response_timeout: how long to wait; silence is a Reject.
+        approvers: ids of the users who may answer; empty: whoever may answer in Airflow.
+    """
+
+    # The page shows text of the API's: none of it is a template.
+    template_fields = ()
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        resource_name: str,
+        response_timeout: timedelta,
+        approvers: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        """Asks nothing yet."""
+        super().__init__(
+            subject=f"Remove entries from {resource_name}?",
+            defaults=self.REJECT,
+            response_timeout=response_timeout,
+            assigned_users=[{"id": user, "name": user} for user in approvers] or None,
+            **kwargs,
+        )
+        self.directory, self.resource_name = directory, resource_name
+
+    def execute(self, context: Any) -> None:
+        """Asks the question that was landed with the run."""
+        from directory_sync.publish.question import landed_decision, landed_question
+
+        scope = TaskScope(self.directory, self.resource_name)
+        question = landed_question(scope.landed)
+        if question is None:
+            raise AirflowSkipException("No removal waits for a decision.")
+        decision = landed_decision(scope.landed, question)
+        if decision is None:
+            self.subject, self.body = question.subject(), question.body()
+            context["ti"].xcom_push(key=ASKED, value=question.bound)
+            super().execute(context)
+            return
+        self.log.info("Decided already: %s. Mode `decide` asks again.", decision.note(question.held))
+        self._tell(context, question, decision)
+        if decision.choice != "approved":
+            raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))  # type: ignore[no-untyped-call]
+
+    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
+        """Lands the answer; where it is no approval, the removal is skipped."""
+        from directory_sync.publish.question import Decision, land_decision, landed_question
+
+        scope = TaskScope(self.directory, self.resource_name)
+        question = landed_question(scope.landed)
+        if question is not None and "error" not in event:
+            if context["ti"].xcom_pull(task_ids=self.task_id, key=ASKED) != question.bound:
+                raise RemovalsHeld(
+                    "The question changed while it waited for this answer. Nothing was removed. Clear this "
+                    "task to be asked about the present one."
+                )
+            self.validate_chosen_options(event["chosen_options"])
+            self.validate_params_input(event["params_input"] or {})
+            given = (event["params_input"] or {}).get("reason") or ""
+            is_approved = event["chosen_options"] == [self.APPROVE]
+            choice: Choice = (
+                "approved" if is_approved else "unanswered" if event.get("timedout") else "rejected"
+            )
+            decision = Decision(
+                digest=question.digest,
+                sync_id=question.sync_id,
+                choice=choice,
+                reason=str(given),
+                by=str((event.get("responded_by_user") or {}).get("name") or ""),
+            )
+            land_decision(scope.landed, decision)
+            self._tell(context, question, decision)
+        return super().execute_complete(context, dict(event))
+
+    def _tell(self, context: Any, question: "Question", decision: "Decision") -> None:
+        """Leaves the answer for the run's note; an approval is told by `remove`, with what it removed."""
+        if decision.choice != "approved":
+            context["ti"].xcom_push(key=NOTE, value=f"{question.resource}: {decision.note(question.held)}")

@@ -1,0 +1,62 @@
+"""What the UI shows of a task beside its state: a few words, and a link to the page of the directory."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import attrs
+from airflow.sdk import DAG, BaseOperator, BaseOperatorLink
+
+from directory_sync.airflow import retry
+from directory_sync.config.form import Resource
+from directory_sync.config.settings import SyncSettings
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import TaskInstanceKey
+
+PAGE_URL = "/plugin/directory"
+"""The page in the UI; it takes `dag` and `resource` as query parameters."""
+
+DOCS = {
+    "shard": "Reads one share of the directory into the landing zone. The log counts pages and entries; XCom "
+    "holds the counts. Cleared, it reads its share anew.",
+    "audit": "Proves that the snapshot is complete, checks it and compares it with the warehouse. The log "
+    "ends with the report. What does not join is read from the API again.",
+    "publish": "Merges the difference into the warehouse and updates the asset. Running it twice changes "
+    "nothing twice.",
+    "approve_removals": "Asks a person, under *Required Actions*, where more entries vanished than the "
+    "limits allow. Skipped where nothing is held.",
+    "remove": "Marks exactly the approved entries as removed and updates the asset. Skipped unless a person "
+    "approved.",
+}
+"""A task's description, by the name of its stage."""
+
+
+@attrs.define
+class DirectoryLink(BaseOperatorLink):
+    """Leads from a task to the page of its directory."""
+
+    resource: str
+
+    @property
+    def name(self) -> str:
+        """The button's text."""
+        return "Directory"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: "TaskInstanceKey") -> str:  # noqa: ARG002
+        """Returns the page's URL; it is computed when the task ends."""
+        query = urlencode({"dag": operator.dag_id, "resource": self.resource})
+        return f"{PAGE_URL}?{query}"
+
+
+def owner_links(settings: SyncSettings) -> dict[str, str]:
+    """Returns where the owner's name in the list of Dags leads to."""
+    return {retry.DEFAULT_ARGS["owner"]: settings.owner_link} if settings.owner_link else {}
+
+
+def describe(dag: DAG, resource: Resource) -> None:
+    """Gives those tasks of a Dag a text and a link which have none yet: the ones of this resource."""
+    for task in dag.tasks:
+        stage = "shard" if "_shard_" in task.task_id else task.task_id.rpartition(".")[2]
+        if isinstance(task, BaseOperator) and stage in DOCS and not task.operator_extra_links:
+            task.doc_md = DOCS[stage]
+            task.operator_extra_links = (DirectoryLink(resource.name),)

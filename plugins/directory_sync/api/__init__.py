@@ -1,0 +1,1 @@
+"""One request to the API and one answer of it."""

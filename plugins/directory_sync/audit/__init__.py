@@ -1,0 +1,1 @@
+"""Stage 2: seals a snapshot, checks it and compares it with the warehouse."""

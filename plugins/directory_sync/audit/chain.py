@@ -1,0 +1,280 @@
+"""What links the answers of a snapshot: entries they share, where they overlap like pieces of one list."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from directory_sync.api.answer import EntryId
+from directory_sync.api.client import Page
+from directory_sync.audit.scratch import Snapshot, Window
+from directory_sync.extract.windows import OVERLAP
+
+MAX_PLACES = 64
+MAX_IMPLIED_EDITS_SHARE = 0.1
+MIN_SHARE_MOVED = 0.25
+MIN_NEIGHBOURS, MIN_SHARE_IN_PLACE = 3, 0.8
+"""A list stands still where so many neighbouring answers share what they must, at the places they must."""
+
+Places = list[tuple[int, int, EntryId]]
+"""Positions of the shared entries in two windows, and their ids, in the order of the first."""
+
+
+class _Components:
+    """Disjoint sets of windows."""
+
+    def __init__(self) -> None:
+        self._parent: dict[int, int] = {}
+
+    def find(self, window: int) -> int:
+        root = window
+        while (parent := self._parent.setdefault(root, root)) != root:
+            root = parent
+        while self._parent[window] != root:
+            self._parent[window], window = root, self._parent[window]
+        return root
+
+    def join(self, one: int, other: int) -> None:
+        self._parent[self.find(one)] = self.find(other)
+
+
+@dataclass(frozen=True)
+class Link:
+    """What an answer of the audit turned out to be.
+
+    Attributes:
+        window: the answer; None where it was empty.
+        is_joined: it stands in the component that holds an answer to offset 0.
+        shift: how far right its entries stand of where they were landed; None: it shares none.
+        fresh: how many of its entries no other answer shows.
+    """
+
+    window: Window | None
+    is_joined: bool = False
+    shift: int | None = None
+    fresh: int = 0
+
+
+class Chain:
+    """The windows of a snapshot and what links them.
+
+    Two answers that show shared entries in different orders contradict each other: the older one serves
+    in no joint, so what it showed is read again.
+
+    Args:
+        snapshot: the landed windows.
+
+    Attributes:
+        displaced: joints whose entries had moved between the two answers.
+        rejected: pairs of answers that share entries and are no joint.
+        moves: how often shared entries had moved so many places to the right.
+        doubled: ids that stand at several places of the list: they join nothing.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Joins what was landed."""
+        self._snapshot = snapshot
+        self._windows = {window.number: window for window in snapshot.windows()}
+        self._landed = frozenset(self._windows)
+        self._contradicted: set[int] = set()
+        self._sound: list[tuple[int, int]] = []
+        self._adjacent: list[tuple[int, int]] = []
+        self._components = _Components()
+        self._totals = set(snapshot.counts().totals)
+        self._drift = _spread(self._totals)
+        self.moves: Counter[int] = Counter()
+        self.doubled: set[EntryId] = set()
+        self.displaced = self.rejected = 0
+        pairs = self._pairs(snapshot.shared_ids(at_most=MAX_PLACES))
+        self._is_still = self._stands_still(pairs)
+        self._judge(pairs)
+
+    @property
+    def size(self) -> int:
+        """How many answers with entries there are."""
+        return len(self._windows)
+
+    @property
+    def largest(self) -> int:
+        """How many entries the largest answer has."""
+        return max((window.entries for window in self._windows.values()), default=0)
+
+    @property
+    def joints(self) -> int:
+        """How many pairs of answers are linked."""
+        return sum(not {*pair} & self._contradicted for pair in self._sound)
+
+    @property
+    def contradictions(self) -> int:
+        """How many answers were contradicted by a later one."""
+        return len(self._contradicted)
+
+    def add(self, page: Page) -> Link:
+        """Adds an answer which the audit read."""
+        window = self._snapshot.add(page)
+        if page.total is not None:
+            self._totals.add(page.total)
+        if window is None:
+            return Link(None)
+        self._windows[window.number] = window
+        self._drift = max(self._drift, _spread(self._totals))
+        found: dict[EntryId, list[tuple[int, int]]] = defaultdict(list)
+        for entry_id, number, position in self._snapshot.places([e.id for e in page.entries]):
+            found[entry_id].append((number, position))
+        shared = ((i, at) for i, at in found.items() if 1 < len(at) <= MAX_PLACES)
+        pairs = {pair: at for pair, at in self._pairs(shared).items() if window.number in pair}
+        self._judge(pairs)
+        shifts = [
+            _displacement(self._windows[one], window, places)
+            for (one, other), places in pairs.items()
+            if other == window.number and one in self._landed
+        ]
+        fresh = sum(len(at) == 1 for at in found.values())
+        return Link(window, self._is_in_head(window), shifts[-1] if shifts else None, fresh)
+
+    def adjoin(self, one: int, other: int) -> None:
+        """Links two windows of which the second begins right behind an entry of the first."""
+        self._adjacent.append((one, other))
+        self._link(one, other)
+
+    def furthest(self) -> Window | None:
+        """Returns the landed window of the head's component that reaches furthest right."""
+        roots = self._head_roots()
+        linked = (
+            window
+            for window in self._windows.values()
+            if window.number in self._landed
+            and window.number not in self._contradicted
+            and self._components.find(window.number) in roots
+        )
+        return max(linked, key=lambda window: (window.end, window.requested_at), default=None)
+
+    def _is_in_head(self, window: Window) -> bool:
+        if window.number in self._contradicted:
+            return False
+        return self._components.find(window.number) in self._head_roots()
+
+    def _head_roots(self) -> set[int]:
+        return {
+            self._components.find(window.number)
+            for window in self._windows.values()
+            if window.offset == 0 and window.number not in self._contradicted
+        }
+
+    def _pairs(
+        self, shared: Iterable[tuple[EntryId, list[tuple[int, int]]]]
+    ) -> dict[tuple[int, int], Places]:
+        """Groups shared ids by the two windows they stand in; ids twice in one window join nothing."""
+        pairs: dict[tuple[int, int], Places] = defaultdict(list)
+        for entry_id, found in shared:
+            places = sorted(found)
+            if len({number for number, _ in places}) < len(places):
+                self.doubled.add(entry_id)
+                continue
+            for at, (one, x) in enumerate(places):
+                for other, y in places[at + 1 :]:
+                    pairs[one, other].append((x, y, entry_id))
+        return {pair: sorted(places) for pair, places in pairs.items()}
+
+    def _judge(self, pairs: "dict[tuple[int, int], Places]") -> None:
+        """Judges pairs of windows, those that share most first: they show how far the list moved."""
+        contradicted = len(self._contradicted)
+        for (one, other), shared in sorted(pairs.items(), key=lambda item: -len(item[1])):
+            a, b = self._windows[one], self._windows[other]
+            places = self._without_doubled(a, b, shared)
+            if self._is_still and self._are_far(a, b, places):
+                self.doubled |= {i for _, _, i in places}
+                self.rejected += 1
+                continue
+            if any(y >= later for (_, y, _), (_, later, _) in pairwise(places)):
+                if not {one, other} & self._contradicted:
+                    self._contradicted.add(min(a, b, key=lambda w: w.requested_at).number)
+                continue
+            moved = _displacement(a, b, places)
+            if not _is_sound(a, b, places, drift=self._drift):
+                self.rejected += 1
+                continue
+            self._sound.append((one, other))
+            self.displaced += moved != 0
+            self.moves[moved if a.requested_at <= b.requested_at else -moved] += 1
+            if len(places) > 2:
+                self._drift = max(self._drift, abs(moved))
+            self._link(one, other)
+        if len(self._contradicted) > contradicted:
+            self._components = _Components()
+            for one, other in (*self._sound, *self._adjacent):
+                self._link(one, other)
+
+    def _without_doubled(self, a: Window, b: Window, places: Places) -> Places:
+        """The shared entries less those that stand elsewhere in the list too.
+
+        Of two answers that overlap, what both show has moved alike. A few ids that seem to have moved far
+        beside others that did not stand at two places; in a list that stands still no number of them.
+        """
+        near = self._near(a, b, places)
+        far = len(places) - len(near)
+        is_many = far >= MIN_SHARE_MOVED * min(a.entries, b.entries)
+        if not near or not far or (is_many and not self._is_still):
+            return places
+        self.doubled |= {i for x, y, i in places if (x, y, i) not in set(near)}
+        return near
+
+    def _near(self, a: Window, b: Window, places: Places) -> Places:
+        return [place for place in places if abs(_displacement(a, b, [place])) <= OVERLAP + self._drift]
+
+    def _are_far(self, a: Window, b: Window, places: Places) -> bool:
+        """What two answers share stands far apart in the list, and is no piece of it that moved."""
+        is_many = len(places) > 2 and len(places) >= MIN_SHARE_MOVED * min(a.entries, b.entries)
+        ascends = all(y < later for (_, y, _), (_, later, _) in pairwise(places))
+        return not self._near(a, b, places) and not (is_many and ascends)
+
+    def _stands_still(self, pairs: "dict[tuple[int, int], Places]") -> bool:
+        """Tells whether answers that must overlap by their offsets do so, but for the drift of the totals.
+
+        In such a list, ids that stand far apart in two answers stand at several places: their order there
+        contradicts nothing. Of a list in random order, few neighbours share an entry at the right place.
+        """
+        windows = sorted(self._windows.values(), key=lambda w: (w.offset, w.end, w.number))
+        neighbours = [(a, b) for a, b in pairwise(windows) if b.offset < a.end < b.end]
+        in_place = 0
+        for a, b in neighbours:
+            shared = pairs.get((a.number, b.number)) or [
+                (x, y, i) for y, x, i in pairs.get((b.number, a.number), ())
+            ]
+            same = sorted(place for place in shared if abs(_displacement(a, b, [place])) <= self._drift)
+            in_place += bool(same) and _is_sound(a, b, same, drift=self._drift)
+        return len(neighbours) >= MIN_NEIGHBOURS and in_place >= MIN_SHARE_IN_PLACE * len(neighbours)
+
+    def _link(self, one: int, other: int) -> None:
+        if not {one, other} & self._contradicted:
+            self._components.join(one, other)
+
+
+def _displacement(a: Window, b: Window, places: Places) -> int:
+    x, y, _ = places[0]
+    return (b.offset + y) - (a.offset + x)
+
+
+def _is_sound(a: Window, b: Window, places: Places, *, drift: int) -> bool:
+    """Tells whether what two answers share shows that they overlap in the list.
+
+    Two contiguous pieces of one list overlap in a contiguous piece, which begins where one of them begins
+    and ends where one of them ends. Entries that do not fit are edits between the two requests; an id
+    that stands twice in the list implies so many that it gives itself away. Shared entries must besides
+    stand where they stood, but for the overlap and the drift that was seen, or be many.
+    """
+    (first_a, first_b, _), (last_a, last_b, _) = places[0], places[-1]
+    before = min(first_a, first_b)
+    behind = min(a.entries - 1 - last_a, b.entries - 1 - last_b)
+    between = (last_a - first_a + 1) + (last_b - first_b + 1) - 2 * len(places)
+    allowed = max(2, int(MAX_IMPLIED_EDITS_SHARE * min(a.entries, b.entries)))
+    if before + behind + between > allowed:
+        return False
+    if abs(_displacement(a, b, places)) <= OVERLAP + drift:
+        return True
+    # Further than was seen: only a large piece of both shows that the list moved, not a few doubled ids.
+    return len(places) > 2 and len(places) >= MIN_SHARE_MOVED * min(a.entries, b.entries)
+
+
+def _spread(totals: set[int]) -> int:
+    return max(totals) - min(totals) if totals else 0

@@ -1,0 +1,180 @@
+"""The checks of a sealed snapshot: each is an error, a hold or a warning, and says so."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from directory_sync.audit.pages_seal import RereadSeal
+from directory_sync.audit.report import Finding
+from directory_sync.audit.scratch import Counts
+from directory_sync.audit.seal import Seal
+from directory_sync.config.form import Resource
+from directory_sync.config.limits import Limit
+from directory_sync.config.settings import SyncSettings
+
+NULL_JUMP = 0.1
+MAX_FIELD_FINDINGS = 20
+MIN_SYNCS_FOR_SIZE = 3
+
+FieldShares = Mapping[str, Mapping[str, float]]
+
+
+def check_seal(seal: Seal, counts: Counts, *, entries: int, resource: Resource) -> Iterator[Finding]:
+    """Yields what the seal and the API's own count have against each other."""
+    yield from _reconcile(seal, counts, entries=entries, resource=resource)
+    if seal.doubled:
+        yield Finding(
+            rule="doubled_ids",
+            level="warning",
+            message=(
+                f"At least {seal.doubled:,} ids stand at several places of the list; of each, the entry that "
+                "was read last is published."
+            ),
+        )
+    if isinstance(seal, RereadSeal) and seal.hidden:
+        yield Finding(
+            rule="hidden_pages",
+            level="warning",
+            message=(
+                f"{seal.hidden:,} pages were empty although pages behind them hold entries: the API seems to "
+                "leave out entries after it has cut the page. The order counts as assumed."
+            ),
+        )
+    if seal.contradictions:
+        yield Finding(
+            rule="contradictions",
+            level="warning",
+            message=(
+                f"{seal.contradictions:,} answers were contradicted by later ones in the order of "
+                "entries and were read again; the order counts as assumed."
+            ),
+        )
+
+
+def _reconcile(seal: Seal, counts: Counts, *, entries: int, resource: Resource) -> Iterator[Finding]:
+    if not counts.totals:
+        return
+    low, high = counts.totals[0], counts.totals[-1]
+    if low <= entries <= high:
+        return
+    is_still = low == high and not seal.displaced and not resource.total_is_approximate
+    stated = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    yield Finding(
+        rule="reconciliation",
+        level="error" if is_still else "warning",
+        message=(
+            f"The API states {stated} entries, the sealed snapshot of `{resource.name}` holds {entries:,}"
+            + (
+                " although nothing moved. If its total is an estimate, say `total: approximate`; if not, "
+                "clear the `extract` tasks, or ask the vendor."
+                if is_still
+                else "."
+            )
+        ),
+    )
+
+
+def check_fields(before: FieldShares, now: FieldShares) -> list[Finding]:
+    """Returns which fields appeared, vanished, changed their type or are null more often; some of them."""
+    findings = list(_compare_fields(before, now)) if before and now else []
+    if len(findings) <= MAX_FIELD_FINDINGS:
+        return findings
+    more = f"{len(findings) - MAX_FIELD_FINDINGS:,} more fields appeared, vanished or changed."
+    return [*findings[:MAX_FIELD_FINDINGS], Finding(rule="fields", level="warning", message=more)]
+
+
+def _compare_fields(before: FieldShares, now: FieldShares) -> Iterator[Finding]:
+    for name in sorted(now.keys() - before.keys()):
+        yield _field_finding(name, "appeared")
+    for name in sorted(before.keys() - now.keys()):
+        yield _field_finding(name, "vanished")
+    for name in sorted(before.keys() & now.keys()):
+        new_types = now[name].keys() - before[name].keys() - {"null"}
+        if new_types and before[name].keys() - {"null"}:
+            yield _field_finding(name, f"has a new type: {', '.join(sorted(new_types))}")
+        jump = now[name].get("null", 0.0) - before[name].get("null", 0.0)
+        if jump > NULL_JUMP:
+            yield _field_finding(name, f"is null in {jump:.0%} more of the entries")
+
+
+def _field_finding(name: str, what: str) -> Finding:
+    return Finding(rule="fields", level="warning", message=f"The field `{name}` {what}.")
+
+
+def check_paths(resource: Resource, has_field: Callable[[Sequence[str]], bool]) -> Iterator[Finding]:
+    """Yields which paths of the form lead nowhere: they have no effect.
+
+    Args:
+        resource: its `ignored_fields`, `sort_field` and `label_field` are looked at.
+        has_field: tells whether any entry of the snapshot has something at a path.
+    """
+    single = (("sort_field", resource.sort_field), ("label_field", resource.label_field))
+    for key, path in (*(("ignored_fields", path) for path in resource.ignored_fields), *single):
+        if path and not has_field(path):
+            yield Finding(
+                rule="paths",
+                level="warning",
+                message=(
+                    f"`{'.'.join(path)}`, of `{key}` of `{resource.name}`, is in no entry and has no effect: "
+                    "correct it, or leave it out. Within lists no path leads on."
+                ),
+            )
+
+
+def check_size(entries: int, recent: Sequence[int], settings: SyncSettings) -> Iterator[Finding]:
+    """Yields whether the number of entries is out of line with the last syncs.
+
+    Args:
+        entries: of this snapshot.
+        recent: of the last syncs.
+        settings: `max_size_deviation`, a share of their median.
+    """
+    if len(recent) < MIN_SYNCS_FOR_SIZE:
+        return
+    median = sorted(recent)[len(recent) // 2]
+    if median and abs(entries - median) > settings.max_size_deviation * median:
+        yield Finding(
+            rule="size",
+            level="warning",
+            message=f"{entries:,} entries where the last {len(recent)} syncs had about {median:,}.",
+        )
+
+
+def check_changed_share(changed: int, population: int, settings: SyncSettings) -> Iterator[Finding]:
+    """Yields a hold where suspiciously many of the known entries changed at once."""
+    if population >= settings.min_population and changed > settings.max_changed_share * population:
+        yield Finding(
+            rule="changed_share",
+            level="hold",
+            message=(
+                f"{changed:,} of {population:,} entries changed (limit {settings.max_changed_share:.0%}): "
+                "removals of this snapshot wait for a decision."
+            ),
+        )
+
+
+def check_removals(
+    missing: int, population: int, *, limit: Limit, before: int = 0, is_empty: bool = False
+) -> Iterator[Finding]:
+    """Yields a hold where more entries went missing than a limit allows.
+
+    Args:
+        missing: newly, in this snapshot.
+        population: entries that were there when the limit's period began.
+        limit: for one run, or for a period.
+        before: entries that went missing in the period before this snapshot, without a decision.
+        is_empty: the snapshot is, and the table is not.
+    """
+    if not is_empty and not (missing and limit.exceeded_by(missing=before + missing, population=population)):
+        return
+    if limit.period is None:
+        went = f"{missing:,} of {population:,} entries went missing (limits {limit}): they wait"
+    else:
+        went = (
+            f"{missing:,} entries went missing, {before + missing:,} of {population:,} within "
+            f"{limit.period.days} days (limits {limit}): the {missing:,} wait"
+        )
+    yield Finding(rule=limit.rule, level="hold", message=f"{went} for a decision. Nothing was removed.")
+
+
+def holds(findings: Iterable[Finding]) -> bool:
+    """Tells whether removals must wait because of a finding."""
+    return any(finding.level == "hold" for finding in findings)

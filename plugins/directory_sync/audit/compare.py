@@ -1,0 +1,372 @@
+"""Compares a sealed snapshot with the warehouse: what is suspicious, what waits, what is published."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property, partial
+from typing import Any
+
+import orjson
+
+from directory_sync.audit.checks import (
+    FieldShares,
+    check_changed_share,
+    check_fields,
+    check_paths,
+    check_removals,
+    check_size,
+    holds,
+)
+from directory_sync.audit.decisions import REWRITTEN
+from directory_sync.audit.details import Details, HasEntry, ask_details, check_details
+from directory_sync.audit.difference import Difference
+from directory_sync.audit.held import asks_now
+from directory_sync.audit.job import Audit
+from directory_sync.audit.manifest import OWN_FIELDS, settings_fingerprint
+from directory_sync.audit.report import KINDS, AuditReport, Finding
+from directory_sync.audit.reread import (
+    ANSWERS_WHEN_MOVED,
+    ANSWERS_WHEN_STILL,
+    Reread,
+    check_reread,
+    removed_before,
+    reread,
+)
+from directory_sync.audit.scratch import Snapshot
+from directory_sync.audit.seal import ReadPage
+from directory_sync.config.fields import and_parents, stable_fields
+from directory_sync.config.form import Resource
+from directory_sync.errors import ConfigError
+from directory_sync.landing.zone import DIFFERENCE, REPORT, LandedFiles
+from directory_sync.warehouse.warehouse import SyncRow, Warehouse
+
+RECENT_SYNCS = 14
+MAX_ABSENT = 10_000
+RAISED_LIMITS = "raised_limits"
+"""The finding that a run lifted the limits; its note says so too."""
+
+
+def compare(
+    job: Audit,
+    manifest: Mapping[str, Any],
+    snapshot: Snapshot,
+    files: LandedFiles,
+    *,
+    warehouse: Warehouse,
+    has_entry: HasEntry | None = None,
+    read_page: ReadPage | None = None,
+) -> AuditReport:
+    """Compares a sealed snapshot with the warehouse; lands the difference and the report.
+
+    Raises:
+        ConfigError: the ids are of another type than the table's.
+    """
+    sealed = _Sealed(job, manifest, snapshot, files)
+    recent = warehouse.recent_syncs(job.resource.name, at_most=RECENT_SYNCS)
+    last, base = recent[0] if recent else None, warehouse.last_sync(job.resource.name)
+    _check_id_type(job.resource, snapshot, base)
+    _check_interval(sealed)
+    difference = Difference(
+        snapshot,
+        files,
+        warehouse,
+        resource=job.resource,
+        rehash=(
+            not job.run.is_partial and last is not None and last.settings_fingerprint != sealed.fingerprint
+        ),
+        at=sealed.at,
+        mode=job.run.mode,
+    )
+    before: FieldShares = orjson.loads(last.report)["field_shares"] if last else {}
+    named = sealed.names_beside(before, entries=last.entries if last else 0)
+    now = _only(sealed.shares, named)
+    fields = _only(before, named), now
+    findings = list(_findings(sealed, difference, recent, fields=fields, warehouse=warehouse))
+    # An interval run may have met an absent entry after this snapshot's requests: it leaves no trace of that.
+    is_overtaken = warehouse.has_interval_after(job.resource.name, sealed.at)
+    is_held = holds(findings)
+    details = Details()
+    if has_entry is not None and not is_held:
+        details = ask_details(difference, has_entry, resource=job.resource)
+    findings += check_details(details)
+    again = Reread()
+    if sealed.ids_ascend and not (is_held or is_overtaken or job.run.is_partial or job.resource.detail_path):
+        again = _read_again(sealed, difference, read_page)
+    findings += check_reread(again)
+    difference.decide(
+        is_proven=sealed.order != "assumed" and not is_overtaken and not again.seen,
+        removes_none=is_overtaken,
+        is_held=is_held,
+        at=sealed.at,
+        details=dict(details.is_there) | dict.fromkeys(again.seen | again.unconfirmed, True),
+        needs_details=job.resource.detail_path is not None,
+    )
+    changed_fields = difference.describe_changes(
+        appeared={name for name in now.keys() - before.keys() if before and _whole(now[name])},
+        vanished={
+            name for name in before.keys() - sealed.shares.keys() if sealed.shares and _whole(before[name])
+        },
+        named=and_parents(named),
+    )
+    report = _report(
+        sealed,
+        difference,
+        base=base,
+        findings=findings,
+        changed_fields=dict(changed_fields.most_common(50)),
+        field_shares=now,
+        last_asked=warehouse.last_asked(job.resource),
+    )
+    rows = difference.rows(sync_id=report.sync_id, snapshot_at=sealed.at)
+    landed = job.lands_in or job.landed
+    landed.of_sync(report.sync_id).write_tables(DIFFERENCE, rows)
+    landed.of_sync(report.sync_id).write_json(REPORT, report.as_json())
+    landed.write_json(REPORT, report.as_json())
+    return report
+
+
+@dataclass(frozen=True)
+class _Sealed:
+    """A sealed snapshot, and what its manifest and its entries say of it."""
+
+    job: Audit
+    manifest: Mapping[str, Any]
+    snapshot: Snapshot
+    files: LandedFiles
+
+    @property
+    def at(self) -> datetime:
+        """Its earliest request."""
+        return datetime.fromisoformat(self.manifest["first_requested_at"])
+
+    @property
+    def fingerprint(self) -> str:
+        """What its hashes depend on besides the entries."""
+        return settings_fingerprint(self.job.resource)
+
+    @property
+    def proof(self) -> str:
+        """What shows that it is complete."""
+        proof: str = self.manifest["seal"].get("proof", "chain")
+        return proof
+
+    @property
+    def order(self) -> str:
+        """How far the order of the list can be trusted; a contradiction refutes a declaration."""
+        if self.manifest["seal"]["contradictions"]:
+            return "assumed"
+        if self.manifest["order_is_observed"]:
+            return "observed"
+        return "declared" if self.job.resource.order_is_stable else "assumed"
+
+    @property
+    def ids_ascend(self) -> bool:
+        """Ids ascend or descend over a chain of windows: the place of each is known."""
+        seal = self.manifest["seal"]
+        return self.proof == "chain" and bool(seal.get("order_is_observed")) and not seal["contradictions"]
+
+    @property
+    def is_still(self) -> bool:
+        """Nothing moved while it was read."""
+        return not self.manifest["seal"].get("displaced", 1) and len(self.manifest["api"]["totals"]) < 2
+
+    @cached_property
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Of each field, the share of entries with each JSON type."""
+        return {
+            name: {kind: round(count / self._profiled, 4) for kind, count in types.items()}
+            for name, types in self._types.items()
+        }
+
+    @cached_property
+    def _types(self) -> dict[str, dict[str, int]]:
+        """Without the audit's own answers where there are others: it asks for the list's end many times."""
+        read = tuple(path for path in self.files.fields if not path.endswith(OWN_FIELDS))
+        return self.snapshot.field_types(replace(self.files, fields=read or self.files.fields))
+
+    @property
+    def _profiled(self) -> int:
+        """How many entries the fields were counted of: each has an id."""
+        return sum(self._types.get("id", {}).values())
+
+    def names_beside(self, before: FieldShares, *, entries: int) -> set[str]:
+        """The fields that may be named: of this snapshot, and of the report before it with its entries."""
+        known = stable_fields(before, entries)
+        return known.keys() | stable_fields(self.shares, self._profiled, known=known.keys()).keys()
+
+
+def _only(shares: FieldShares, names: Collection[str]) -> dict[str, Mapping[str, float]]:
+    return {name: types for name, types in shares.items() if name in names}
+
+
+def _whole(types: Mapping[str, float]) -> bool:
+    return sum(types.values()) > 0.999
+
+
+def _findings(
+    sealed: _Sealed,
+    difference: Difference,
+    recent: Sequence[SyncRow],
+    *,
+    fields: tuple[FieldShares, FieldShares],
+    warehouse: Warehouse,
+) -> Iterator[Finding]:
+    population, job = difference.population, sealed.job
+    yield from (Finding(**finding) for finding in sealed.manifest["findings"])
+    if job.run.is_partial:
+        # A part of the directory bears no comparison with the whole.
+        return
+    if job.raised_limits:
+        yield Finding(
+            rule=RAISED_LIMITS,
+            level="warning",
+            message=f"The limits on removals were raised for this run: {job.raised_limits}.",
+        )
+    yield from check_fields(*fields)
+    if population.entries:
+        yield from check_paths(job.resource, partial(sealed.snapshot.has_field, sealed.files))
+    yield from check_size(population.entries, [sync.entries for sync in recent], job.settings)
+    yield from check_changed_share(population.changed, population.known, job.settings)
+    yield from _check_removals(sealed, difference, warehouse)
+    yield from _check_walk(difference, job, proof=sealed.proof)
+
+
+def _report(
+    sealed: _Sealed,
+    difference: Difference,
+    *,
+    base: SyncRow | None,
+    findings: Sequence[Finding],
+    changed_fields: Mapping[str, int],
+    field_shares: FieldShares,
+    last_asked: SyncRow | None,
+) -> AuditReport:
+    job, manifest, population = sealed.job, sealed.manifest, difference.population
+    counts, held = difference.counts(), difference.held()
+    return AuditReport(
+        sync_id=manifest["sync_id"],
+        base_sync_id=base.sync_id if base else None,
+        resource=job.resource.name,
+        run_id=job.run.run_id,
+        mode=job.run.mode,
+        snapshot_at=sealed.at,
+        last_requested_at=datetime.fromisoformat(manifest["last_requested_at"]),
+        settings_fingerprint=sealed.fingerprint,
+        id_type=sealed.snapshot.id_type or (base.id_type if base else None),
+        entries=population.entries,
+        unchanged=population.unchanged,
+        changes={kind: counts.get(kind, 0) for kind in KINDS},
+        population=population.known + population.held,
+        newly_missing=population.newly_missing,
+        held=held.count,
+        newly_held=population.newly_missing if holds(findings) else 0,
+        held_digest=held.digest,
+        asks=not job.run.is_partial
+        and asks_now(
+            held=held.count,
+            grown_by=difference.held_since(last_asked.snapshot_at) if last_asked else held.count,
+            population=population.known,
+            last_asked_at=last_asked.snapshot_at if last_asked else None,
+            at=sealed.at,
+            limits=job.limits,
+            ask_again_days=job.settings.ask_again_days,
+        ),
+        order=sealed.order,
+        proof=sealed.proof,
+        windows=manifest["seal"]["windows"],
+        joints=manifest["seal"]["joints"],
+        bridged=manifest["seal"]["bridged"],
+        requests=manifest["api"]["answers"] + manifest["api"]["retries"],
+        retries=manifest["api"]["retries"],
+        refused=manifest["api"]["refused"],
+        rewritten=counts.get(REWRITTEN, 0),
+        changed_fields=changed_fields,
+        field_shares=field_shares,
+        findings=tuple(findings),
+        directory=job.run.directory,
+    )
+
+
+def _read_again(sealed: _Sealed, difference: Difference, read_page: ReadPage | None) -> Reread:
+    """Looks for absent entries once more; without the API, takes what was found before."""
+    absent = difference.absent(at_most=MAX_ABSENT)
+    if not absent or sealed.job.lands_in is not None:
+        # A replay: nobody can be asked, and what was absent then is absent in later snapshots too.
+        return Reread()
+    if read_page is None:
+        known = removed_before(sealed.job.landed, sealed.manifest["sync_id"])
+        return Reread(absent=len(absent), unconfirmed=frozenset(absent) - known)
+    answers = ANSWERS_WHEN_STILL if sealed.is_still else ANSWERS_WHEN_MOVED
+    return reread(sealed.snapshot, absent, read_page, answers_needed=answers)
+
+
+def _check_removals(sealed: _Sealed, difference: Difference, warehouse: Warehouse) -> Iterator[Finding]:
+    """Holds what went missing by the limit of one run, and by those over time.
+
+    Entries that are held are no longer expected to be listed: the limits are of what there is without them.
+    """
+    population, limits = difference.population, sealed.job.limits
+    yield from check_removals(
+        population.newly_missing,
+        population.known,
+        limit=limits.of_one_run,
+        is_empty=population.is_suspiciously_empty,
+    )
+    for limit in limits.over_time if population.newly_missing else ():
+        assert limit.period is not None
+        begin = sealed.at - limit.period
+        then = warehouse.entries_at(sealed.job.resource.name, begin)
+        then -= difference.left_since(begin, asked=True)
+        yield from check_removals(
+            population.newly_missing,
+            # Of a directory that has grown since, what it is now.
+            max(then, population.known),
+            limit=limit,
+            before=difference.left_since(begin, asked=False),
+        )
+
+
+def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[Finding]:
+    """A walk along the API's links proves no absence: `detail_path` does, the form, or a person decides."""
+    if proof != "walk" or job.resource.removals_are_trusted or job.resource.detail_path is not None:
+        return
+    if difference.absent(at_most=1):
+        yield Finding(
+            rule="unproven_walk",
+            level="hold",
+            message=(
+                f"Entries of `{job.resource.name}` are absent from a walk along the API's own links, and "
+                "nothing proves that these led to all entries: removals wait for a decision. Nothing was "
+                "removed. If the API's links can be relied on, say `removals: trusted` of the resource in "
+                "plugins/directory_sync/config/resources.py."
+            ),
+        )
+
+
+def _check_interval(sealed: _Sealed) -> None:
+    """An API that does not know the parameters answers every interval with the whole directory."""
+    incremental, interval = sealed.job.resource.incremental, sealed.job.run.interval
+    if not sealed.job.run.is_partial or incremental is None or interval is None:
+        return
+    moment, name = datetime.fromisoformat(interval[0]), sealed.job.resource.name
+    entries, timed, before = sealed.snapshot.entries_before(sealed.files, incremental.cursor_path, moment)
+    if entries and not timed:
+        raise ConfigError(
+            f"`{'.'.join(incremental.cursor_path)}`, the `cursor_path` of `{name}`, holds no time in ISO "
+            "8601: whether the API honours the interval cannot be seen. Nothing was published. Correct "
+            "`incremental` in plugins/directory_sync/config/resources.py, or leave it out."
+        )
+    if before:
+        raise ConfigError(
+            f"{before:,} of {entries:,} entries that `{name}` answered for an interval changed before its "
+            f"begin, {interval[0]}: the API does not honour `{incremental.start_param}`. Nothing was "
+            "published. Correct `incremental` in plugins/directory_sync/config/resources.py, or leave it out."
+        )
+
+
+def _check_id_type(resource: Resource, snapshot: Snapshot, last: SyncRow | None) -> None:
+    if last and last.id_type and snapshot.id_type and last.id_type != snapshot.id_type:
+        raise ConfigError(
+            f"The ids of `{resource.name}` are {snapshot.id_type} now and were {last.id_type} at the last "
+            "sync. Nothing was published. Ask the API's vendor, or sync under another name."
+        )

@@ -1,0 +1,176 @@
+"""Asks the API for absent entries one by one, and finds out whether its answers can be believed.
+
+A 404 proves an absence only where the same path answers 200 for entries that are known to be there. Present
+entries are asked for as a control: some of all, and some whose ids have the special characters of the absent
+ones, for these are what a server, or a proxy before it, reads in its own way (`%2F`, `+`, a doubled `/`).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from directory_sync.api.answer import EntryId
+from directory_sync.audit.difference import Difference
+from directory_sync.audit.report import Finding
+from directory_sync.config.form import Resource
+from directory_sync.errors import ConfigError
+
+MAX_DETAIL_REQUESTS = 100
+MAX_MARKS = 50
+CONTROLS, CONTROLS_PER_MARK, CANDIDATES = 3, 1, 5
+MAX_FAILURES = 1
+"""A control may have left since the snapshot; a second one that is not there is no coincidence."""
+
+HasEntry = Callable[[EntryId], bool]
+"""Tells whether the API still has one entry."""
+
+_PLAIN, _OTHER = "A-Za-z0-9._~-", r"[^\x00-\x7F]"
+_DOTS = (".", "..")
+"""Ids that are never asked for: a URL's path is normalised, and theirs is that of something else."""
+
+_CHARACTERS = "/%+ :#?&"
+"""Asked for wherever a present id has one: what servers are known to get wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """Answers that can be believed.
+
+    Attributes:
+        is_there: of absent entries, whether the API still has them.
+        unproven: how many were not found, without a control that makes this a proof; marks: why not.
+    """
+
+    is_there: dict[EntryId, bool] = field(default_factory=dict)
+    unproven: int = 0
+    marks: tuple[str, ...] = ()
+
+
+def ask_details(difference: Difference, has_entry: HasEntry, *, resource: Resource) -> Details:
+    """Asks for a bounded number of absent entries, and for the controls where some are not found.
+
+    Raises:
+        ConfigError: the path does not find entries that are there.
+    """
+    absent = difference.absent(at_most=MAX_DETAIL_REQUESTS)
+    answers = {entry_id: entry_id not in _DOTS and has_entry(entry_id) for entry_id in absent}
+    not_found = [entry_id for entry_id, is_there in answers.items() if not is_there]
+    if not not_found:
+        return Details(is_there=answers)
+    control = _Control(difference, has_entry, resource)
+    control.ask(not_found)
+    unproven = {entry_id: lacking for entry_id in not_found if (lacking := control.lacking(entry_id))}
+    return Details(
+        is_there={entry_id: is_there for entry_id, is_there in answers.items() if entry_id not in unproven},
+        unproven=len(unproven),
+        marks=tuple(sorted({label for labels in unproven.values() for label in labels})),
+    )
+
+
+def check_details(details: Details) -> Iterator[Finding]:
+    """Yields whether the API still has entries which its list lacks, and what its answers do not prove."""
+    there, asked = sum(details.is_there.values()), len(details.is_there) + details.unproven
+    if there:
+        yield Finding(
+            rule="details",
+            level="warning",
+            message=(
+                f"{there:,} of {asked:,} absent entries that were asked for are still there under "
+                "`detail_path`: the list does not show all. They count as missing and are not removed."
+            ),
+        )
+    if details.unproven:
+        yield Finding(
+            rule="details_unproven",
+            level="warning",
+            message=(
+                f"{details.unproven:,} of {asked:,} absent entries were not found under `detail_path`, and "
+                f"no present entry has an id like theirs ({', '.join(details.marks[:5])}) to show that the "
+                "path finds such: this proves nothing. They count as missing and are not removed."
+            ),
+        )
+
+
+class _Control:
+    """Asks for entries of the snapshot, which are known to be there."""
+
+    def __init__(self, difference: Difference, has_entry: HasEntry, resource: Resource) -> None:
+        self._difference, self._has_entry, self._resource = difference, has_entry, resource
+        self._there: dict[EntryId, bool] = {}
+
+    def ask(self, absent: Iterable[EntryId]) -> None:
+        """Asks for some entries, and for those with ids like the absent ones'."""
+        self._expect(self._difference.present_spread(), needed=CONTROLS)
+        wanted = {f"[{_written(character)}]": quote(character, safe="") for character in _CHARACTERS}
+        wanted |= dict(list(_marks_of_all(absent))[:MAX_MARKS])
+        for mark, label in wanted.items():
+            if not self._covers(mark):
+                like = self._difference.present_like(mark, at_most=CANDIDATES)
+                self._expect(like, needed=CONTROLS_PER_MARK, label=label)
+
+    def lacking(self, entry_id: EntryId) -> list[str]:
+        """Returns what of an absent entry's id no control has."""
+        if not any(self._there.values()):
+            return ["no present entry"]
+        return [label for mark, label in marks(entry_id) if not self._covers(mark)]
+
+    def _covers(self, mark: str) -> bool:
+        return any(is_there and re.search(mark, bounded(one)) for one, is_there in self._there.items())
+
+    def _expect(self, candidates: Sequence[EntryId], *, needed: int, label: str = "") -> None:
+        there = failures = 0
+        for entry_id in candidates:
+            if entry_id in _DOTS:
+                continue
+            if entry_id not in self._there:
+                self._there[entry_id] = self._has_entry(entry_id)
+            there += self._there[entry_id]
+            failures += not self._there[entry_id]
+            if there == needed or failures > MAX_FAILURES:
+                break
+        if failures and (failures > MAX_FAILURES or not there):
+            raise self._not_found(label)
+
+    def _not_found(self, label: str) -> ConfigError:
+        of_ids = f" and have {label} in their ids" if label else ""
+        return ConfigError(
+            f"`detail_path` of `{self._resource.name}`, {self._resource.detail_path}, does not find entries "
+            f"that are in this snapshot{of_ids}: that it does not find absent ones proves nothing. Nothing "
+            "was removed or published. Correct `detail_path`: is it the path of one entry, with `{id}` where "
+            "the list's `id` belongs, and does the API take ids percent-encoded (`/` as %2F)? If not, leave "
+            "it out."
+        )
+
+
+def marks(entry_id: EntryId) -> Iterator[tuple[str, str]]:
+    """Yields what is special about an id in a URL: a pattern for `bounded` ids, and its name in messages.
+
+    The pattern is of one run of special characters with its bounds, so that `a//b` and `/a` are not as `a/b`
+    is; RE2 and Python read it alike.
+    """
+    text = str(entry_id)
+    if text in _DOTS:
+        yield rf"\x02{re.escape(text)}\x03", text
+    if re.search("%[0-9A-Fa-f]{2}", text):
+        yield "%[0-9A-Fa-f]{2}", "%25.."
+    for run in re.finditer(f"[^{_PLAIN}]+", text):
+        before = r"\x02" if run.start() == 0 else f"[{_PLAIN}]"
+        behind = r"\x03" if run.end() == len(text) else f"[{_PLAIN}]"
+        yield f"{before}{_written(run.group())}{behind}", quote(run.group(), safe="")
+
+
+def bounded(entry_id: EntryId) -> str:
+    """An id between marks of its begin and its end."""
+    return f"\x02{entry_id}\x03"
+
+
+def _marks_of_all(ids: Iterable[EntryId]) -> Iterator[tuple[str, str]]:
+    for entry_id in ids:
+        yield from marks(entry_id)
+
+
+def _written(text: str) -> str:
+    """Special characters as a pattern; all beyond ASCII are alike."""
+    codes = "".join(rf"\x{ord(c):02x}" if c.isascii() else "\x80" for c in text)
+    return re.sub("\x80+", lambda _: f"{_OTHER}+", codes)

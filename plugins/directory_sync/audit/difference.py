@@ -1,0 +1,472 @@
+"""What publishing a snapshot would change: the change rows, each with the entry's new state.
+
+The snapshot and the table are joined over (id, hash). A change row holds everything the table's row is made
+of, so the change rows alone can be rolled forward. Kinds:
+
+    added      not in the table
+    changed    another hash
+    reshaped   differs only in fields that appeared or vanished throughout the snapshot
+    missing    absent, and not (yet) proven gone, or held for a decision
+    removed    proven absent
+    returned   was missing or removed, is present
+    rewritten  unchanged; written to the table again, not to the change log
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from directory_sync.api.answer import EntryId, field_types, hash_record, parse_record
+from directory_sync.audit.decisions import Order, decisions
+from directory_sync.audit.held import HeldSet
+from directory_sync.audit.scratch import Snapshot
+from directory_sync.config.fields import field_name, without_field
+from directory_sync.config.form import Resource
+from directory_sync.errors import ConfigError
+from directory_sync.landing.zone import LandedFiles
+from directory_sync.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHANGE_COLUMNS = (
+    "sync_id", "id", "kind", "changed_fields", "record", "row_hash", "snapshot_at",
+    "first_seen_at", "changed_at", "missing_since", "removed_at",
+)  # fmt: skip
+APPEARED, VANISHED, CHANGED = "appeared", "vanished", "changed"
+ROWS_PER_BATCH = 5_000
+ROWS_PER_PIECE, BYTES_PER_PIECE, BYTES_BESIDE_A_RECORD = 50_000, 32 << 20, 200
+MAX_SHARE_ASKED_FOR = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """The entries of a snapshot against those of the table, before any decision.
+
+    Attributes:
+        known: entries the table holds as present.
+        entries: entries of the snapshot.
+        changed: entries with another hash.
+        newly_missing: present in the table, absent in the snapshot for the first time.
+        held: absent for longer, waiting for a decision.
+        unchanged: the same hash.
+    """
+
+    known: int
+    entries: int
+    changed: int
+    newly_missing: int
+    held: int
+    unchanged: int
+
+    @property
+    def is_suspiciously_empty(self) -> bool:
+        """An empty snapshot where the table has entries."""
+        return self.entries == 0 and self.known > 0
+
+
+class Difference:
+    """Compares a snapshot with the table, in the scratch database.
+
+    Args:
+        snapshot: sealed.
+        files: its entries' files.
+        warehouse: what it is compared with.
+        resource: whose table.
+        rehash: the hash settings changed: the table's hashes are computed anew from the log.
+        at: of the snapshot; what was published from later ones is left alone.
+        mode: of the run. `rewrite` writes unchanged entries to the table again, and a rehash does so too;
+            absence from a snapshot of an `interval` says nothing.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        files: LandedFiles,
+        warehouse: Warehouse,
+        *,
+        resource: Resource,
+        rehash: bool,
+        at: datetime,
+        mode: str = "sync",
+    ) -> None:
+        """Reads ids and hashes, and joins them."""
+        self._snapshot, self._files = snapshot, files
+        self._warehouse, self._resource = warehouse, resource
+        self._database = snapshot.database
+        self._id_type = snapshot.id_type or self._table_id_type()
+        self._rehash, self._rewrites = rehash, rehash or mode == "rewrite"
+        self._load_states()
+        snapshot.take_ids_as(self._id_type)
+        snapshot.create_present()
+        self._classify()
+        self._leave_alone(at, is_partial=mode == "interval")
+
+    def _table_id_type(self) -> str:
+        batch = next(self._warehouse.states(self._resource), None)
+        is_text = batch is not None and "string" in str(batch.schema.field("id").type)
+        return "VARCHAR" if is_text else "BIGINT"
+
+    def _load_states(self) -> None:
+        self._database.execute(
+            f"""CREATE OR REPLACE TABLE states (id {self._id_type}, row_hash VARCHAR,
+                  missing_since TIMESTAMPTZ, removed_at TIMESTAMPTZ)"""
+        )
+        for batch in self._warehouse.states(self._resource):
+            self._snapshot.insert_arrow("states", batch)
+        self._database.execute("CREATE OR REPLACE TABLE held_moments (moment TIMESTAMPTZ)")
+        for moment in self._warehouse.held_moments(self._resource):
+            self._database.execute("INSERT INTO held_moments VALUES (?)", [moment])
+        if self._rehash:
+            self._rehash_states()
+
+    def _rehash_states(self) -> None:
+        import pyarrow as pa
+
+        self._database.execute(f"CREATE OR REPLACE TABLE rehashed (id {self._id_type}, row_hash VARCHAR)")
+        for batch in self._warehouse.last_changes(self._resource):
+            hashes = [
+                hash_record(parse_record(str(text)), self._resource.ignored_fields)
+                for text in batch.column("record").to_pylist()
+            ]
+            rows = pa.table({"id": batch.column("id"), "row_hash": hashes})
+            self._snapshot.insert_arrow("rehashed", rows)
+        self._database.execute(
+            "UPDATE states SET row_hash = r.row_hash FROM rehashed AS r WHERE r.id = states.id"
+        )
+
+    def _classify(self) -> None:
+        self._database.execute(
+            """CREATE OR REPLACE TABLE compared AS
+               SELECT coalesce(p.id, s.id) AS id,
+                 CASE WHEN s.id IS NULL THEN 'added'
+                      WHEN p.id IS NOT NULL AND coalesce(s.missing_since, s.removed_at) IS NOT NULL
+                        THEN 'returned'
+                      WHEN p.id IS NOT NULL AND p.row_hash <> s.row_hash THEN 'changed'
+                      WHEN p.id IS NOT NULL THEN 'unchanged'
+                      WHEN s.removed_at IS NOT NULL THEN 'gone'
+                      WHEN s.missing_since IS NULL THEN 'newly_missing'
+                      WHEN s.missing_since IN (SELECT moment FROM held_moments) THEN 'held'
+                      ELSE 'still_missing' END AS finding,
+                 coalesce(p.row_hash, s.row_hash) AS row_hash, s.row_hash AS old_hash,
+                 s.missing_since
+               FROM present AS p FULL OUTER JOIN states AS s ON p.id = s.id"""
+        )
+
+    def _leave_alone(self, at: datetime, *, is_partial: bool) -> None:
+        """Takes out what the snapshot knows nothing of, or only something older."""
+        self._database.execute(f"CREATE OR REPLACE TABLE newer (id {self._id_type})")
+        for batch in self._warehouse.changed_after(self._resource, at):
+            self._snapshot.insert_arrow("newer", batch)
+        self._database.execute(
+            """UPDATE compared SET finding = 'left' WHERE id IN (SELECT id FROM newer)
+               OR ($partial AND finding IN ('newly_missing', 'still_missing'))""",
+            {"partial": is_partial},
+        )
+
+    @cached_property
+    def population(self) -> Population:
+        """Counts what was compared."""
+        rows = self._database.execute("SELECT finding, count(*) FROM compared GROUP BY ALL").fetchall()
+        counts: dict[str, int] = dict(rows)
+        there = ("added", "returned", "changed", "unchanged")
+        return Population(
+            known=sum(counts.get(k, 0) for k in ("changed", "unchanged", "newly_missing")),
+            entries=sum(counts.get(k, 0) for k in there),
+            changed=counts.get("changed", 0),
+            newly_missing=counts.get("newly_missing", 0),
+            held=counts.get("held", 0),
+            unchanged=counts.get("unchanged", 0),
+        )
+
+    def absent(self, *, at_most: int) -> list[EntryId]:
+        """Returns ids that would be removed or go missing: the new ones first, so many of them.
+
+        The others come in another order with each snapshot, so that each has its turn.
+        """
+        rows = self._database.execute(
+            """SELECT id FROM compared WHERE finding IN ('newly_missing', 'still_missing')
+               ORDER BY finding, md5(concat(id, (SELECT min(requested_at) FROM windows))) LIMIT ?""",
+            [at_most],
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    def present_spread(self) -> list[EntryId]:
+        """Returns up to five ids of the snapshot: the first, the last, and some between."""
+        row = self._database.execute(
+            "SELECT quantile_disc(id, [0.0, 1.0, 0.5, 0.25, 0.75]) FROM present"
+        ).fetchone()
+        return list(dict.fromkeys((row and row[0]) or ()))
+
+    def present_like(self, pattern: str, *, at_most: int) -> list[EntryId]:
+        """Returns ids of the snapshot that match a pattern, in order.
+
+        Args:
+            pattern: a regular expression for the id between U+0002 and U+0003.
+            at_most: so many.
+        """
+        if self._id_type != "VARCHAR":
+            return []
+        rows = self._database.execute(
+            "SELECT id FROM present WHERE regexp_matches(chr(2) || id || chr(3), ?) ORDER BY id LIMIT ?",
+            [pattern, at_most],
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    def left_since(self, moment: datetime, *, asked: bool) -> int:
+        """Returns how many entries went missing after a moment, before this snapshot, and have not come back.
+
+        Args:
+            moment: the begin.
+            asked: those that were held for a person's decision; or those that were not.
+        """
+        row = self._database.execute(
+            """SELECT count(*) FROM compared WHERE missing_since > $moment AND finding <> 'returned'
+                 AND $asked = (missing_since IN (SELECT moment FROM held_moments))""",
+            {"moment": moment, "asked": asked},
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def decide(
+        self,
+        *,
+        is_proven: bool,
+        is_held: bool,
+        at: datetime,
+        removes_none: bool = False,
+        details: Mapping[EntryId, bool] | None = None,
+        needs_details: bool = False,
+    ) -> None:
+        """Turns findings into kinds of change, as `decisions` has it.
+
+        Args:
+            is_proven: the order is observed or declared, so an absent entry is gone.
+            is_held: newly missing entries wait for a decision; an absence in such a snapshot removes none.
+            at: of the snapshot: since then its newly missing entries are.
+            removes_none: not even an entry that was missing before is removed.
+            details: of absent entries, whether the detail path still has them; answers to be believed.
+            needs_details: there is a detail path: who has no such answer stays missing.
+        """
+        self._database.execute(f"CREATE OR REPLACE TABLE details (id {self._id_type}, is_there BOOLEAN)")
+        for entry_id, is_there in (details or {}).items():
+            self._database.execute("INSERT INTO details VALUES (?, ?)", [entry_id, is_there])
+        order: Order = "overtaken" if removes_none else "proven" if is_proven else "assumed"
+        self._database.execute(
+            "CREATE OR REPLACE TABLE decisions (finding VARCHAR, detail VARCHAR, kind VARCHAR)"
+        )
+        self._database.executemany(
+            "INSERT INTO decisions VALUES (?, ?, ?)",
+            list(decisions(order, is_held=is_held, rewrites=self._rewrites)),
+        )
+        self._database.execute(
+            """CREATE OR REPLACE TABLE difference AS
+               SELECT c.id, old_hash, row_hash, missing_since, k.kind
+               FROM compared AS c LEFT JOIN details AS d ON d.id = c.id
+               JOIN decisions AS k ON k.finding = c.finding
+                 AND k.detail = CASE WHEN d.is_there THEN 'there' WHEN NOT d.is_there THEN 'gone'
+                                     ELSE $otherwise END""",
+            {"otherwise": "unasked" if needs_details else "no_path"},
+        )
+        self._database.execute(
+            """CREATE OR REPLACE TABLE held AS
+               SELECT id, coalesce(missing_since, $at) AS missing_since FROM compared
+               WHERE finding = 'held' OR (finding = 'newly_missing' AND $held)""",
+            {"held": is_held, "at": at},
+        )
+
+    def held(self) -> HeldSet:
+        """Returns the entries that wait for a decision once this snapshot is published."""
+        cursor = self._database.execute("SELECT id, missing_since FROM held ORDER BY id")
+        return HeldSet.of(row for rows in iter(lambda: cursor.fetchmany(ROWS_PER_BATCH), []) for row in rows)
+
+    def held_since(self, moment: datetime) -> int:
+        """Returns how many of the held entries went missing after a moment."""
+        row = self._database.execute("SELECT count(*) FROM held WHERE missing_since > ?", [moment]).fetchone()
+        return int(row[0]) if row else 0
+
+    def describe_changes(self, *, appeared: set[str], vanished: set[str], named: set[str]) -> Counter[str]:
+        """Finds the changed fields, against the last logged records; names reshaped entries.
+
+        Args:
+            appeared: fields that no entry had before and all have now.
+            vanished: fields that all entries had and none has now.
+            named: fields whose names may be shown; the others count as `*`.
+
+        Returns:
+            How many entries changed in each field.
+        """
+        self._load_logged()
+        self._snapshot.create_records(self._files, ids="difference")
+        self._database.execute(
+            f"CREATE OR REPLACE TABLE described (id {self._id_type}, fields VARCHAR, reshaped BOOLEAN)"
+        )
+        changed: Counter[str] = Counter()
+        shape = {(path, APPEARED) for path in appeared} | {(path, VANISHED) for path in vanished}
+        for rows in self._pairs_of_records():
+            described = []
+            for entry_id, old, new in rows:
+                # A starred path stands for several keys, which may differ in different ways.
+                found = set(self._changed_fields(old, new))
+                paths = {path for path, _ in found}
+                changed.update({path if path in named else "*" for path in paths})
+                described.append((entry_id, sorted(paths), bool(found) and shape.issuperset(found)))
+            self._insert_described(described)
+        self._database.execute(
+            """UPDATE difference SET kind = 'reshaped' FROM described AS d
+               WHERE d.id = difference.id AND d.reshaped AND difference.kind = 'changed'"""
+        )
+        return changed
+
+    def _changed_fields(self, old: str, new: str) -> Iterator[tuple[str, str]]:
+        before: Mapping[str, Any] = parse_record(old)
+        after: Mapping[str, Any] = parse_record(new)
+        for path in self._resource.ignored_fields:
+            before, after = without_field(before, path), without_field(after, path)
+        return _diff(before, after, "")
+
+    def _insert_described(self, described: Sequence[tuple[Any, Sequence[str], bool]]) -> None:
+        import pyarrow as pa
+
+        table = pa.table(
+            {
+                "id": [entry_id for entry_id, _, _ in described],
+                "fields": [json.dumps(names) if names else None for _, names, _ in described],
+                "reshaped": [is_reshaped for _, _, is_reshaped in described],
+            }
+        )
+        self._snapshot.insert_arrow("described", table)
+
+    def _load_logged(self) -> None:
+        """Fetches what the log says of entries that were known before."""
+        self._database.execute(
+            f"""CREATE OR REPLACE TABLE logged (id {self._id_type}, record VARCHAR,
+                  row_hash VARCHAR, first_seen_at TIMESTAMPTZ, changed_at TIMESTAMPTZ)"""
+        )
+        for batch in self._warehouse.last_changes(self._resource, self._known_ids()):
+            self._snapshot.insert_arrow("logged", batch)
+        lost = self._database.execute(
+            """SELECT count(*) FROM difference WHERE kind <> 'added'
+               AND id NOT IN (SELECT id FROM logged)"""
+        ).fetchone()
+        if lost and lost[0]:
+            raise ConfigError(
+                f"The change log `{self._resource.changes_table}` lacks {lost[0]:,} entries which the "
+                f"table `{self._resource.name}` has. Nothing was published. Restore both from one "
+                "backup, or drop both and sync anew."
+            )
+
+    def _known_ids(self) -> list[EntryId] | None:
+        """The ids of change rows whose entry was known before; None where all are to be fetched.
+
+        Many are asked for part by part, each of which reads the log: it is cheaper to fetch all then.
+        """
+        row = self._database.execute(
+            """SELECT count(*) > $share * (SELECT count(*) FROM states)
+               FROM difference WHERE kind <> 'added'""",
+            {"share": MAX_SHARE_ASKED_FOR},
+        ).fetchone()
+        if self._rewrites or (row and row[0]):
+            return None
+        rows = self._database.execute("SELECT id FROM difference WHERE kind <> 'added' ORDER BY id")
+        return [row[0] for row in rows.fetchall()]
+
+    def _pairs_of_records(self) -> Iterator[list[tuple[Any, str, str]]]:
+        cursor = self._database.cursor()
+        for piece, bounds in self._pieces("kind IN ('changed', 'returned')"):
+            cursor.execute(
+                f"""SELECT d.id, l.record, r.record
+                   FROM (FROM difference WHERE {piece} AND kind IN ('changed', 'returned')) AS d
+                   JOIN (FROM logged WHERE {piece}) AS l ON l.id = d.id
+                   JOIN (FROM records WHERE {piece}) AS r ON r.id = d.id ORDER BY d.id""",
+                bounds,
+            )
+            while rows := cursor.fetchmany(ROWS_PER_BATCH):
+                yield rows
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many entries there are of each kind of change, `rewritten` included."""
+        rows = self._database.execute(
+            "SELECT kind, count(*) FROM difference GROUP BY kind ORDER BY kind"
+        ).fetchall()
+        return dict(rows)
+
+    def rows(self, *, sync_id: str, snapshot_at: datetime) -> "Iterator[pa.Table]":
+        """Yields the change rows in batches, ordered by id.
+
+        An entry that is there has its record from the snapshot; one that is not, the last logged one.
+        A changed hash moves `changed_at`; a reshaped entry keeps it.
+        """
+        import pyarrow as pa
+
+        for piece, bounds in self._pieces():
+            reader = self._database.execute(
+                f"""SELECT $sync_id AS sync_id, d.id, d.kind, e.fields AS changed_fields,
+                     coalesce(r.record, l.record) AS record, d.row_hash, $at AS snapshot_at,
+                     coalesce(l.first_seen_at, $at) AS first_seen_at,
+                     CASE WHEN d.kind IN ('added', 'changed') THEN $at
+                          WHEN d.kind = 'returned' AND d.old_hash <> d.row_hash THEN $at
+                          ELSE l.changed_at END AS changed_at,
+                     CASE WHEN d.kind IN ('missing', 'removed')
+                          THEN coalesce(d.missing_since, $at) END AS missing_since,
+                     CASE WHEN d.kind = 'removed' THEN $at END AS removed_at
+                   FROM (FROM difference WHERE {piece}) AS d
+                   LEFT JOIN (FROM records WHERE {piece}) AS r ON r.id = d.id
+                   LEFT JOIN (FROM logged WHERE {piece}) AS l ON l.id = d.id
+                   LEFT JOIN (FROM described WHERE {piece}) AS e ON e.id = d.id
+                   ORDER BY d.id""",
+                {"sync_id": sync_id, "at": snapshot_at, **bounds},
+            ).to_arrow_reader(ROWS_PER_BATCH)
+            for batch in reader:
+                yield pa.Table.from_batches([batch])
+
+    def _pieces(self, condition: str = "true") -> Iterator[tuple[str, dict[str, EntryId]]]:
+        """Yields conditions on ids that cut the difference into pieces, in order, with their values.
+
+        A sort of all records at once takes the more memory the more there are, for all that it spills.
+        """
+        found = self._database.execute(
+            "SELECT coalesce(avg(strlen(record)), 0) FROM (SELECT record FROM records LIMIT 10_000)"
+        ).fetchone()
+        bytes_a_row = BYTES_BESIDE_A_RECORD + (found[0] if found else 0)
+        rows = self._database.execute(
+            f"""SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM difference
+                               WHERE {condition})
+               WHERE (place - 1) % $rows = 0 ORDER BY id""",
+            {"rows": min(ROWS_PER_PIECE, 1 + int(BYTES_PER_PIECE / bytes_a_row))},
+        ).fetchall()
+        firsts = [row[0] for row in rows]
+        for first, behind in zip_longest(firsts, firsts[1:]):
+            if behind is None:
+                yield "id >= $first", {"first": first}
+            else:
+                yield "id >= $first AND id < $behind", {"first": first, "behind": behind}
+
+
+def diff_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Returns the dotted paths of values that differ, sorted; lists count as one value."""
+    return sorted({path for path, _ in _diff(old, new, "")})
+
+
+def _diff(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    """Yields the paths that differ, and how: the value is there in one record alone, or in both."""
+    for key in old.keys() | new.keys():
+        path = field_name(prefix, key)
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _diff(before, after, f"{path}.")
+        elif (key in old) != (key in new):
+            whole = before if key in old else after
+            inner = dict(field_types(whole, f"{path}.")) if isinstance(whole, dict) else {}
+            yield from ((name, VANISHED if key in old else APPEARED) for name in inner or [path])
+        elif type(before) is not type(after) or before != after or _as_json(before) != _as_json(after):
+            yield path, CHANGED
+
+
+def _as_json(value: Any) -> str | None:
+    """A list's text: Python takes [1], [1.0] and [true] for equal, JSON and the hash do not."""
+    return json.dumps(value, sort_keys=True) if isinstance(value, list) else None

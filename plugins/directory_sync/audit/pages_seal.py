@@ -1,0 +1,244 @@
+"""What can be said of a list that was read page by page: of numbered pages much, of linked ones little.
+
+Numbered pages. Let the list have a strict order by a key that does not change, and page k+1 be answered
+between two equal answers to page k. If nothing moved across the border in between, k+1 begins right behind
+the last entry of k. Let answers of one page that share an entry be linked, as in `seal.py`. Take an entry R
+that lasted, and follow the pages from the first: R is in the answer, or behind its last entry, so in a
+linked answer of the page or behind that one's last entry, so in the page behind it, and so on; behind the
+last page nothing stood, twice, nor further behind. Hence R was read.
+
+An empty page with entries behind it is a hole: the API leaves out entries after it has cut the page. The page
+behind it is joined where the hole is empty before and after, and the entries in front of it have not moved:
+an entry that slid over the border would stand in the hole. What the API leaves out is not in the list, as far
+as any client can tell; and it may be left out by mistake. So the order is assumed.
+
+What this needs and cannot see: that no edits between two equal answers cancelled each other out, and that
+the page size is the same for all. So the order is at best assumed, unless ids ascend over all pages.
+
+Linked pages. Which page follows is what the API says, so nothing is proven. The walk ended because no link
+followed: that is all.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from directory_sync.audit.scratch import Reading, Snapshot
+from directory_sync.audit.seal import Seal
+from directory_sync.errors import SnapshotError
+from directory_sync.extract.numbered import EMPTY_ANSWERS_NEEDED, pages_ahead
+
+CLEAR_EXTRACT = (
+    "Nothing was published. The audit cannot read such pages again: clear the run's `extract` tasks; see "
+    "docs/runbook.md#snapshoterror."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RereadSeal(Seal):
+    """What was proven of numbered pages.
+
+    Attributes:
+        hidden: pages that were empty although pages behind them hold entries.
+    """
+
+    hidden: int = 0
+
+
+def verify_rereads(snapshot: Snapshot, *, base_page: int) -> RereadSeal:
+    """Joins landed numbered pages anew, from the answers alone.
+
+    Args:
+        snapshot: the landed windows.
+        base_page: the first page's number, for messages.
+
+    Raises:
+        SnapshotError: a page is not joined to the one before it, or nothing shows the end.
+    """
+    readings = snapshot.readings()
+    _refuse_nothing(readings)
+    pages = _Rereads(readings, snapshot.overlapping_readings())
+    if not pages.reach_the_end():
+        raise SnapshotError(
+            f"Page {pages.unjoined + base_page} is not joined to the page before it, and nothing shows that "
+            f"the list ends there. {CLEAR_EXTRACT}"
+        )
+    found = [reading for reading in readings if reading.entries]
+    return RereadSeal(
+        windows=len(found),
+        joints=len(pages.joints),
+        bridged=0,
+        requests=0,
+        end=sum(pages.lengths) - 1 if pages.lengths else None,
+        displaced=pages.displaced,
+        doubled=snapshot.doubled_in_a_window(),
+        rejected=pages.rejected,
+        contradictions=0,
+        order_is_observed=(
+            not pages.hidden and snapshot.ids_ascend() and _is_monotonous(found, pages.joints)
+        ),
+        proof="reread",
+        hidden=pages.hidden,
+    )
+
+
+def accept_walk(snapshot: Snapshot) -> Seal:
+    """Takes the landed answers for the list: the API's links say so, and nothing else does.
+
+    Raises:
+        SnapshotError: nothing was landed.
+    """
+    readings = snapshot.readings()
+    _refuse_nothing(readings)
+    found = [reading for reading in readings if reading.entries]
+    entries = sum(reading.entries for reading in found)
+    return Seal(
+        windows=len(found),
+        joints=0,
+        bridged=0,
+        requests=0,
+        end=entries - 1 if entries else None,
+        displaced=entries - snapshot.distinct_ids(),
+        doubled=snapshot.doubled_in_a_window(),
+        rejected=0,
+        contradictions=0,
+        order_is_observed=snapshot.ids_ascend() and _is_monotonous(found, pairwise(found)),
+        proof="walk",
+    )
+
+
+class _Rereads:
+    """The answers to each page, and which of them begin where the page before ends.
+
+    Args:
+        readings: in the order of their requests.
+        overlapping: pairs of answers to one page that share an entry.
+
+    Attributes:
+        joints: of each page that is joined, the answer before it and its own.
+        lengths: how many entries each page has, from the first one on; hidden ones left out.
+        hidden: pages that were empty although pages behind them hold entries.
+        rejected: answers that differ from the one before to the same page.
+        displaced: pages that moved while they were read.
+        unjoined: the place of the first page that is not joined, where there is one.
+    """
+
+    def __init__(self, readings: Sequence[Reading], overlapping: set[tuple[int, int]]) -> None:
+        self._of_place: dict[int, list[tuple[int, Reading]]] = defaultdict(list)
+        for time, reading in enumerate(readings):
+            self._of_place[reading.place].append((time, reading))
+        self._furthest = max((reading.place for reading in readings if reading.entries), default=-1)
+        self._overlapping = overlapping
+        self.joints: list[tuple[Reading, Reading]] = []
+        self.lengths: list[int] = []
+        self.hidden = self.rejected = self.displaced = self.unjoined = 0
+
+    def reach_the_end(self) -> bool:
+        """Joins page to page up to the end; False: a joint or the end is missing."""
+        heads = [reading for _, reading in self._of_place[0]]
+        joined = [reading for reading in heads if reading.entries]
+        if not joined:
+            return len(heads) >= EMPTY_ANSWERS_NEEDED
+        place = 0
+        while True:
+            linked = self._linked_to(joined, place)
+            self.lengths.append(joined[-1].entries)
+            contents = [reading.content for _, reading in self._of_place[place]]
+            self.displaced += len(set(contents)) > 1
+            self.rejected += sum(one != other for one, other in pairwise(contents))
+            behind = place + 1
+            while not (joints := self._joints(linked, place, behind)):
+                since = self._empty_since(linked, place, behind)
+                if since is None:
+                    self.unjoined = behind
+                    return False
+                if self._furthest <= behind:
+                    self.hidden += behind - place - 1
+                    self.unjoined = behind
+                    return self._is_nothing_ahead(behind, since)
+                behind += 1
+            self.hidden += behind - place - 1
+            self.joints += joints[:1]
+            place, joined = behind, [reading for _, reading in joints]
+
+    def _linked_to(self, joined: list[Reading], place: int) -> set[int]:
+        """The answers to a page that share entries with a joined one, or with one that does."""
+        linked = {reading.number for reading in joined}
+        waiting = list(linked)
+        others = [reading.number for _, reading in self._of_place[place]]
+        while waiting:
+            one = waiting.pop()
+            found = {other for other in others if (one, other) in self._overlapping} - linked
+            linked |= found
+            waiting += found
+        return linked
+
+    def _joints(self, linked: set[int], place: int, behind: int) -> list[tuple[Reading, Reading]]:
+        joints = []
+        for time, reading in self._of_place[behind]:
+            before = self._unmoved(linked, place, (time, time))
+            if before is not None and reading.entries and self._is_hole(place, behind - 1, (time, time)):
+                joints.append((before, reading))
+        return joints
+
+    def _empty_since(self, linked: set[int], place: int, behind: int) -> int | None:
+        """When two answers in a row to a page were empty, with the page in front the same all along."""
+        for (start, one), (stop, other) in pairwise(self._of_place[behind]):
+            span = start, stop
+            if (
+                not one.entries
+                and not other.entries
+                and self._unmoved(linked, place, span) is not None
+                and self._is_hole(place, behind - 1, span)
+            ):
+                return stop
+        return None
+
+    def _is_nothing_ahead(self, empty: int, since: int) -> bool:
+        """The pages further behind an empty one were asked for after it, and were empty."""
+        return all(
+            any(time > since and not reading.entries for time, reading in self._of_place[empty + far])
+            for far in pages_ahead(empty)
+        )
+
+    def _unmoved(self, linked: set[int], place: int, span: tuple[int, int]) -> Reading | None:
+        """The answer to a page that was the same from before a span of time until after it."""
+        answers = self._around(place, span)
+        if not answers or answers[0].number not in linked:
+            return None
+        shown = {(reading.content, reading.last_id) for reading in answers}
+        return answers[0] if len(shown) == 1 else None
+
+    def _is_hole(self, place: int, hole: int, span: tuple[int, int]) -> bool:
+        """A page between the last entries and the page behind was empty all along; or none is between."""
+        if hole == place:
+            return True
+        answers = self._around(hole, span)
+        return bool(answers) and not any(reading.entries for reading in answers)
+
+    def _around(self, place: int, span: tuple[int, int]) -> list[Reading]:
+        """The answers to a page from right before a span of time until right after it, or none."""
+        answers = self._of_place[place]
+        before = [reading for time, reading in answers if time < span[0]][-1:]
+        within = [reading for time, reading in answers if span[0] < time < span[1]]
+        after = [reading for time, reading in answers if time > span[1]][:1]
+        return [*before, *within, *after] if before and after else []
+
+
+def _is_monotonous(found: Iterable[Reading], neighbours: Iterable[tuple[Reading, Reading]]) -> bool:
+    """Tells whether ids ascend throughout, or descend, from page to page."""
+    pairs = [(r.first_id, r.last_id) for r in found if r.entries > 1]
+    pairs += [(before.last_id, behind.first_id) for before, behind in neighbours]
+    return all(_is_less(one, other) for one, other in pairs) or all(
+        _is_less(other, one) for one, other in pairs
+    )
+
+
+def _is_less(one: object, other: object) -> bool:
+    return one < other  # type: ignore[operator, no-any-return]  # ids of one snapshot are of one type
+
+
+def _refuse_nothing(readings: Sequence[Reading]) -> None:
+    if not readings:
+        raise SnapshotError(f"The landing zone holds no answer of this run. {CLEAR_EXTRACT}")

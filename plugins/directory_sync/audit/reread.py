@@ -1,0 +1,118 @@
+"""Reads the places of absent entries again: an absence that one answer alone saw is no proof.
+
+A replica that lags answers with the list as it was: what was added since is absent from it, and its answers
+join those of the others. Where ids ascend, the place of an absent entry is known, so it is asked for: answers
+that hold its neighbours, and not it. Where one of them shows an absent entry, the API's answers contradict
+each other, and nothing is removed at its first absence.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from directory_sync.api.answer import EntryId
+from directory_sync.api.client import Page
+from directory_sync.audit.report import Finding
+from directory_sync.audit.scratch import Snapshot
+from directory_sync.audit.seal import ReadPage
+from directory_sync.landing.zone import DIFFERENCE, LandedSnapshot
+
+ANSWERS_WHEN_STILL, ANSWERS_WHEN_MOVED = 1, 4
+"""How many further answers an absence needs: more where the list moved, or seemed to, as replicas have it."""
+
+MAX_REREADS = 200
+_ROWS = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reread:
+    """What was seen at the places of absent entries.
+
+    Attributes:
+        absent: how many entries were looked for.
+        seen: absent entries that another answer shows.
+        unconfirmed: absent entries that too few answers lack; they wait for the next snapshot.
+    """
+
+    absent: int = 0
+    seen: frozenset[EntryId] = frozenset()
+    unconfirmed: frozenset[EntryId] = frozenset()
+
+
+def reread(
+    snapshot: Snapshot, absent: Sequence[EntryId], read_page: ReadPage, *, answers_needed: int
+) -> Reread:
+    """Asks for the places of absent entries until enough answers lack each of them.
+
+    Args:
+        snapshot: sealed; its ids ascend, or descend.
+        absent: entries that are to be removed.
+        read_page: reads the directory at an offset.
+        answers_needed: how many answers that hold its neighbours must lack an entry.
+
+    Raises:
+        DirectorySyncError: what the client raises.
+    """
+    places, descends = snapshot.places_of_absent(absent)
+    lacking = dict.fromkeys(absent, 0)
+    seen: set[EntryId] = set()
+    requests = 0
+    for entry_id in sorted(absent, reverse=descends):
+        for _ in range(answers_needed):
+            if lacking[entry_id] >= answers_needed or entry_id in seen or requests >= MAX_REREADS:
+                break
+            requests += 1
+            page = read_page(places[entry_id])
+            ids = {entry.id for entry in page.entries}
+            seen |= ids & lacking.keys()
+            for other in _within(page, absent, descends=descends):
+                lacking[other] += other not in ids
+    unconfirmed = {i for i, answers in lacking.items() if answers < answers_needed and i not in seen}
+    return Reread(absent=len(absent), seen=frozenset(seen), unconfirmed=frozenset(unconfirmed))
+
+
+def _within(page: Page, absent: Collection[EntryId], *, descends: bool) -> Iterator[EntryId]:
+    """The absent entries whose neighbours an answer shows: from the list's first entry on, and to its end."""
+    ids = [entry.id for entry in page.entries]
+    if not ids:
+        return
+    first, last = (ids[-1], ids[0]) if descends else (ids[0], ids[-1])
+    is_head, is_short = page.offset == 0, len(ids) < page.limit
+    for entry_id in absent:
+        # Ids of one snapshot are of one type.
+        is_behind = first < entry_id or (is_short if descends else is_head)  # type: ignore[operator]
+        is_before = entry_id < last or (is_head if descends else is_short)  # type: ignore[operator]
+        if is_behind and is_before:
+            yield entry_id
+
+
+def removed_before(landed: LandedSnapshot, sync_id: str) -> set[EntryId]:
+    """Returns what an earlier comparison of the same snapshot removed: it was looked for then."""
+    removed: set[EntryId] = set()
+    for batch in landed.of_sync(sync_id).read_tables(DIFFERENCE, rows=_ROWS):
+        for row in batch.select(["id", "kind"]).to_pylist():
+            if row["kind"] == "removed":
+                removed.add(row["id"])
+    return removed
+
+
+def check_reread(reread: Reread) -> Iterator[Finding]:
+    """Yields where answers contradicted each other, and what waits for the next snapshot."""
+    if reread.seen:
+        yield Finding(
+            rule="replicas",
+            level="warning",
+            message=(
+                f"{len(reread.seen):,} of {reread.absent:,} absent entries stand in another answer of the "
+                "API: its answers come from lists that differ, as replicas that lag have them. Absent "
+                "entries count as missing and are removed when the next snapshot lacks them too."
+            ),
+        )
+    elif reread.unconfirmed:
+        yield Finding(
+            rule="unconfirmed",
+            level="warning",
+            message=(
+                f"{len(reread.unconfirmed):,} of {reread.absent:,} absent entries were not looked for often "
+                f"enough (at most {MAX_REREADS} requests): they count as missing until the next snapshot."
+            ),
+        )

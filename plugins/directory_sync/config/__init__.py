@@ -1,0 +1,1 @@
+"""What is synced, and every setting; parsed and validated once."""

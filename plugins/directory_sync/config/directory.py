@@ -1,0 +1,79 @@
+"""One directory API as it is deployed: its connection, what of it is synced, its own switches."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from directory_sync.config import resources
+from directory_sync.config.dlt_provider import register_placeholders
+from directory_sync.config.form import Resource, parse_form
+from directory_sync.config.settings import API_CONNECTION, SyncSettings
+from directory_sync.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory:
+    """One directory API: where it is, what of it is synced, and where it goes.
+
+    A second one needs a dataset of its own: its tables, its landed snapshots and its assets are named by it,
+    so that nothing collides.
+
+    Attributes:
+        connection: the id of its connection.
+        form: its configuration, in the form of `resources.py`.
+        settings: switches that differ from the environment's, by the names in `SyncSettings`.
+        formerly: what it was called before, `connection/Dag` each: where either was renamed, until it has
+            published once. See `ownership`.
+    """
+
+    connection: str = API_CONNECTION
+    form: Callable[[], Mapping[str, Any]] = resources.directory
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    formerly: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for an unknown switch, or where two directories would share their tables."""
+        if unknown := self.settings.keys() - {item.name for item in fields(SyncSettings)}:
+            raise ConfigError(f"A directory has no switch `{min(unknown)}`; see `SyncSettings`.")
+        if isinstance(self.formerly, str):
+            raise ConfigError(
+                f"`formerly` of a directory is a list of names; got {self.formerly!r}. Say "
+                f"formerly=[{self.formerly!r}]."
+            )
+        if self.connection != API_CONNECTION and self.is_default:
+            raise ConfigError(
+                f"The directory of the connection `{self.connection}` needs a dataset of its own, such as "
+                'settings={"dataset": "partners"}: its tables would be those of `directory_api`.'
+            )
+
+    @property
+    def switches(self) -> SyncSettings:
+        """The switches that hold for it."""
+        return replace(SyncSettings.from_environment(), **self.settings)
+
+    @property
+    def is_default(self) -> bool:
+        """It is the one that the environment alone describes."""
+        return self.switches.dataset == SyncSettings.from_environment().dataset
+
+    @property
+    def landing_folder(self) -> str:
+        """Its folder below the landing zone's root; empty: the root itself."""
+        return "" if self.is_default else f"dataset={self.switches.dataset}"
+
+    def name_in(self, dag_id: str) -> str:
+        """What its tables and folders are marked with, see `ownership`."""
+        return f"{self.connection}/{dag_id}"
+
+    def asset_name(self, resource: str) -> str:
+        """Returns the name of a resource's asset."""
+        return resource if self.is_default else f"{self.switches.dataset}.{resource}"
+
+    def declared_resources(self) -> tuple[Resource, ...]:
+        """Returns its resources, at parse: no connection is needed.
+
+        Raises:
+            ConfigError: the form says something that cannot be honoured.
+        """
+        register_placeholders("client_id", "client_secret")
+        return parse_form(self.form())

@@ -1,0 +1,343 @@
+"""Parses dlt's `rest_api` form: what it says about a resource holds, or is refused here."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from directory_sync.config.paging import LinkedPages, OffsetPages, Pages, parse_pages
+from directory_sync.config.refusal import parse_selector, refuse, refuse_unknown
+from directory_sync.config.urls import has_userinfo
+from directory_sync.errors import ConfigError
+
+OUR_COLUMNS = ("_row_hash", "_first_seen_at", "_changed_at", "_missing_since", "_removed_at")
+"""The columns this package adds to a resource's table."""
+
+AUTH_TYPES = ("oauth2", "oauth2_client_credentials")
+
+_FORM = {"client", "resource_defaults", "resources"}
+_CLIENT = {"base_url", "auth", "headers", "paginator"}
+_AUTH = {"type", "client_id", "client_secret", "token_url", "access_token_url"}
+_HONOURED = {"columns", "schema_contract", "max_table_nesting"}
+_RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing_steps", *_HONOURED}
+_OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals", "label_field"}
+_ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator", "incremental"}
+_INCREMENTAL = {"cursor_path", "start_param", "end_param", "initial_value", "convert"}
+MAX_NAME = 63 - len("_field_changes")
+"""PostgreSQL cuts a name after 63 characters: so long is a resource's with the longest addition of ours."""
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incremental:
+    """How entries that changed within an interval are asked for, as dlt's form has it.
+
+    Attributes:
+        cursor_path: the field that says when an entry changed, as keys.
+        start_param: the parameter of the interval's begin, which belongs to it; end_param: of its end, which
+            does not; None: the API takes none.
+        initial_value: nothing changed before it; None: it is not known.
+        convert: makes a parameter's value of a time in ISO 8601.
+    """
+
+    cursor_path: tuple[str, ...]
+    start_param: str
+    end_param: str | None = None
+    initial_value: datetime | None = None
+    convert: Callable[[str], Any] | None = None
+
+    def params(self, start: datetime, end: datetime) -> dict[str, Any]:
+        """Returns the parameters that ask for an interval."""
+        if self.initial_value:
+            start = max(start, self.initial_value)
+        times = {self.start_param: start} | ({self.end_param: end} if self.end_param else {})
+        convert = self.convert or str
+        return {
+            name: convert(at.astimezone(UTC).isoformat().replace("+00:00", "Z")) for name, at in times.items()
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One list of the directory, as the form says.
+
+    Attributes:
+        selector: keys that lead to the list in the body; empty where the body is the list.
+        hints: what dlt is told about the table as the form has it: `columns`, `schema_contract`,
+            `max_table_nesting`.
+        steps: functions applied, in order, to each entry before it is published.
+        sort_field: the field the API says the list is sorted by; None: it says nothing.
+        ignored_fields: dotted paths which do not count into an entry's hash.
+        detail_path: the path of one entry, with `{id}` in it; None: there is none.
+        incremental: how an interval is asked for; None: the API serves its present state alone.
+        label_field: the field that names an entry where a person decides on its removal; None: ids alone.
+        removals_are_trusted: an entry that a walk along the API's links lacks is removed without a person.
+    """
+
+    name: str
+    path: str
+    selector: tuple[str, ...]
+    pages: Pages
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hints: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[Callable[[Any], Any], ...] = ()
+    order_is_stable: bool = False
+    sort_field: tuple[str, ...] | None = None
+    total_is_approximate: bool = False
+    ignored_fields: tuple[tuple[str, ...], ...] = ()
+    detail_path: str | None = None
+    incremental: Incremental | None = None
+    label_field: tuple[str, ...] | None = None
+    removals_are_trusted: bool = False
+
+    @property
+    def changes_table(self) -> str:
+        """The table of the change rows."""
+        return f"{self.name}_changes"
+
+    @property
+    def history_view(self) -> str:
+        """The view of all versions of all entries."""
+        return f"{self.name}_history"
+
+    @property
+    def rejected_table(self) -> str:
+        """The table of entries that could not be stored."""
+        return f"{self.name}_rejected"
+
+
+def parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
+    """Parses a whole configuration into its resources.
+
+    Raises:
+        ConfigError: something is missing, wrong, or cannot be honoured yet; the message names it.
+    """
+    refuse_unknown(form, _FORM, where="the configuration")
+    client = form.get("client") or {}
+    refuse_unknown(client, _CLIENT, where="`client`")
+    _check_auth(client.get("auth") or {})
+    listed = form.get("resources") or []
+    if not listed:
+        raise ConfigError("`resources` of the configuration is empty: list what is to be synced.")
+    resources = tuple(
+        _parse_resource(_with_defaults(one, form.get("resource_defaults") or {}), client) for one in listed
+    )
+    names = [
+        table for r in resources for table in (r.name, r.changes_table, r.history_view, r.rejected_table)
+    ]
+    doubled = {name for name in [*names, "directory_syncs"] if [*names, "directory_syncs"].count(name) > 1}
+    if doubled:
+        raise ConfigError(f"Resource names collide in the warehouse: {', '.join(sorted(doubled))}.")
+    return resources
+
+
+def _check_auth(auth: Mapping[str, Any]) -> None:
+    refuse_unknown(auth, _AUTH, where="`client.auth`")
+    if auth and auth.get("type") not in AUTH_TYPES:
+        raise ConfigError(
+            f"`client.auth.type` is {auth.get('type')!r}; this package signs in by OAuth2 client "
+            f"credentials: {' or '.join(AUTH_TYPES)}."
+        )
+
+
+def _with_defaults(one: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A resource over `resource_defaults`, endpoint by endpoint key, as dlt merges them."""
+    if isinstance(one, str):
+        one = {"name": one, "endpoint": {"path": one}}
+    if not isinstance(one, Mapping):
+        raise ConfigError(f"An item of `resources` is a {type(one).__name__}; a mapping is needed.")
+    merged = {**defaults, **one}
+    endpoints = [_endpoint(defaults.get("endpoint")), _endpoint(one.get("endpoint"))]
+    merged["endpoint"] = {**endpoints[0], **endpoints[1]}
+    for key in ("params", "headers"):
+        merged["endpoint"][key] = {k: v for e in endpoints for k, v in (e.get(key) or {}).items()}
+    columns, base = one.get("columns"), defaults.get("columns")
+    if isinstance(columns, Mapping) and isinstance(base, Mapping):
+        merged["columns"] = {k: {**base.get(k, {}), **columns.get(k, {})} for k in {**base, **columns}}
+    return merged
+
+
+def _endpoint(endpoint: Any) -> dict[str, Any]:
+    return {"path": endpoint} if isinstance(endpoint, str) else dict(endpoint or {})
+
+
+def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resource:
+    name = one.get("name")
+    if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
+        raise ConfigError(
+            f"A resource's `name` is {name!r}: it becomes a table, so it needs small letters, digits "
+            "and single underscores within."
+        )
+    if len(name) > MAX_NAME:
+        raise ConfigError(
+            f"The resource's `name` {name!r} has {len(name)} characters; with what its tables' names "
+            f"add, at most {MAX_NAME} have room."
+        )
+    where, endpoint = f"resource `{name}`", one["endpoint"]
+    refuse_unknown(one, _RESOURCE | _OURS, where=where)
+    refuse_unknown(endpoint, _ENDPOINT, where=f"`endpoint` of {where}")
+    _check_key_and_disposition(one, where=where)
+    if str(endpoint.get("method") or "GET").upper() != "GET":
+        refuse(f"`method` {endpoint['method']!r} of {where}", "GET")
+    pages = parse_pages(endpoint.get("paginator") or client.get("paginator"), where=where)
+    if ours := sorted(pages.own_params & set(endpoint["params"])):
+        refuse(f"`{'`, `'.join(ours)}` in `params` of {where}", "the keys of the paginator")
+    _check_claims(one, pages, where=where)
+    return Resource(
+        name=name,
+        path=_parse_path(endpoint.get("path") or name, where=f"`path` of {where}"),
+        selector=parse_selector(endpoint.get("data_selector"), where=where),
+        pages=pages,
+        params={k: _plain(v, where=f"parameter `{k}` of {where}") for k, v in endpoint["params"].items()},
+        headers={**(client.get("headers") or {}), **endpoint["headers"]},
+        hints=_parse_hints(one, where=where),
+        steps=_parse_steps(one.get("processing_steps") or (), where=where),
+        order_is_stable=_choice(one, "order", "stable", where=where),
+        sort_field=_parse_field(one, "sort_field", where=where),
+        incremental=_parse_incremental(endpoint.get("incremental"), endpoint["params"], where=where),
+        label_field=_parse_field(one, "label_field", where=where),
+        total_is_approximate=_choice(one, "total", "approximate", where=where),
+        ignored_fields=_parse_ignored(one.get("ignored_fields") or (), where=where),
+        detail_path=_parse_detail_path(one.get("detail_path"), where=where),
+        removals_are_trusted=_choice(one, "removals", "trusted", where=where),
+    )
+
+
+def _check_key_and_disposition(one: Mapping[str, Any], *, where: str) -> None:
+    key = one.get("primary_key", "id")
+    if key not in ("id", ["id"], ("id",)):
+        refuse(f"`primary_key` {key!r} of {where}", '"id"')
+    disposition = one.get("write_disposition", "merge")
+    if disposition not in (
+        "merge",
+        {"disposition": "merge"},
+        {"disposition": "merge", "strategy": "delete-insert"},
+    ):
+        refuse(f"`write_disposition` {disposition!r} of {where}", '"merge"')
+
+
+def _check_claims(one: Mapping[str, Any], pages: Pages, *, where: str) -> None:
+    """What a resource claims of its list must bear on how it is read."""
+    if one.get("removals") is not None and not isinstance(pages, LinkedPages):
+        refuse(f"`removals` of {where}", "none: here removals are decided by what is proven")
+    if isinstance(pages, OffsetPages):
+        return
+    if one.get("sort_field") is not None:
+        refuse(f"`sort_field` of {where}", "the paginator `offset` with it: other pages do not overlap")
+    if one.get("order") is not None and not isinstance(pages, LinkedPages):
+        refuse(f"`order` of {where}", "the paginator `offset` with it: numbered pages prove no more by it")
+
+
+def _parse_steps(steps: Sequence[Mapping[str, Any]], *, where: str) -> tuple[Callable[[Any], Any], ...]:
+    for step in steps:
+        refuse_unknown(step, {"map"}, where=f"`processing_steps` of {where}")
+        if not callable(step.get("map")):
+            raise ConfigError(f"A step in `processing_steps` of {where} has no function as its `map`.")
+    return tuple(step["map"] for step in steps)
+
+
+def _parse_hints(one: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """A contract that discards would make the table silently incomplete."""
+    contract = one.get("schema_contract")
+    modes = contract.values() if isinstance(contract, Mapping) else (contract,)
+    if any(str(mode).startswith("discard") for mode in modes):
+        refuse(f"`schema_contract` {contract!r} of {where}", '"evolve" or "freeze"')
+    hints = {key: one[key] for key in sorted(_HONOURED) if one.get(key) is not None}
+    if contract == "freeze":
+        # Of the resource as it is: its tables have to come to be at the first sync.
+        hints["schema_contract"] = {"columns": "freeze", "data_type": "freeze"}
+    return hints
+
+
+def _parse_field(one: Mapping[str, Any], key: str, *, where: str) -> tuple[str, ...] | None:
+    path = one.get(key)
+    if path is None:
+        return None
+    if not isinstance(path, str) or not path:
+        raise ConfigError(f"`{key}` of {where} must be a dotted path, such as `name`.")
+    return tuple(path.split("."))
+
+
+def _parse_incremental(given: Any, params: Mapping[str, Any], *, where: str) -> Incremental | None:
+    if given is None:
+        return None
+    where = f"`incremental` of {where}"
+    if not isinstance(given, Mapping):
+        refuse(f"The {type(given).__name__} in {where}", "a mapping with `cursor_path` and `start_param`")
+    refuse_unknown(given, _INCREMENTAL, where=where)
+    cursor, start, end = (given.get(key) for key in ("cursor_path", "start_param", "end_param"))
+    if not (isinstance(cursor, str) and cursor and isinstance(start, str) and start):
+        raise ConfigError(f"{where} needs `cursor_path` and `start_param`, each a string.")
+    if taken := {start, end} & set(params):
+        refuse(f"`{min(map(str, taken))}` in `params` beside {where}", "one of the two")
+    convert = given.get("convert")
+    if convert is not None and not callable(convert):
+        raise ConfigError(f"`convert` in {where} is no function.")
+    return Incremental(
+        cursor_path=tuple(cursor.split(".")),
+        start_param=start,
+        end_param=None if end is None else str(end),
+        initial_value=_parse_moment(given.get("initial_value"), where=where),
+        convert=convert,
+    )
+
+
+def _parse_moment(value: Any, *, where: str) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return moment_of(str(value))
+    except ValueError:
+        raise ConfigError(f"`initial_value` in {where} must be a time in ISO 8601; got {value!r}.") from None
+
+
+def moment_of(value: str | datetime) -> datetime:
+    """Returns a time, or its text in ISO 8601, as a time: in UTC where it names no zone.
+
+    Raises:
+        ValueError: the text is no time.
+    """
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _parse_detail_path(path: Any, *, where: str) -> str | None:
+    if path is None:
+        return None
+    if not isinstance(path, str) or re.findall(r"\{[^}]*\}", path) != ["{id}"]:
+        raise ConfigError(f"`detail_path` of {where} must be a path with `{{id}}` in it, once.")
+    _refuse_userinfo(path, where=f"`detail_path` of {where}")
+    return path
+
+
+def _parse_path(value: Any, *, where: str) -> Any:
+    path = _plain(value, where=where)
+    _refuse_userinfo(str(path), where=where)
+    return path
+
+
+def _refuse_userinfo(url: str, *, where: str) -> None:
+    if has_userinfo(url):
+        refuse(f"The user or password in {where}", "the connection's login and password")
+
+
+def _parse_ignored(paths: Any, *, where: str) -> tuple[tuple[str, ...], ...]:
+    if isinstance(paths, str) or not all(isinstance(path, str) and path for path in paths):
+        raise ConfigError(f"`ignored_fields` of {where} must be a list of dotted paths.")
+    return tuple(tuple(path.split(".")) for path in paths)
+
+
+def _plain(value: Any, *, where: str) -> Any:
+    """Parameters bound to other resources or to dlt's incremental state are not plain."""
+    if isinstance(value, Mapping) or (isinstance(value, str) and re.search(r"\{[^}]*\}", value)):
+        refuse(f"The binding in {where}", "a plain value")
+    return value
+
+
+def _choice(one: Mapping[str, Any], key: str, valid: str, *, where: str) -> bool:
+    value = one.get(key)
+    if value not in (None, valid):
+        refuse(f"`{key}` {value!r} of {where}", repr(valid))
+    return value == valid

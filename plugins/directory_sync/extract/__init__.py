@@ -1,0 +1,1 @@
+"""Stage 1: reads the directory, shard by shard."""

@@ -1,0 +1,141 @@
+"""Walks along the API's own cursors or links, which dlt's paginators find in each answer.
+
+Nothing is proven by it: what the links leave out is not read, and whether they do nobody can tell. What can
+be told is refused: a link to another host, which would get the token, and one that leads back.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import requests
+
+from directory_sync.api.client import DirectoryClient, Page
+from directory_sync.config.form import Resource
+from directory_sync.config.paging import LinkedPages
+from directory_sync.config.urls import has_userinfo, origin
+from directory_sync.errors import EnvelopeError
+
+if TYPE_CHECKING:
+    from dlt.sources.helpers.rest_client.paginators import BasePaginator
+
+SMALLEST_LIMIT = 2
+
+
+class LinkedReader:
+    """Reads a list along its links, by one task.
+
+    Args:
+        client: sends the requests.
+        resource: whose list; its pages are linked.
+
+    Attributes:
+        total: the API's count of entries; None where it states none.
+    """
+
+    def __init__(self, client: DirectoryClient, resource: Resource) -> None:
+        """Requests nothing yet."""
+        self._client, self._resource = client, resource
+        self.total: int | None = None
+
+    @property
+    def expected(self) -> int | None:
+        """About how many entries there are; None where the API states no total."""
+        return self.total
+
+    def pages(self) -> Iterator[Page]:
+        """Yields the pages in the order of the links; `offset` counts the entries before.
+
+        Raises:
+            EnvelopeError: a link cannot be followed, leads to another host, or leads back.
+            DirectorySyncError: what the client raises.
+        """
+        pages = self._resource.pages
+        assert isinstance(pages, LinkedPages)
+        request = self._client.list_request()
+        links = _Links(pages, request)
+        offset = limit = 0
+        head: list[object] = []
+        while True:
+            where = f"{self._client.path} after {offset:,} entries"
+            page, response = self._client.read(request, where, offset=offset)
+            limit = limit or max(SMALLEST_LIMIT, len(page.entries))
+            ids: list[object] = [entry.id for entry in page.entries]
+            if ids and ids == head:
+                _refuse(where, "shows the first page again")
+            head = head or ids
+            self.total = page.total if self.total is None else self.total
+            yield page._replace(limit=limit)
+            if page.status == 204:
+                # No body, so no link either.
+                return
+            if failure := links.failure_to_follow(response, page):
+                _refuse(where, failure)
+            if links.are_followed:
+                return
+            offset = page.end
+
+
+class _Links:
+    """Points a request at one page after another.
+
+    Exceptions of dlt's paginators can hold a whole body or its link, so none of them leaves this class.
+
+    Args:
+        pages: which paginator.
+        request: of the first page; it is changed.
+    """
+
+    def __init__(self, pages: LinkedPages, request: requests.Request) -> None:
+        self._paginator = _create(pages)
+        self._cursor_param = next(iter(pages.own_params), None)
+        self._request = request
+        self._paginator.init_request(request)
+        first = str(request.prepare().url)
+        self._origin, self._seen = origin(first), {first}
+
+    @property
+    def are_followed(self) -> bool:
+        """No page follows."""
+        return not self._paginator.has_next_page
+
+    def failure_to_follow(self, response: requests.Response, page: Page) -> str | None:
+        """Points the request at the page behind an answer; returns why that cannot be, or None."""
+        try:
+            self._paginator.update_state(response, list(page.entries))
+            if self.are_followed:
+                return None
+            self._paginator.update_request(self._request)
+            if not self._leads_somewhere():
+                return "has a link or cursor that is empty or no text"
+            url = str(self._request.prepare().url)
+            is_foreign = origin(url) != self._origin or has_userinfo(url)
+        except (ValueError, TypeError, AttributeError, LookupError, OSError):
+            return "has a link or cursor that cannot be followed"
+        if is_foreign:
+            return "links to another host, scheme or port than the base URL's, which would get the token"
+        if url in self._seen:
+            return "links to a page that was read before"
+        self._seen.add(url)
+        return None
+
+    def _leads_somewhere(self) -> bool:
+        """Tells whether what dlt found is a name; it sends whatever stands there."""
+        request = self._request
+        reference = request.params[self._cursor_param] if self._cursor_param else request.url
+        is_plain = isinstance(reference, str | int) and not isinstance(reference, bool)
+        return is_plain and reference != ""
+
+
+def _create(pages: LinkedPages) -> "BasePaginator":
+    from dlt.sources.rest_api.config_setup import create_paginator
+
+    paginator = create_paginator({"type": pages.type, **pages.options})  # type: ignore[arg-type,typeddict-item]
+    assert paginator is not None
+    return paginator
+
+
+def _refuse(where: str, failure: str) -> None:
+    raise EnvelopeError(
+        f"The answer of {where} {failure}. Nothing was published. Check the paginator in "
+        "plugins/directory_sync/config/resources.py, or ask the API's vendor."
+    )

@@ -1,0 +1,279 @@
+"""Where the landing zone is: a folder, or a bucket and what opens it.
+
+    (any type)              a path or file:// URL      this machine, or a disk that all workers mount
+    aws                     s3://bucket/prefix         also what speaks S3, by its endpoint_url
+    google_cloud_platform   gs://bucket/prefix         mapped only
+    wasb                    az://container/prefix      mapped only
+
+The URL stands in the extra as `bucket_url` or in the host; who we are there, in the fields that Airflow's own
+providers read. dlt writes the bucket and we read it with one set of credentials: dlt's, filled in here.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import fsspec
+
+from directory_sync.config.settings import LANDING_CONNECTION, ConnectionFields, SyncSettings, refuse_unknown
+from directory_sync.errors import ConfigError, DirectorySyncError, SnapshotError, raise_alone
+
+# A bucket that is busy for some seconds is no reason to try a whole task again.
+_RETRIES = {"retries": {"mode": "standard", "max_attempts": 4}}
+_OF_AMAZON = {
+    "aws_session_token", "bucket_url", "config_kwargs", "endpoint_url", "profile_name", "region_name",
+    "service_config", "verify",
+}  # fmt: skip
+_OF_GOOGLE = {"bucket_url", "key_path", "keyfile_dict", "num_retries", "project"}
+_OF_AZURE = {"account_name", "bucket_url", "sas_token", "tenant_id"}
+_OUTCOME = "Nothing was requested."
+_GOOGLE_KEY = ("project_id", "private_key_id", "private_key", "client_email", "token_uri")
+
+_CREDENTIALS = (
+    "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "profile_name", "region_name",
+    "endpoint_url", *_GOOGLE_KEY, "azure_storage_account_name", "azure_storage_account_key",
+    "azure_storage_sas_token", "azure_account_host", "azure_tenant_id", "azure_client_id",
+    "azure_client_secret",
+)  # fmt: skip
+LANDING_KEYS = (
+    *(f"credentials.{name}" for name in _CREDENTIALS),
+    "filesystem.kwargs",
+    "filesystem.client_kwargs",
+)
+"""What dlt may ask about a bucket, see `LandingPlace.answer`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingPlace:
+    """The root of the landing zone.
+
+    Attributes:
+        url: a path, or a bucket's URL.
+        credentials: fields of dlt's credentials for it.
+        options: further fields of dlt's `FilesystemConfiguration`.
+    """
+
+    url: str
+    credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+
+    def answer(self, key: str) -> Any:
+        """Answers dlt's question for one of LANDING_KEYS; None: nothing is said of it."""
+        section, name = key.split(".")
+        return (self.credentials if section == "credentials" else self.options).get(name)
+
+    def open(self) -> tuple[Any, str]:
+        """Returns the file system and the root in it, of a bucket with its protocol.
+
+        Raises:
+            ConfigError: the bucket is not there or does not let us in, or the package that speaks to it is
+                not installed.
+            SnapshotError: it does not answer.
+        """
+        if "://" not in self.url or self.url.startswith("file://"):
+            fs, path = fsspec.url_to_fs(self.url)
+            return fs, path
+        fs, path = self._bucket()
+        failure: DirectorySyncError | None = None
+        try:
+            # Whoever writes into a bucket that is not there would make one, as the defaults have it.
+            if not (fs.isdir(path) or fs.exists(path.split("/", 1)[0])):
+                failure = ConfigError(
+                    f"The landing zone {self.url} is in a bucket that is not there. Nothing was read or "
+                    f"published. Make it, or correct the connection `{LANDING_CONNECTION}`."
+                )
+        except PermissionError as e:
+            failure = ConfigError(
+                f"The landing zone {self.url} does not let us in ({type(e).__name__}). Nothing was read or "
+                f"published. Check the credentials of the connection `{LANDING_CONNECTION}`, and what "
+                "they may do there; see docs/landing.md."
+            )
+        except Exception as e:  # noqa: BLE001  a lost connection is a class of each client's own
+            failure = SnapshotError(
+                f"The landing zone {self.url} cannot be reached ({type(e).__name__}). Nothing was read or "
+                "published. Airflow tries again; if it stays so, check the connection "
+                f"`{LANDING_CONNECTION}`."
+            )
+        if failure:
+            raise_alone(failure)
+        return fs, fs.unstrip_protocol(path)
+
+    def _bucket(self) -> tuple[Any, str]:
+        from dlt.common.configuration.exceptions import ConfigurationException
+        from dlt.common.configuration.resolve import resolve_configuration
+        from dlt.common.exceptions import MissingDependencyException
+        from dlt.common.storages.configuration import FilesystemConfiguration
+        from dlt.common.storages.fsspec_filesystem import fsspec_from_config
+
+        for name in _CHATTERERS:
+            # At DEBUG they log the bodies of requests, which hold entries.
+            logging.getLogger(name).setLevel(logging.INFO)
+        protocol = self.url.split("://", maxsplit=1)[0]
+        if not find_spec(_PACKAGES[protocol]):
+            raise ConfigError(
+                f"The landing zone is in a bucket ({protocol}://), and the Python package which reads it is "
+                f"missing: install {_PACKAGES[protocol]}, see docs/landing.md. Nothing was read."
+            )
+        explicit = {"bucket_url": self.url, "credentials": dict(self.credentials), **self.options}
+        try:
+            return fsspec_from_config(
+                resolve_configuration(FilesystemConfiguration(), explicit_value=explicit)
+            )
+        except (ConfigurationException, MissingDependencyException):
+            # What dlt says names all places where it has looked.
+            raise ConfigError(
+                f"The connection `{LANDING_CONNECTION}` has no credentials for {self.url}, and this worker "
+                "has none of its own. Nothing was read. See docs/landing.md."
+            ) from None
+
+
+def landing_place(connection: ConnectionFields | None, settings: SyncSettings) -> LandingPlace:
+    """Returns the root of the landing zone: the connection's, or a folder at home without one.
+
+    Raises:
+        ConfigError: the connection names no place, or lacks what opens it.
+    """
+    if connection is None:
+        return LandingPlace(url=str(settings.home / "landing"))
+    url = str(connection.extra.get("bucket_url") or connection.path).rstrip("/")
+    if not url:
+        raise _wrong(connection, "names no folder and no bucket: put one into its host or its `bucket_url`")
+    protocol = url.split("://")[0] if "://" in url else "file"
+    if protocol == "file":
+        if not url.startswith(("/", "file:///")):
+            raise _wrong(
+                connection,
+                f"names the folder {url!r}: an absolute path is needed, for each worker has another current "
+                "folder",
+            )
+        return LandingPlace(url=url)
+    if set("*?[") & set(url):
+        raise _wrong(
+            connection, f"names {url}: `*`, `?` and `[` would be read as patterns, deletions included"
+        )
+    if protocol not in _KINDS:
+        known = ", ".join(f"{name}://" for name in _KINDS)
+        raise _wrong(connection, f"names a bucket of the kind {protocol}://; supported: {known}")
+    conn_type, mapping = _KINDS[protocol]
+    if connection.conn_type != conn_type:
+        raise _wrong(
+            connection,
+            f"is of the type {connection.conn_type!r}; a bucket of the kind {protocol}:// is opened by one "
+            f"of the type {conn_type!r}",
+        )
+    return mapping(connection, url)
+
+
+def _amazon(connection: ConnectionFields, url: str) -> LandingPlace:
+    """An `aws` connection: login and password are the access key; without them, what the worker has.
+
+    https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/connections/aws.html
+    """
+    extra = connection.said
+    if "role_arn" in extra:
+        raise _wrong(
+            connection,
+            "has a `role_arn`: let a profile of the worker's AWS configuration assume the role, and name it "
+            "as `profile_name`",
+        )
+    refuse_unknown(connection, _OF_AMAZON, outcome=_OUTCOME)
+    if bool(connection.login) != bool(connection.password):
+        raise _wrong(connection, "has only one of login (access key id) and password (secret access key)")
+    of_s3 = (extra.get("service_config") or {}).get("s3") or {}
+    # Off is said by false, which is not nothing.
+    verify = connection.extra.get("verify")
+    return LandingPlace(
+        url=url,
+        credentials=_given(
+            aws_access_key_id=connection.login,
+            aws_secret_access_key=connection.password,
+            aws_session_token=extra.get("aws_session_token"),
+            profile_name=extra.get("profile_name"),
+            region_name=extra.get("region_name"),
+            endpoint_url=of_s3.get("endpoint_url") or extra.get("endpoint_url"),
+        ),
+        options={
+            # Without a cache of its own, an open file fetches what is asked for and no more: the audit
+            # reads some columns of files that are mostly one other column.
+            # dlt's own `config_kwargs` goes nowhere in 1.31.
+            "kwargs": {
+                "default_cache_type": "none",
+                "config_kwargs": {**_RETRIES, **(extra.get("config_kwargs") or {})},
+            },
+            **({"client_kwargs": {"verify": verify}} if verify is not None else {}),
+        },
+    )
+
+
+def _google(connection: ConnectionFields, url: str) -> LandingPlace:
+    """A `google_cloud_platform` connection: a service account's key; without one, what the worker has.
+
+    https://airflow.apache.org/docs/apache-airflow-providers-google/stable/connections/gcp.html
+    """
+    from directory_sync.config.google_key import service_account
+
+    refuse_unknown(connection, _OF_GOOGLE, outcome=_OUTCOME)
+    extra = connection.said
+    key = service_account(extra, refusal=partial(_wrong, connection)) or {}
+    fields = {name: key.get(name) for name in _GOOGLE_KEY}
+    return LandingPlace(
+        url=url, credentials=_given(**fields | {"project_id": extra.get("project") or key.get("project_id")})
+    )
+
+
+def _azure(connection: ConnectionFields, url: str) -> LandingPlace:
+    """A `wasb` connection: an account with its key or a SAS token, or a service principal.
+
+    https://airflow.apache.org/docs/apache-airflow-providers-microsoft-azure/stable/connections/wasb.html
+    """
+    refuse_unknown(connection, _OF_AZURE, outcome=_OUTCOME)
+    extra = connection.said
+    # The host is the account's, unless it names the container.
+    host = "" if connection.host.startswith(url) else connection.host.split("://")[-1].strip("/")
+    tenant = extra.get("tenant_id")
+    account = extra.get("account_name") or host.split(".")[0] or ("" if tenant else connection.login)
+    if not account:
+        raise _wrong(
+            connection, "names no storage account: put it into the login, or the account's URL into the host"
+        )
+    who = (
+        {
+            "azure_tenant_id": tenant,
+            "azure_client_id": connection.login,
+            "azure_client_secret": connection.password,
+        }
+        if tenant
+        else {
+            "azure_storage_account_key": connection.password,
+            "azure_storage_sas_token": extra.get("sas_token"),
+        }
+    )
+    return LandingPlace(
+        url=url,
+        credentials=_given(
+            azure_storage_account_name=account, azure_account_host=host if "." in host else "", **who
+        ),
+    )
+
+
+_KINDS: dict[str, tuple[str, Callable[[ConnectionFields, str], LandingPlace]]] = {
+    "s3": ("aws", _amazon),
+    "gs": ("google_cloud_platform", _google),
+    "az": ("wasb", _azure),
+    "abfss": ("wasb", _azure),
+}
+"""What opens each kind of bucket: the type of the connection, and what it becomes."""
+_CHATTERERS = ("botocore", "aiobotocore", "s3fs", "gcsfs", "adlfs", "azure")
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "abfss": "adlfs"}
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """What is not empty."""
+    return {name: value for name, value in values.items() if value}
+
+
+def _wrong(connection: ConnectionFields, why: str) -> ConfigError:
+    return ConfigError(f"The connection `{connection.conn_id}` {why}. Nothing was read.")

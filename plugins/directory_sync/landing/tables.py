@@ -1,0 +1,141 @@
+"""The tables a shard lands, collected page by page: what stands in their columns."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from directory_sync.errors import EnvelopeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from directory_sync.api.client import Page
+
+ENTRIES, WINDOWS, FIELDS = "entries", "windows", "fields"
+AUDIT_SHARD = -1
+MAX_FIELDS = 20_000
+
+
+class PageColumns:
+    """Collects pages column by column, as the tables that are landed.
+
+    Args:
+        shard: whose pages these are; AUDIT_SHARD for the audit's own.
+
+    Attributes:
+        rows: entries collected since `take_entries`.
+    """
+
+    def __init__(self, shard: int) -> None:
+        """Holds nothing yet."""
+        self._shard = shard
+        self._id_type: type | None = None
+        self._fields: Counter[tuple[str, str]] = Counter()
+        self._windows: list[dict[str, Any]] = []
+        self._clear()
+
+    def _clear(self) -> None:
+        names = ("id", "window", "position", "row_hash", "record", "requested_at")
+        self._columns: dict[str, list[Any]] = {name: [] for name in names}
+        self.rows = 0
+
+    def add(self, page: "Page") -> None:
+        """Adds a page.
+
+        Raises:
+            EnvelopeError: integers and strings are mixed among the ids.
+        """
+        self._check_id_types(page)
+        columns, entries = self._columns, page.entries
+        columns["id"] += [entry.id for entry in entries]
+        columns["window"] += [page.offset] * len(entries)
+        columns["position"] += range(len(entries))
+        columns["row_hash"] += [entry.row_hash for entry in entries]
+        columns["record"] += [entry.record for entry in entries]
+        columns["requested_at"] += [page.requested_at] * len(entries)
+        for entry in entries:
+            self._fields.update(entry.fields)
+        if len(self._fields) > MAX_FIELDS:
+            # Objects keyed by data: what few entries have is no name and is told nowhere.
+            self._fields = Counter(dict(self._fields.most_common(MAX_FIELDS // 2)))
+        self.rows += len(entries)
+        self._windows.append(
+            {
+                "shard": self._shard,
+                "window": page.offset,
+                "asked": page.limit,
+                "entries": len(entries),
+                "total": page.total,
+                "requested_at": page.requested_at,
+                "retries": page.retries,
+                "refused": page.refused,
+            }
+        )
+
+    def _check_id_types(self, page: "Page") -> None:
+        types = {type(entry.id) for entry in page.entries}
+        self._id_type = self._id_type or next(iter(types), None)
+        if types - {self._id_type}:
+            raise mixed_ids(page)
+
+    def take_entries(self) -> "pa.Table":
+        """Returns the collected entries as `id`, `shard`, `window`, ... and forgets them."""
+        import pyarrow as pa
+
+        schema = pa.schema(
+            [
+                ("id", pa.int64() if self._id_type is int else pa.string()),
+                ("shard", pa.int32()),
+                ("window", pa.int64()),
+                ("position", pa.int32()),
+                ("row_hash", pa.string()),
+                ("record", pa.string()),
+                ("requested_at", pa.timestamp("us", tz="UTC")),
+            ]
+        )
+        table = pa.table({**self._columns, "shard": [self._shard] * self.rows}, schema=schema)
+        self._clear()
+        return table
+
+    def windows(self) -> "pa.Table":
+        """Returns one row an answer: what was asked, what came, what it took."""
+        import pyarrow as pa
+
+        schema = pa.schema(
+            [
+                ("shard", pa.int32()),
+                ("window", pa.int64()),
+                ("asked", pa.int32()),
+                ("entries", pa.int32()),
+                ("total", pa.int64()),
+                ("requested_at", pa.timestamp("us", tz="UTC")),
+                ("retries", pa.int32()),
+                ("refused", pa.int32()),
+            ]
+        )
+        return pa.Table.from_pylist(self._windows, schema=schema)
+
+    def fields(self) -> "pa.Table":
+        """Returns one row a field and JSON type: how many entries had it."""
+        import pyarrow as pa
+
+        rows = [
+            {"shard": self._shard, "field": field, "json_type": kind, "entries": count}
+            for (field, kind), count in self._fields.items()
+        ]
+        schema = pa.schema(
+            [
+                ("shard", pa.int32()),
+                ("field", pa.string()),
+                ("json_type", pa.string()),
+                ("entries", pa.int64()),
+            ]  # type: ignore[arg-type]  # the stubs take no mix of types
+        )
+        return pa.Table.from_pylist(rows, schema=schema)
+
+
+def mixed_ids(page: "Page") -> EnvelopeError:
+    """The error for a page whose ids are of another type than those before it."""
+    return EnvelopeError(
+        f"The `id` of entries at offset {page.offset} is of another type than before: integers and strings "
+        "are mixed. Nothing was published. Ask the API's vendor."
+    )

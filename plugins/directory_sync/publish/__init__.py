@@ -1,0 +1,1 @@
+"""Stage 3 and 4: the difference into the warehouse, removals, replay."""

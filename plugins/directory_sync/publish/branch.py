@@ -1,0 +1,123 @@
+"""Which landed publications a replay loads: the branch that was published last.
+
+    night     1 ── 2 ── 3 ── 4         a backup of night 2 is restored, and nights 5 and 6 are published
+    order     1    2    3    4
+                   └──── 5 ── 6        the branch published last is 1, 2, 5, 6
+
+Each publication is marked with its number and with the publication that it came on top of. The one with the
+highest number was published last; what it stands on is its branch. All others were abandoned by a restore.
+Where the publication below is no longer kept, the branch goes on with the last one kept from before that.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from directory_sync.audit.report import AuditReport
+from directory_sync.errors import SnapshotError
+from directory_sync.landing.zone import PUBLISHED, REPORT, LandedSnapshot, Mark
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """A sync that was published, as it was landed.
+
+    Attributes:
+        mark: where it stands in the order of publication.
+        landed: the folder of its run.
+        report: what was published; None: it cannot be read.
+        damage: why not.
+    """
+
+    mark: Mark
+    landed: LandedSnapshot
+    report: AuditReport | None
+    damage: str = ""
+
+    @property
+    def rank(self) -> tuple[int, datetime, str]:
+        """Its place among all; by the time of its snapshot where it has no number."""
+        return self.mark.order or 0, self.report.snapshot_at if self.report else _NEVER, self.mark.sync_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landed:
+    """All publications of a resource in the landing zone.
+
+    Attributes:
+        publications: in no order.
+        damaged: folders where nothing says what was published, each with the reason.
+    """
+
+    publications: tuple[Publication, ...]
+    damaged: tuple[str, ...] = ()
+
+
+def landed_publications(runs: Sequence[LandedSnapshot]) -> Landed:
+    """Reads what was published of each run.
+
+    Where the marks of a run are damaged, a sync counts as published if another was published on top of it;
+    the mark of that one has its number.
+    """
+    found, unmarked, damaged = [], [], []
+    for landed in runs:
+        try:
+            found += [_publication(landed, mark) for mark in landed.published()]
+        except SnapshotError:
+            unmarked.append(landed)
+    bases = {one.report.base_sync_id: None for one in found if one.report is not None} | {
+        one.mark.base_sync_id: one.mark.base_order for one in found
+    }
+    for landed in unmarked:
+        published = [sync_id for sync_id in landed.landed_syncs() if sync_id in bases]
+        found += [
+            _publication(landed, Mark(sync_id=one, order=bases[one]), is_bare=True) for one in published
+        ]
+        if not published:
+            damaged.append(f"{landed.name}: {PUBLISHED} cannot be read")
+    return Landed(publications=tuple(found), damaged=tuple(damaged))
+
+
+def last_branch(publications: Iterable[Publication]) -> list[Publication]:
+    """Returns the branch that was published last, from its first publication to its last."""
+    ranked = sorted(publications, key=lambda one: one.rank)
+    known = {one.mark.sync_id: one for one in ranked}
+    branch: list[Publication] = []
+    current = ranked[-1] if ranked else None
+    while current is not None and current not in branch:
+        branch.append(current)
+        current = _below(current, ranked, known)
+    return branch[::-1]
+
+
+def _below(
+    publication: Publication, ranked: Sequence[Publication], known: Mapping[str, Publication]
+) -> Publication | None:
+    """What a publication came on top of; the last one kept from before that where that is gone."""
+    mark = publication.mark
+    if mark.base_sync_id is None or mark.base_sync_id in known:
+        return known.get(mark.base_sync_id or "")
+    if mark.base_order is None:
+        return next((one for one in reversed(ranked) if one.rank < publication.rank), None)
+    return next((one for one in reversed(ranked) if (one.mark.order or 0) < mark.base_order), None)
+
+
+def _publication(landed: LandedSnapshot, mark: Mark, *, is_bare: bool = False) -> Publication:
+    try:
+        content = landed.of_sync(mark.sync_id).read_json(REPORT)
+        if content is None:
+            return Publication(mark=mark, landed=landed, report=None, damage=f"{REPORT} is not there")
+        report = AuditReport.from_json(content)
+    except SnapshotError:
+        return Publication(mark=mark, landed=landed, report=None, damage=f"{REPORT} cannot be read")
+    if is_bare or (mark.order is None and mark.base_sync_id is None):
+        # The first release said no more than that it was published.
+        mark = replace(mark, base_sync_id=report.base_sync_id)
+    return Publication(mark=mark, landed=landed, report=report)
+
+
+def names(publications: Iterable[Publication]) -> Iterator[str]:
+    """Names publications for people: the sync and its run's folder."""
+    return (f"{one.mark.sync_id} ({one.landed.name})" for one in publications)

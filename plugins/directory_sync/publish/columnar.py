@@ -1,0 +1,467 @@
+"""The table's rows column by column, where nothing about them is left to decide.
+
+dlt turns a record into rows one value at a time: it flattens objects, makes child tables of lists, and
+decides for each value whether the column takes it, a new one is needed, or a variant. For most rows of a
+large load the answer is known after a few: the same fields, the same types. Such rows are parsed and
+flattened by pyarrow and join the package as Arrow tables (`Staged`); dlt normalises all others.
+
+Nothing of dlt's is imitated that could be asked: which value goes into which column of which table says dlt's
+own normaliser, given one record of marks; the columns' types say its schema, which has seen the sample. What
+does not fit them exactly (another field, another type, a time that Arrow does not read) is no error: these
+rows are dlt's to decide.
+"""
+
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import MAXYEAR, MINYEAR
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from directory_sync.config.memory import batch_rows
+
+if TYPE_CHECKING:
+    import dlt
+    import pyarrow as pa
+    from dlt.common.destination import TLoaderFileFormat
+    from dlt.common.schema import Schema
+
+# A piece with a row that does not fit is halved; smaller pieces than this are not worth it.
+_SMALLEST = 200
+_BATCH_ROWS = 5_000
+_EXACT = 2.0**53
+_MINUS_ZERO = re.compile(rb"-0\s*[,}\]]")
+
+
+@dataclass
+class _Value:
+    """A scalar, seen as these types of Python; where dlt puts it, and as what. Always null: nowhere."""
+
+    kinds: set[type] = field(default_factory=set)
+    column: str = ""
+    data_type: str = ""
+
+
+@dataclass
+class _Object:
+    members: "dict[str, _Shape]" = field(default_factory=dict)
+
+
+@dataclass
+class _List:
+    element: "_Shape"
+    table: str = ""
+
+
+_Shape = _Value | _Object | _List
+
+_FITS: Mapping[str, tuple[set[type], str]] = {
+    "text": ({str}, "string"),
+    "bigint": ({int}, "int64"),
+    "double": ({float, int}, "double"),
+    "bool": ({bool}, "bool"),
+    "timestamp": ({str}, "string"),
+}
+"""Which values dlt puts into a column of a type as Arrow would, and as what pyarrow reads them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows of one table, by its name in dlt's schema."""
+
+    table: str
+    rows: "pa.Table"
+
+
+class Columnar:
+    """How the records of one resource become rows, learnt from a sample that dlt has normalised."""
+
+    @classmethod
+    def learn(cls, schema: "Schema", table: str, records: Iterable[Mapping[str, Any]]) -> Self | None:
+        """Returns it, or None where some field is left to dlt's decision for each value.
+
+        Args:
+            schema: dlt's, after the sample was normalised.
+            table: of the resource.
+            records: the sample.
+        """
+        shape: _Shape = _Object()
+        for record in records:
+            merged = _merged(shape, record)
+            if merged is None:
+                return None
+            shape = merged
+        assert isinstance(shape, _Object)
+        learnt = cls(schema, table, shape)
+        return learnt if learnt._places_all() else None
+
+    def __init__(self, schema: "Schema", table: str, shape: _Object) -> None:
+        """Knows no columns yet."""
+        self._schema, self._table, self._shape = schema, table, shape
+        # dlt's names of its own columns, as the naming convention has them.
+        self._own: Any = schema.data_item_normalizer
+
+    # ---- once
+
+    def _places_all(self) -> bool:
+        """Asks dlt where each value goes; tells whether each has one place, of a type that takes it."""
+        # A record of which each value is the mark of itself.
+        table_of: dict[int, str] = {}
+        for (table, _, _), row in self._own.normalize_data_item(_marked(self._shape), "load", self._table):
+            for column, mark in row.items():
+                if isinstance(mark, _Value):
+                    mark.column, table_of[id(mark)] = column, table
+                elif isinstance(mark, (dict, list)):
+                    # Kept as JSON.
+                    return False
+        values = list(_values(self._shape))
+        return (
+            # Where two values share a column, one mark is lost.
+            len(table_of) == len(values)
+            and self._names_tables(self._shape, self._table, table_of)
+            and all(self._takes(value, table_of[id(value)]) for value in values)
+        )
+
+    def _names_tables(self, shape: _Shape, table: str, table_of: Mapping[int, str]) -> bool:
+        """Notes the child tables; tells whether dlt's schema has them, each row's values in one."""
+        for one in _of_one_row(shape):
+            if isinstance(one, _Value):
+                if table_of[id(one)] != table:
+                    return False
+            elif not _is_unseen(one.element):
+                found = {table_of[id(v)] for v in _of_one_row(one.element) if isinstance(v, _Value)}
+                # None: rows without a value of their own, such as those of lists within lists.
+                if len(found) != 1:
+                    return False
+                one.table = found.pop()
+                if self._schema.tables.get(one.table, {}).get("parent") != table:
+                    return False
+                if not self._names_tables(one.element, one.table, table_of):
+                    return False
+        return True
+
+    def _takes(self, value: _Value, table: str) -> bool:
+        column = self._schema.tables[table]["columns"].get(value.column, {})
+        if not value.kinds:
+            value.column = ""
+            return True
+        value.data_type = str(column.get("data_type", ""))
+        kinds, _ = _FITS.get(value.data_type, (set(), ""))
+        is_plain = column.get("precision") is None and column.get("timezone") is not False
+        return is_plain and value.kinds <= kinds
+
+    # ---- for each batch
+
+    def pieces(
+        self, changes: "pa.Table", ours: Sequence[tuple[str, str]]
+    ) -> "Iterator[list[Rows] | pa.Table]":
+        """Yields the rows of all tables for pieces of a batch that fit, and the other pieces as they are.
+
+        Args:
+            changes: with the columns `id`, `record` and those named in `ours`.
+            ours: columns of ours and where their values are: (column, column of `changes`).
+        """
+        rows = self._rows(changes, ours)
+        if rows is not None:
+            yield rows
+        elif changes.num_rows <= _SMALLEST:
+            yield changes
+        else:
+            half = changes.num_rows // 2
+            yield from self.pieces(changes.slice(0, half), ours)
+            yield from self.pieces(changes.slice(half), ours)
+
+    def _rows(self, changes: "pa.Table", ours: Sequence[tuple[str, str]]) -> list[Rows] | None:
+        import pyarrow as pa
+
+        try:
+            return self._fitting_rows(changes, ours)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            # Its message quotes the value.
+            return None
+
+    def _fitting_rows(self, changes: "pa.Table", ours: Sequence[tuple[str, str]]) -> list[Rows] | None:
+        import pyarrow.compute as pc
+
+        parsed = self._parse(changes.column("record"))
+        if parsed.num_rows != changes.num_rows:
+            return None
+        arrays = {name: parsed.column(name).combine_chunks() for name in parsed.column_names}
+        columns, lists = self._flatten(self._shape, arrays)
+        if "id" not in columns or not pc.all(pc.equal(columns["id"], changes.column("id"))).as_py():
+            return None
+        ids = self._new_ids(changes.num_rows)
+        columns |= {column: changes.column(source) for column, source in ours}
+        columns[self._own.c_dlt_id] = ids
+        found = [Rows(table=self._table, rows=self._as_table(self._table, columns))]
+        for one, array in lists:
+            found += self._children(one, array, ids=ids, root_ids=ids)
+        return found
+
+    def _parse(self, records: Any) -> "pa.Table":
+        import pyarrow as pa
+        from pyarrow import json
+
+        text = "\n".join(records.to_pylist()).encode()
+        # A record over several lines is more than one to the reader; U+0000 is what not every warehouse
+        # can store, see `Destination.storable`.
+        if text.count(b"\n") >= len(records) or b"\\u0000" in text:
+            raise pa.ArrowInvalid
+        # As a double, pyarrow gives the integer -0 a sign, and Python's parser does not.
+        if _MINUS_ZERO.search(text):
+            raise pa.ArrowInvalid
+        return json.read_json(
+            io.BytesIO(text),
+            read_options=json.ReadOptions(use_threads=False, block_size=len(text) + 1),
+            parse_options=json.ParseOptions(
+                explicit_schema=pa.schema(self._members(self._shape)),
+                unexpected_field_behavior="error",
+            ),
+        )
+
+    def _type(self, shape: _Shape) -> "pa.DataType":
+        import pyarrow as pa
+
+        if isinstance(shape, _Object):
+            return pa.struct(self._members(shape))
+        if isinstance(shape, _List):
+            return pa.list_(self._type(shape.element))
+        named: Any = _FITS[shape.data_type][1] if shape.kinds else "null"
+        read_as: pa.DataType = pa.type_for_alias(named)
+        return read_as
+
+    def _members(self, shape: _Object) -> "list[tuple[str, pa.DataType]]":
+        return [(name, self._type(member)) for name, member in shape.members.items()]
+
+    def _flatten(
+        self, shape: _Shape, members: "Mapping[str, Any]"
+    ) -> "tuple[dict[str, Any], list[tuple[_List, Any]]]":
+        """Returns the columns of a row, and its lists."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        columns: dict[str, Any] = {}
+        lists: list[tuple[_List, Any]] = []
+        assert isinstance(shape, _Object)
+        for name, member in shape.members.items():
+            array = members[name]
+            if isinstance(member, _Value):
+                if member.column:
+                    columns[member.column] = array
+            elif isinstance(member, _List):
+                if member.table:
+                    lists.append((member, array))
+                elif pc.max(pc.list_value_length(array)).as_py():
+                    # Until now always empty.
+                    raise pa.ArrowInvalid
+            elif member.members:
+                inner = {key: pc.struct_field(array, [key]) for key in member.members}
+                inner_columns, inner_lists = self._flatten(member, inner)
+                columns |= inner_columns
+                lists += inner_lists
+        return columns, lists
+
+    def _children(self, one: _List, array: Any, *, ids: Any, root_ids: Any) -> list[Rows]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        elements, parents = pc.list_flatten(array), pc.list_parent_indices(array)
+        if not len(elements):
+            return []
+        lengths = pc.fill_null(pc.list_value_length(array), 0)
+        starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
+        places = pc.subtract(pa.array(range(len(elements)), pa.int64()), pc.take(starts, parents))
+        if isinstance(one.element, _Object):
+            inner = {name: pc.struct_field(elements, [name]) for name in one.element.members}
+            columns, lists = self._flatten(one.element, inner)
+        else:
+            assert isinstance(one.element, _Value)
+            columns, lists = ({one.element.column: elements} if one.element.column else {}), []
+        own, root_of = self._new_ids(len(elements)), pc.take(root_ids, parents)
+        columns |= {
+            self._own.c_dlt_id: own,
+            self._own.c_dlt_parent_id: pc.take(ids, parents),
+            self._own.c_dlt_list_idx: places,
+        }
+        if self._own.c_dlt_root_id in self._schema.tables[one.table]["columns"]:
+            columns[self._own.c_dlt_root_id] = root_of
+        found = [Rows(table=one.table, rows=self._as_table(one.table, columns))]
+        for inner_list, inner_array in lists:
+            found += self._children(inner_list, inner_array, ids=own, root_ids=root_of)
+        return found
+
+    def _as_table(self, table: str, columns: Mapping[str, Any]) -> "pa.Table":
+        """The columns as dlt's schema has them: times as times, in its order, nullable as there."""
+        import pyarrow as pa
+
+        fields, arrays = [], []
+        for name, column in self._schema.tables[table]["columns"].items():
+            if name not in columns:
+                if column.get("nullable") is False and not name.startswith("_dlt_"):
+                    raise pa.ArrowInvalid
+                continue
+            array = columns[name]
+            if column["data_type"] == "timestamp":
+                array = _as_times(array)
+            elif column["data_type"] == "double" and _is_rounded(array):
+                raise pa.ArrowInvalid
+            if array.null_count and column.get("nullable") is False:
+                raise pa.ArrowInvalid
+            fields.append(pa.field(name, array.type, nullable=column.get("nullable") is not False))
+            arrays.append(array)
+        return pa.table(arrays, schema=pa.schema(fields))
+
+    @staticmethod
+    def _new_ids(count: int) -> Any:
+        import pyarrow as pa
+        from dlt.common.normalizers.utils import generate_dlt_ids
+
+        return pa.array(generate_dlt_ids(count), pa.string())
+
+
+class Staged:
+    """Rows on their way past dlt's normaliser: Parquet files until the package is there they belong to.
+
+    A package is a transaction; dlt makes it of what it has extracted, and has no entrance for rows of child
+    tables. So they join it between the normaliser and the load, written by the writer that dlt would take.
+
+    Args:
+        folder: for the files; it goes with the task.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Creates the folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._writers: dict[str, Any] = {}
+
+    def clear(self) -> None:
+        """Forgets all rows."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+
+    def add(self, rows: Iterable[Rows]) -> None:
+        """Keeps rows."""
+        import pyarrow.parquet as pq
+
+        for one in rows:
+            if one.table not in self._writers:
+                path = self._folder / f"{len(self._writers)}.parquet"
+                self._writers[one.table] = pq.ParquetWriter(path, one.rows.schema, compression="none")
+            self._writers[one.table].write_table(one.rows)
+
+    def join(self, pipeline: "dlt.Pipeline", file_format: "TLoaderFileFormat") -> Counter[str]:
+        """Adds them to the package that the pipeline has normalised last; returns how many to each table."""
+        import pyarrow.parquet as pq
+        from dlt.common.configuration.container import Container
+        from dlt.common.data_writers.writers import get_best_writer_spec
+        from dlt.common.libs.pyarrow import add_dlt_load_id_column, normalize_py_arrow_item
+        from dlt.common.storages.load_storage import LoadItemStorage
+
+        added: Counter[str] = Counter()
+        if not self._writers:
+            return added
+        load_id = max(pipeline.list_normalized_load_packages(), key=float)
+        schema, capabilities = pipeline.default_schema, pipeline.destination.capabilities()
+        packages = pipeline._get_load_storage().normalized_packages  # noqa: SLF001
+        with Container().injectable_context(capabilities):
+            items = LoadItemStorage(packages, get_best_writer_spec("arrow", file_format))
+            for number, (table, writer) in enumerate(self._writers.items()):
+                writer.close()
+                columns = schema.get_table_columns(table)
+                is_root = not schema.tables[table].get("parent")
+                file = pq.ParquetFile(self._folder / f"{number}.parquet")
+                for batch in file.iter_batches(batch_rows(file, at_most=_BATCH_ROWS)):
+                    rows = normalize_py_arrow_item(batch, columns, schema.naming, capabilities)
+                    if is_root:
+                        rows = add_dlt_load_id_column(rows, columns, capabilities, schema.naming, load_id)
+                    items.write_data_item(load_id, schema.name, table, rows, columns)
+                    added[table] += rows.num_rows
+            items.close_writers(load_id)
+        self._writers.clear()
+        return added
+
+
+def _as_times(array: Any) -> Any:
+    """The times, all of which dlt's writers can read back as Python's."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    times = array.cast(pa.timestamp("us", tz="UTC"))
+    years: Any = pc.min_max(pc.year(times)).as_py()
+    if len(times) > times.null_count and not MINYEAR <= years["min"] <= years["max"] <= MAXYEAR:
+        raise pa.ArrowInvalid
+    return times
+
+
+def _is_rounded(array: Any) -> bool:
+    """Tells whether numbers may have been integers that a double rounds."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    large: Any = pc.any(pc.greater_equal(pc.abs(array), pa.scalar(_EXACT)))
+    return bool(large.as_py())
+
+
+def _merged(shape: "_Shape | None", value: Any) -> "_Shape | None":
+    """The shape that has seen one more value; None where there is none that holds for both."""
+    if shape is None or (value is not None and _is_unseen(shape)):
+        shape = _shape_of(value)
+    if value is None:
+        return shape
+    if isinstance(value, dict) and isinstance(shape, _Object):
+        merged = {key: _merged(shape.members.get(key), member) for key, member in value.items()}
+        shape.members.update((key, one) for key, one in merged.items() if one is not None)
+        return None if None in merged.values() else shape
+    if isinstance(value, list) and isinstance(shape, _List):
+        for element in value:
+            merged_element = _merged(shape.element, element)
+            if merged_element is None:
+                return None
+            shape.element = merged_element
+        return shape
+    if isinstance(shape, _Value) and not isinstance(value, (dict, list)):
+        shape.kinds.add(type(value))
+        return shape
+    return None
+
+
+def _shape_of(value: Any) -> _Shape:
+    if isinstance(value, dict):
+        return _Object()
+    return _List(_Value()) if isinstance(value, list) else _Value()
+
+
+def _is_unseen(shape: _Shape) -> bool:
+    """Tells whether a place was always null, or never there."""
+    return isinstance(shape, _Value) and not shape.kinds
+
+
+def _marked(shape: _Shape) -> Any:
+    """A record of this shape, in which each scalar stands for itself."""
+    if isinstance(shape, _Object):
+        return {name: _marked(member) for name, member in shape.members.items()}
+    if isinstance(shape, _List):
+        return [] if _is_unseen(shape.element) else [_marked(shape.element)]
+    return shape
+
+
+def _values(shape: _Shape) -> Iterator[_Value]:
+    """All scalars, but for those of lists that were always empty."""
+    for one in _of_one_row(shape):
+        if isinstance(one, _Value):
+            yield one
+        elif not _is_unseen(one.element):
+            yield from _values(one.element)
+
+
+def _of_one_row(shape: _Shape) -> "Iterator[_Value | _List]":
+    """The values of a row, and its lists."""
+    if isinstance(shape, _Object):
+        for member in shape.members.values():
+            yield from _of_one_row(member)
+    else:
+        yield shape

@@ -1,0 +1,61 @@
+"""The form's hints against the columns that stand: dlt takes a new type for true and changes no column."""
+
+from typing import TYPE_CHECKING, Any
+
+from directory_sync.config.form import Resource
+from directory_sync.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dlt.common.destination import DestinationCapabilitiesContext
+    from dlt.common.schema import Schema
+    from dlt.common.schema.typing import TTableSchema
+
+_PARTS = ("data_type", "precision", "scale", "timezone")
+
+
+def check_hints(
+    schema: "Schema",
+    hinted: "TTableSchema",
+    resource: Resource,
+    capabilities: "DestinationCapabilitiesContext",
+) -> None:
+    """Refuses hints that the table's columns do not follow.
+
+    Args:
+        schema: dlt's, as the warehouse has it.
+        hinted: the resource's table as the form has it, its names normalised.
+        resource: whose.
+        capabilities: of the destination.
+
+    Raises:
+        ConfigError: a column stands with another type, or cannot be added with its hint.
+    """
+    known = schema.tables.get(str(hinted["name"]))
+    if known is None:
+        return
+    mapper: Any = capabilities.get_type_mapper()
+    for name, hint in hinted["columns"].items():
+        if not hint.get("data_type"):
+            continue
+        stands: Any = known["columns"].get(name, {})
+        if not stands.get("data_type"):
+            if hint.get("nullable") is False:
+                raise ConfigError(
+                    f"The column `{name}` of `{resource.name}` cannot be added as `nullable: False`: the "
+                    "table has rows without it. Nothing was published. Leave `nullable` out of `columns`."
+                )
+            continue
+        table: Any = {**known, **hinted}
+        types = [mapper.to_destination_type(one, table) for one in (stands, {**stands, **hint})]
+        if types[0] != types[1]:
+            raise ConfigError(
+                f"The column `{name}` of `{resource.name}` stands as {_text(stands)}; `columns` in the form "
+                f"says {_text(hint)}. No column is converted, so values would be rounded or refused. "
+                "Nothing was published. Take the hint back, or rename the field by a `map` in "
+                "`processing_steps`."
+            )
+
+
+def _text(column: Any) -> str:
+    rest = ", ".join(f"{part} {column[part]}" for part in _PARTS[1:] if column.get(part) is not None)
+    return f"{column['data_type']}{f' ({rest})' if rest else ''}"

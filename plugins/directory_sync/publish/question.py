@@ -1,0 +1,204 @@
+"""What a person is asked about held removals, and what was answered; both are landed with the run."""
+
+import re
+import unicodedata
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, TypeVar
+
+import msgspec
+
+from directory_sync.config.limits import RemovalLimits
+from directory_sync.landing.zone import LandedSnapshot, naming_damage
+
+QUESTION, DECISION = "question.json", "decision.json"
+
+Landed = TypeVar("Landed")
+Choice = Literal["approved", "rejected", "unanswered", "stale"]
+"""What became of a question; `stale`: it was approved, and refused because the warehouse had moved on."""
+
+SHOWN_CHARACTERS = 80
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn")
+"""Categories of characters that show nothing, or turn what is around them: controls, bidi overrides."""
+_JOINERS = "\u200c\u200d"
+
+_CHOICES = """\
+- **Approve** marks exactly these entries as removed.
+- **Reject**, or no answer in time, removes nothing: they stay in the table, and count as present as soon as
+  the API lists them again. The nights after go on and do not ask again for the same entries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a person is shown, and what the answer binds.
+
+    Attributes:
+        sync_id: the warehouse's last publication; a removal comes on top of exactly this one.
+        digest: of the held absences, see `HeldSet`.
+        population: entries that are present, the held ones included.
+        sample: ids of the first held entries, each with its label; "" where no label is shown.
+        recent: of the last publications, the newest first: when, entries, added, changed, removed, held.
+        reasons: why they are held.
+    """
+
+    resource: str
+    sync_id: str
+    digest: str
+    held: int
+    population: int
+    limits: RemovalLimits
+    sample: tuple[tuple[str, str], ...]
+    recent: tuple[tuple[str, int, int, int, int, int], ...]
+    reasons: tuple[str, ...]
+    table: str
+
+    @property
+    def bound(self) -> str:
+        """What an answer is to: this set, on top of this sync."""
+        return f"{self.sync_id}:{self.digest}"
+
+    def subject(self) -> str:
+        """The question in one line."""
+        return f"Remove {self.held:,} of {self.population:,} entries from {self.resource}?"
+
+    def body(self) -> str:
+        """The question's page, in Markdown."""
+        share = self.held / self.population if self.population else 1.0
+        limit = self.limits
+        held = _bold(f"{self.held:,}", when=self.held > limit.max_removed_count)
+        part = _bold(f"{share:.1%}", when=share > limit.max_removed_share)
+        absent = f"**{self.held:,} entries ({share:.1%}) are absent**"
+        shown = f"The first {len(self.sample)} of them" if self.held > len(self.sample) else "All of them"
+        lines = [
+            f"{absent} from the directory and wait for a decision. All else of the sync is published.",
+            "",
+            *(f"- {reason}" for reason in self.reasons),
+            "",
+            "#### Against the limits",
+            "",
+            "| | absent | limit |",
+            "|---|--:|--:|",
+            f"| entries | {held} | {limit.max_removed_count:,} |",
+            f"| share | {part} | {limit.max_removed_share:.1%} |",
+            "",
+            "#### The answers",
+            "",
+            _CHOICES,
+            "",
+            "#### The last syncs",
+            "",
+            "| snapshot (UTC) | entries | added | changed | removed | held |",
+            "|---|--:|--:|--:|--:|--:|",
+            *(f"| {at} | " + " | ".join(f"{n:,}" for n in counts) + " |" for at, *counts in self.recent),
+            "",
+            f"#### {shown}",
+            "",
+            *self._sample_lines(),
+            "",
+            "#### All, in the warehouse",
+            "",
+            "```sql",
+            f"SELECT * FROM {self.table}",
+            "WHERE _missing_since IS NOT NULL AND _removed_at IS NULL",
+            "```",
+            "",
+            f"Digest of the set: `{self.digest[:16]}`, on top of sync `{self.sync_id}`.",
+        ]
+        return "\n".join(lines)
+
+    def _sample_lines(self) -> list[str]:
+        """The ids in one paragraph, or in a list with their labels."""
+        if not any(label for _, label in self.sample):
+            return [", ".join(as_code(id_) for id_, _ in self.sample)]
+        return [f"- {as_code(id_)} {as_code(label)}".rstrip() for id_, label in self.sample]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What was answered, to which question.
+
+    Attributes:
+        digest: of the question; sync_id: the sync it was asked on top of. An answer holds for both alone.
+        by: who answered; "" where nobody did.
+    """
+
+    digest: str
+    choice: Choice
+    sync_id: str = ""
+    reason: str = ""
+    by: str = ""
+
+    def note(self, held: int) -> str:
+        """The decision in one line."""
+        words = {
+            "approved": f"the removal of {held:,} entries was approved",
+            "rejected": f"the removal of {held:,} entries was rejected; nothing was removed",
+            "unanswered": f"nobody decided on {held:,} held entries in time; nothing was removed",
+            "stale": f"the approval for {held:,} entries was refused as stale; nothing was removed",
+        }
+        reason = " ".join(self.reason.split())
+        by = f"; answered by {as_code(self.by)}" if self.by else ""
+        return words[self.choice] + (f" ({reason})" if reason else "") + by
+
+
+def landed_question(landed: LandedSnapshot) -> Question | None:
+    """Returns the question that was landed with a run, None where nothing was asked.
+
+    Raises:
+        SnapshotError: it cannot be read.
+    """
+    return _landed(landed, QUESTION, Question)
+
+
+def landed_decision(landed: LandedSnapshot, question: Question) -> Decision | None:
+    """Returns what was decided on exactly this question, on top of its sync; None: nobody decided yet.
+
+    Raises:
+        SnapshotError: it cannot be read.
+    """
+    decision = _landed(landed, DECISION, Decision)
+    if decision is None or decision.choice in ("unanswered", "stale"):
+        return None
+    return decision if (decision.sync_id, decision.digest) == (question.sync_id, question.digest) else None
+
+
+def void_decision(landed: LandedSnapshot) -> None:
+    """Takes back an approval that was refused: whoever clears the run later does not carry it out."""
+    decision = _landed(landed, DECISION, Decision)
+    if decision is not None and decision.choice == "approved":
+        land_decision(landed, replace(decision, choice="stale"))
+
+
+def land_decision(landed: LandedSnapshot, decision: Decision) -> None:
+    """Keeps a decision with the run's snapshot, for a replay."""
+    landed.write_json(DECISION, asdict(decision))
+
+
+def _landed(landed: LandedSnapshot, name: str, kind: type[Landed]) -> Landed | None:
+    content = landed.read_json(name)
+    if not content:
+        return None
+    with naming_damage(name):
+        return msgspec.convert(content, kind)
+
+
+def _bold(text: str, *, when: bool) -> str:
+    return f"**{text}**" if when else text
+
+
+def as_code(text: str) -> str:
+    """Text of the API's as inline code in Markdown: nothing of it is markup, and no address becomes a link.
+
+    Escaped characters do not do: Markdown with GFM's autolinks, as Airflow renders it, looks for addresses in
+    what the escapes stand for. Characters that cannot be seen are shown as U+FFFD.
+    """
+    one_line = " ".join(text.split())
+    shown = "".join(
+        c if c in _JOINERS or unicodedata.category(c) not in _UNSEEN else "\ufffd" for c in one_line
+    )
+    if len(shown) > SHOWN_CHARACTERS:
+        shown = f"{shown[:SHOWN_CHARACTERS]}…"
+    if not shown:
+        return ""
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    pad = " " if "`" in (shown[0], shown[-1]) else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"

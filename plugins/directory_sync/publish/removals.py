@@ -1,0 +1,139 @@
+"""Stage 4: removals that wait for a person: the question, the decision, and what carries it out.
+
+The question shows and binds a digest of exactly the held absences. Removing them is a publication of its own,
+on top of the one that asked; where the warehouse has moved on since, the approval is stale and refused.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+
+import orjson
+
+from directory_sync.api.answer import EntryId, parse_record
+from directory_sync.audit.held import HeldSet
+from directory_sync.audit.report import KINDS, AuditReport
+from directory_sync.config.fields import value_at
+from directory_sync.config.form import Resource
+from directory_sync.config.limits import RemovalLimits
+from directory_sync.errors import RemovalsHeld
+from directory_sync.landing.zone import DIFFERENCE, REPORT, LandedSnapshot
+from directory_sync.publish.logged import logged_rows
+from directory_sync.publish.publications import mark_published, numbered
+from directory_sync.publish.question import QUESTION, Question, void_decision
+from directory_sync.publish.stage import publish_landed, roll_forward
+from directory_sync.warehouse.warehouse import Warehouse
+
+SAMPLE_SIZE = 20
+SYNCS_SHOWN = 7
+
+
+def ask(
+    resource: Resource,
+    landed: LandedSnapshot,
+    *,
+    warehouse: Warehouse,
+    limits: RemovalLimits,
+    reasons: Sequence[str] = (),
+    dataset: str,
+) -> Question | None:
+    """Lands the question about the entries that are held now; None where there are none.
+
+    Args:
+        resource: whose entries.
+        landed: the folder of the run that asks.
+        warehouse: open, and held by this process.
+        limits: that hold for removals.
+        reasons: why entries are held.
+        dataset: the schema, to name the table in the question.
+    """
+    absences, last = list(warehouse.held(resource)), warehouse.last_sync(resource.name)
+    held = HeldSet.of(absences)
+    if held.digest is None or last is None:
+        # What an earlier try has asked is settled.
+        landed.forget(QUESTION)
+        return None
+    question = Question(
+        resource=resource.name,
+        sync_id=last.sync_id,
+        digest=held.digest,
+        held=held.count,
+        population=warehouse.present(resource),
+        limits=limits,
+        sample=tuple(_sample(resource, warehouse, [entry_id for entry_id, _ in absences[:SAMPLE_SIZE]])),
+        recent=tuple(_recent(resource, warehouse)),
+        reasons=tuple(reasons),
+        table=f"{dataset}.{resource.name}",
+    )
+    landed.write_json(QUESTION, asdict(question))
+    return question
+
+
+def remove(
+    resource: Resource, landed: LandedSnapshot, question: Question, *, run_id: str, warehouse: Warehouse
+) -> AuditReport:
+    """Marks the entries of an approved question as removed; safe to run twice.
+
+    Raises:
+        RemovalsHeld: the approval is stale: the warehouse is not what the question showed.
+        WarehouseError: the load failed; a retry finishes it.
+    """
+    sync_id = f"{question.sync_id}-removal"
+    roll_forward(resource, warehouse=warehouse, landed_of=landed.of_run)
+    if published := warehouse.sync(sync_id):
+        mark_published(landed, sync_id, warehouse=warehouse)
+        return AuditReport.from_json(orjson.loads(published.report))
+    absences, last = list(warehouse.held(resource)), warehouse.last_sync(resource.name)
+    held = HeldSet.of(absences)
+    if last is None or (last.sync_id, held.digest) != (question.sync_id, question.digest):
+        void_decision(landed)
+        raise RemovalsHeld(
+            f"The approval for `{resource.name}` is stale: it was given for {question.held:,} entries on top "
+            f"of sync {question.sync_id}; the warehouse is at {last.sync_id if last else 'no sync'} with "
+            f"{held.count:,} held. Nothing was removed. Trigger the Dag with mode `decide` to be asked about "
+            "the present ones; see docs/runbook.md#removalsheld."
+        )
+    snapshot = warehouse.last_snapshot(resource.name) or last
+    report = replace(
+        AuditReport.from_json(orjson.loads(snapshot.report)),
+        sync_id=sync_id,
+        base_sync_id=last.sync_id,
+        mode="decide",
+        run_id=run_id,
+        snapshot_at=last.snapshot_at,
+        last_requested_at=last.last_requested_at,
+        changes=dict.fromkeys(KINDS, 0) | {"removed": held.count},
+        population=question.population,
+        newly_missing=0,
+        held=0,
+        newly_held=0,
+        held_digest=None,
+        asks=False,
+        changed_fields={},
+        rewritten=0,
+        rejected=0,
+        findings=(),
+    )
+    report = numbered(report, landed, warehouse=warehouse)
+    rows = logged_rows(
+        resource, warehouse, dict(absences), kind="removed", sync_id=sync_id, at=last.snapshot_at
+    )
+    landed.of_sync(sync_id).write_tables(DIFFERENCE, rows)
+    landed.of_sync(sync_id).write_json(REPORT, report.as_json())
+    return publish_landed(resource, landed, report, warehouse=warehouse)
+
+
+def _sample(resource: Resource, warehouse: Warehouse, ids: Sequence[EntryId]) -> Iterator[tuple[str, str]]:
+    labels = {}
+    if resource.label_field:
+        for rows in warehouse.last_changes(resource, ids):
+            for row in rows.to_pylist():
+                label = value_at(parse_record(row["record"]), resource.label_field)
+                labels[row["id"]] = "" if label is None else str(label)
+    yield from ((str(id_), labels.get(id_, "")) for id_ in ids)
+
+
+def _recent(resource: Resource, warehouse: Warehouse) -> Iterator[tuple[str, int, int, int, int, int]]:
+    for sync in warehouse.recent_syncs(resource.name, at_most=SYNCS_SHOWN, of_all_kinds=True):
+        changes = orjson.loads(sync.report)["changes"]
+        counts = [int(changes.get(kind, 0)) for kind in ("added", "changed", "removed")]
+        yield (f"{sync.snapshot_at:%Y-%m-%d %H:%M}", sync.entries, counts[0], counts[1], counts[2], sync.held)

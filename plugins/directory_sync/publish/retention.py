@@ -1,0 +1,84 @@
+"""How long landed folders are kept: all of a directory's, sealed or not, whatever the form names now.
+
+Never deleted: the newest published run of a resource that the form names, the run at work, what another
+directory has landed, and any folder with a file that is not ours.
+"""
+
+import logging
+import re
+from collections.abc import Collection
+from datetime import datetime
+
+from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS
+from directory_sync.landing.zone import DATASET, SYNC_ID, LandedSnapshot, Landing, folder_name
+from directory_sync.publish.ownership import Owner, owner_of
+from directory_sync.publish.publications import marks_of
+
+logger = logging.getLogger(__name__)
+
+_FILE = re.compile(r"[a-z_]+\.json(\.[0-9a-f]+)?(\.part)?")
+_FOLDERS = (DATASET, "audit")
+_LANDED = re.compile(rf"(init|{ENTRIES}|{WINDOWS}|{FIELDS}|_dlt_\w+)(\.[0-9a-f]+)?")
+_TELLING = ("question.json", "decision.json", "published.json", "rolled_forward.json", "skipped.json")
+"""Files of runs that read nothing."""
+
+
+def retire(
+    landing: Landing, *, resources: Collection[str], before: datetime, keep: str, owner: Owner | None = None
+) -> int:
+    """Deletes the folders of runs whose last change is older; returns how many.
+
+    Args:
+        landing: the directory's.
+        resources: what the form names.
+        before: the age.
+        keep: the run at work.
+        owner: the directory; None: nobody's mark is looked for.
+    """
+    deleted = 0
+    for resource in landing.resources():
+        is_named = resource in resources
+        if not is_named and owner and _is_of_another(landing, resource, owner):
+            continue
+        runs = landing.snapshots(resource)
+        newest = _newest_published(runs) if is_named else None
+        for landed in runs:
+            if landed.name in (folder_name(keep), newest):
+                continue
+            try:
+                if landed.modified_at() < before and _is_ours(landed, is_named=is_named):
+                    landed.delete()
+                    deleted += 1
+            except FileNotFoundError:
+                logger.info("%s was deleted by another task", landed.path)
+    if deleted:
+        logger.info("Deleted %d landed runs from before %s", deleted, before.isoformat(timespec="minutes"))
+    return deleted
+
+
+def _is_of_another(landing: Landing, resource: str, owner: Owner) -> bool:
+    found = owner_of(landing.snapshot(resource, "-").of_resource())
+    return found is not None and found not in (owner.name, *owner.formerly)
+
+
+def _newest_published(runs: Collection[LandedSnapshot]) -> str | None:
+    """The folder of the last publication; where none has a number, of the one that was marked last."""
+    marks, folders = marks_of(runs), {landed.name: landed for landed in runs}
+    orders = {name: max(mark.order or 0 for mark in of_run) for name, of_run in marks.items() if of_run}
+    if not orders:
+        return None
+    last = [name for name, order in orders.items() if order == max(orders.values())]
+    return max(last, key=lambda name: folders[name].modified_at())
+
+
+def _is_ours(landed: LandedSnapshot, *, is_named: bool) -> bool:
+    """Tells whether all in a folder has names of ours, and, where nothing names its resource, tells ones."""
+    names = landed.names()
+    runs_on = [name for name in names if name in _FOLDERS or SYNC_ID.fullmatch(name)]
+    if not all(name in runs_on or _FILE.fullmatch(name) for name in names):
+        logger.warning("%s is kept: it holds files that are not of this package", landed.path)
+        return False
+    if DATASET in names and not all(_LANDED.fullmatch(name) for name in landed.names(DATASET)):
+        logger.warning("%s is kept: it holds files that are not of this package", landed.path)
+        return False
+    return bool(names) and (is_named or bool(runs_on) or any(name in _TELLING for name in names))

@@ -1,0 +1,338 @@
+"""The table's rows, made of change rows alone and checked; most of a large load goes past dlt's normaliser.
+
+`check_rows` reads a whole difference before anything is written. Rows that fit pyarrow's columns are staged,
+those that dlt is to normalise are fitted (`storable`) and kept in a file; `table_resource` hands them to dlt.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dlt
+from dlt.common.schema import utils
+from dlt.extract import DltSource
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from directory_sync.api.answer import parse_record
+from directory_sync.config.form import OUR_COLUMNS, Resource
+from directory_sync.errors import ConfigError
+from directory_sync.publish.columnar import Columnar, Staged
+from directory_sync.publish.hints import check_hints
+from directory_sync.publish.kept import KeptRows
+from directory_sync.publish.places import Places
+from directory_sync.publish.storable import Fitting, KeyedByData, Rejected, Unstorable
+from directory_sync.warehouse.room import Room
+from directory_sync.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from dlt.common.schema import Schema
+    from dlt.common.schema.typing import TColumnSchema
+    from dlt.extract import DltResource
+
+DEDUPLICATED: dict[str, Any] = {"x-stage-data-deduplicated": True}
+"""Tells dlt that a package holds a key once: the audit saw to it, and a window over all rows is dear."""
+
+Hints = dict[str, "TColumnSchema"]
+Name = tuple[str, str]
+"""A column: its table and its own name."""
+_OUR_SOURCES = tuple((column, column.removeprefix("_")) for column in OUR_COLUMNS)
+"""Our columns of the table, and the column of the change rows that each is taken from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """The change rows of one sync, readable more than once, and the row that concludes it.
+
+    Attributes:
+        sample_rows: so many rows of a difference twice as large show what all of them are like.
+    """
+
+    rows: "Callable[[], Iterable[pa.Table]]"
+    sync_values: Mapping[str, Any]
+    sample_rows: int = 1_000
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing changed."""
+        return next(iter(self.rows()), None) is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A difference of which the warehouse can hold each row.
+
+    Attributes:
+        rejected: the entries that it cannot hold; they are in no other row.
+        kept: the rows that dlt is to normalise.
+        told: what dlt is to be told of columns of this load.
+        split: fields of whole and broken numbers, the latter in a column beside that of the former.
+    """
+
+    rejected: tuple[Rejected, ...]
+    kept: KeptRows
+    told: "Told"
+    split: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Columns of which dlt is told, for it would infer others.
+
+    Attributes:
+        widened: of numbers, some of them broken.
+        variants: the types of columns beside others.
+        parents: of child tables.
+    """
+
+    widened: frozenset[Name] = frozenset()
+    variants: Mapping[Name, str] = field(default_factory=dict)
+    parents: Mapping[str, str] = field(default_factory=dict)
+
+    def columns(self) -> "Iterator[tuple[str, TColumnSchema]]":
+        """Yields each with its table."""
+        for table, name in sorted(self.widened):
+            yield table, {"name": name, "data_type": "double", "nullable": True}
+        for (table, name), data_type in sorted(self.variants.items()):
+            variant: Any = {"name": name, "data_type": data_type, "nullable": True, "variant": True}
+            yield table, variant
+
+
+def check_rows(
+    resource: Resource, difference: Difference, *, warehouse: Warehouse, staged: Staged
+) -> Checked:
+    """Checks all rows of a difference; stages those that go past dlt's normaliser.
+
+    Args:
+        resource: whose table.
+        difference: of one change row at least.
+        warehouse: open.
+        staged: is to join the package when dlt has normalised it.
+
+    Raises:
+        ConfigError: the form's hints do not fit the columns that stand, or its nesting the data.
+    """
+    told = Told()
+    while True:
+        one = _Pass(resource, difference, warehouse, staged, told)
+        checked = one.check()
+        if one.fitting.widened <= told.widened:
+            return checked
+        # Known only at the end of the rows; dlt is told before the first.
+        told = Told(widened=told.widened | one.fitting.widened, parents=one.places.parents)
+        staged.clear()
+        checked.kept.clear()
+
+
+def table_resource(
+    resource: Resource, difference: Difference, checked: Checked, *, warehouse: Warehouse
+) -> DltSource:
+    """Returns the rows of the table for dlt."""
+    table = _resource_of(checked.kept.batches(), resource, difference, warehouse)
+    return DltSource(_schema_of(warehouse, checked.told), resource.name, [table])
+
+
+class _Pass:
+    """One reading of all rows."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        difference: Difference,
+        warehouse: Warehouse,
+        staged: Staged,
+        told: Told,
+    ) -> None:
+        self._resource, self._difference, self._warehouse = resource, difference, warehouse
+        self._staged, self._told = staged, told
+        schema, hinted = _schema_of(warehouse), self._resource_of(iter(()))
+        table = utils.normalize_table_identifiers(hinted.compute_table_schema(), schema.naming)
+        room = _room_of(resource, warehouse)
+        check_hints(schema, table, resource, room.capabilities)
+        schema.update_table(hinted.compute_table_schema())
+        _tell(schema, told)
+        self._table = str(table["name"])
+        self.places = Places(schema, self._table, ours=OUR_COLUMNS)
+        self.fitting = Fitting(self.places, room)
+        self._rejected: list[Rejected] = []
+
+    def check(self) -> Checked:
+        kept = KeptRows(Path(self._warehouse.pipeline.pipelines_dir) / "kept")
+        kept.clear()
+        batches = iter(self._difference.rows())
+        first = next(batches)
+        columnar = None
+        if self._is_large(first):
+            sample = first.slice(0, self._difference.sample_rows)
+            rows = self._fitted(sample)
+            # With these dlt's schema learns in this load what the trial learns.
+            kept.add(rows)
+            columnar = self._learn(sample, rows)
+            first = first.slice(self._difference.sample_rows)
+        for batch in itertools.chain([first], batches):
+            for piece in columnar.pieces(batch, _OUR_SOURCES) if columnar else (batch,):
+                if isinstance(piece, list):
+                    self._staged.add(piece)
+                else:
+                    kept.add(self._fitted(piece))
+        return Checked(
+            rejected=tuple(self._rejected),
+            kept=kept,
+            told=self._learnt,
+            split=frozenset(self.fitting.split),
+        )
+
+    @property
+    def _learnt(self) -> Told:
+        """What dlt is to be told, by the rows so far."""
+        return replace(self._told, variants=dict(self.fitting.variants), parents=self.places.parents)
+
+    def _resource_of(self, rows: Iterator[Any]) -> "DltResource":
+        return _resource_of(rows, self._resource, self._difference, self._warehouse)
+
+    def _is_large(self, first: "pa.Table") -> bool:
+        """Not where all rows go to dlt: a step works on them in Python, or dlt makes its ids of them."""
+        return (
+            first.num_rows >= 2 * self._difference.sample_rows
+            and not self._resource.steps
+            and self._warehouse.merge_strategy == "delete-insert"
+        )
+
+    def _fitted(self, changes: "pa.Table") -> list[dict[str, Any]]:
+        """The rows that the warehouse can hold; notes the others."""
+        rows = []
+        for change in changes.to_pylist():
+            record = _record(self._resource, change)
+            try:
+                fitted = self.fitting.fit(record)
+            except Unstorable as e:
+                self._rejected.append(
+                    Rejected(
+                        id=change["id"], kind=change["kind"], field=e.field, reason=e.reason,
+                        record=change["record"], is_shared=e.is_shared,
+                    )
+                )  # fmt: skip
+            except KeyedByData as e:
+                keyed_by = e.field
+                break
+            else:
+                ours = {column: change[source] for column, source in _OUR_SOURCES}
+                rows.append(self._warehouse.storable({**fitted, **ours}))
+        else:
+            return rows
+        # Raised here: nothing that holds a record hangs on it.
+        raise ConfigError(
+            f"The field `{keyed_by}` of `{self._resource.name}` is an object keyed by data: each entry "
+            "brings keys, and so columns, of its own. Nothing was published. Set `max_table_nesting` "
+            "in the form: deeper objects are then kept as JSON; or rework the field by a `map` in "
+            "`processing_steps`."
+        )
+
+    def _learn(self, sample: "pa.Table", rows: list[dict[str, Any]]) -> Columnar | None:
+        """Lets dlt normalise the first rows of a large difference in a trial, and learns from its schema.
+
+        None where some field is left to dlt's decision for each value, or rows may be too wide.
+        """
+        pipeline = self._warehouse.pipeline
+        trial = dlt.pipeline(
+            pipeline.pipeline_name,
+            destination=pipeline.destination,
+            dataset_name=pipeline.dataset_name,
+            pipelines_dir=f"{pipeline.pipelines_dir}/trial",
+        )
+        source = DltSource(
+            _schema_of(self._warehouse, self._learnt), self._resource.name, [self._resource_of(iter([rows]))]
+        )
+        try:
+            trial.extract(source, loader_file_format=self._warehouse.file_format)
+            trial.normalize()
+        except PipelineStepFailed:
+            # The package itself will fail too.
+            return None
+        finally:
+            # dlt's last pipeline is its current one.
+            pipeline.activate()
+        if self.fitting.is_wide(self._table):
+            return None
+        rejected = {one.id for one in self._rejected}
+        records = (
+            parse_record(change["record"]) for change in sample.to_pylist() if change["id"] not in rejected
+        )
+        return Columnar.learn(trial.default_schema, self._table, records)
+
+
+def _resource_of(
+    rows: Iterator[Any], resource: Resource, difference: Difference, warehouse: Warehouse
+) -> "DltResource":
+    # The schema in the warehouse remembers a contract: one that the form no longer names is lifted.
+    hints = {"schema_contract": "evolve", **resource.hints}
+    has_integers = difference.sync_values.get("id_type") == "BIGINT"
+    columns: Hints = {
+        "id": {"data_type": "bigint" if has_integers else "text", "nullable": False},
+        "_row_hash": {"data_type": "text", "nullable": False},
+    }
+    columns |= {name: {"data_type": "timestamp", "nullable": True} for name in OUR_COLUMNS[1:]}
+    table: DltResource = dlt.resource(
+        rows,
+        name=resource.name,
+        primary_key="id",
+        write_disposition={"disposition": "merge", "strategy": warehouse.merge_strategy},
+        columns=hints.pop("columns", None),
+        **hints,
+    )
+    table.apply_hints(columns=columns, additional_table_hints=DEDUPLICATED)
+    return table
+
+
+def _schema_of(warehouse: Warehouse, told: Told | None = None) -> "Schema":
+    """Dlt's schema of the warehouse, and columns of which it is told besides."""
+    schema: Schema = warehouse.pipeline._get_schema_or_create().clone()  # noqa: SLF001  it knows the naming
+    _tell(schema, told or Told())
+    return schema
+
+
+def _tell(schema: "Schema", told: Told) -> None:
+    def add(table: str, columns: list[Any]) -> None:
+        parent = told.parents.get(table)
+        if parent is None:
+            schema.update_table({"name": table, "columns": {one["name"]: one for one in columns}})
+            return
+        if parent not in schema.tables:
+            add(parent, [])
+        schema.update_table(utils.new_table(table, parent_table_name=parent, columns=columns))
+
+    for table, column in told.columns():
+        add(table, [column])
+
+
+def _room_of(resource: Resource, warehouse: Warehouse) -> Room:
+    contract = resource.hints.get("schema_contract")
+    mode = contract.get("data_type") if isinstance(contract, Mapping) else contract
+    return warehouse.room(adds_variants=mode != "freeze")
+
+
+def _record(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry's record, through the form's steps."""
+    row: Any = parse_record(change["record"])
+    for number, step in enumerate(resource.steps, start=1):
+        row = _run_step(step, row, number=number, resource=resource)
+    if not isinstance(row, dict) or row.get("id") != change["id"]:
+        raise ConfigError(
+            f"A step of `processing_steps` of `{resource.name}` returned no mapping, or another "
+            "`id`. Nothing was published. Correct plugins/directory_sync/config/resources.py."
+        )
+    return row
+
+
+def _run_step(step: Callable[[Any], Any], row: Any, *, number: int, resource: Resource) -> Any:
+    failed_with = ""
+    try:
+        return step(row)
+    except Exception as e:  # noqa: BLE001  it is the user's function; what it quotes must not get out
+        failed_with = type(e).__name__
+    raise ConfigError(
+        f"Step {number} of `processing_steps` of `{resource.name}` failed with {failed_with}. Nothing was "
+        "published. Correct plugins/directory_sync/config/resources.py."
+    )

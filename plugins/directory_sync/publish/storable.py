@@ -1,0 +1,436 @@
+"""What the warehouse cannot take, known before anything is written.
+
+Each record that dlt is to normalise is fitted first. A value that its column cannot hold moves to the variant
+beside it, under dlt's own name (`score__v_text`), as dlt does with a text among numbers; dlt itself only asks
+whether Python can convert a value, not whether the database can hold it. What no column can hold is
+`Unstorable`: it names the field and the reason, never the value.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from dlt.common.data_types.type_helpers import coerce_value, py_type_to_sc_type
+from dlt.common.time import normalize_timezone
+
+from directory_sync.api.answer import EntryId
+from directory_sync.publish.places import Column, Items, Level, Place, Places
+from directory_sync.warehouse.room import Room
+
+MAX_LISTS = 20
+"""Lists within lists and objects: each is a table of its own."""
+MAX_DEPTH = 150
+"""Objects and lists within each other; JSON writers stop at 254."""
+MAX_KEYED = 250
+"""An object to which so many entries each bring a key is keyed by data."""
+_WIDE = 400
+"""Fewer columns than these fit into a row of any width."""
+_ROW_HEADER = 24
+_EXACT = 2**53
+"""Integers up to this are exact in a double."""
+_UNCASTABLE = (ValueError, SyntaxError, OverflowError, OSError, TypeError, ArithmeticError)
+
+
+class Unstorable(Exception):  # noqa: N818  an outcome
+    """A record that cannot be stored.
+
+    Attributes:
+        field: where; reason: why, without a value.
+        is_shared: it is the names of fields that collide.
+    """
+
+    def __init__(self, field: str, reason: str, *, is_shared: bool = False) -> None:
+        """Keeps what is said of it."""
+        super().__init__(field, reason)
+        self.field, self.reason, self.is_shared = field, reason, is_shared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """An entry that the warehouse cannot hold.
+
+    Attributes:
+        kind: of its change.
+        record: the API's JSON.
+        is_shared: fields of it would share a column.
+    """
+
+    id: EntryId
+    kind: str
+    field: str
+    reason: str
+    record: str
+    is_shared: bool = False
+
+    @property
+    def finding(self) -> str:
+        """What is wrong with it, in words."""
+        return f"the field `{self.field}` {self.reason}" if self.field else f"it {self.reason}"
+
+
+class KeyedByData(Exception):  # noqa: N818  an outcome
+    """An object whose keys are data: it would bring a column for each entry.
+
+    Attributes:
+        field: where.
+    """
+
+    def __init__(self, field: str) -> None:
+        """Keeps the field."""
+        super().__init__(field)
+        self.field = field
+
+
+class Fitting:
+    """Fits records, one after another, as dlt will meet them.
+
+    Args:
+        places: where values go.
+        room: of the warehouse.
+
+    Attributes:
+        variants: columns that dlt is to be told of: their types are not what it would infer.
+        widened: new columns that hold whole and broken numbers: one type serves both.
+        split: fields that hold both and cannot share one, so that each has a column beside its own.
+    """
+
+    def __init__(self, places: Places, room: Room) -> None:
+        """Has met no record."""
+        self._places, self._room = places, room
+        self._counts: dict[str, int] = {}
+        self._row = 0
+        self.variants: dict[tuple[str, str], str] = {}
+        self.widened: set[tuple[str, str]] = set()
+        self.split: set[str] = set()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._decided: list[Column] = []
+        self._touched: list[Place] = []
+        self._is_contested = False
+
+    def fit(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Returns a record as the warehouse can hold it; the record itself where nothing is to be moved.
+
+        Raises:
+            Unstorable: no column can hold some value.
+            KeyedByData: some object is keyed by data.
+        """
+        self._row += 1
+        self._begin()
+        try:
+            self._check_id(record.get("id"))
+            fitted = self._object(self._places.root, record)
+            if self._is_contested:
+                # A key met later claims the column of one met before in this record.
+                self._touched.clear()
+                self._object(self._places.root, record)
+            self._check_shared()
+            self._check_required(record)
+            self._check_width(record)
+        except Unstorable:
+            for column in self._decided:
+                self._undo(column)
+            raise
+        return fitted
+
+    def _undo(self, column: Column) -> None:
+        column.become(None)
+        self._counts[column.table] -= 1
+        self.variants.pop((column.table, column.name), None)
+
+    def is_wide(self, table: str) -> bool:
+        """Tells whether a table has so many columns that the width of each row is to be looked at."""
+        count = self._counts.get(table, self._places.count(table))
+        return self._room.row_bytes is not None and count >= _WIDE
+
+    # ---- a record's parts
+
+    def _object(self, level: Level, value: dict[str, Any]) -> dict[str, Any]:
+        fitted = value
+        if level.depth > MAX_DEPTH:
+            raise Unstorable(level.field, "is nested too deeply; see `max_table_nesting`")
+        for key, item in value.items():
+            place = level.members.get(key) or self._met(level, key, item)
+            if place.rivals:
+                self._touched.append(place)
+            kind, column = type(item), place.column
+            if kind is column.plain and (kind is not int or -_EXACT <= item <= _EXACT):
+                continue
+            if item is None:
+                if column.is_required:
+                    raise Unstorable(place.field, "is null, and its column is `nullable: False`")
+                continue
+            new_key, new = self._value(level, place, key, item)
+            if new is not item or new_key != key:
+                if new_key != key and value.get(new_key) is not None:
+                    other = "another field" if _is_data(place) else f"`{new_key}`"
+                    raise Unstorable(place.field, f"would share the column of {other}", is_shared=True)
+                fitted = dict(value) if fitted is value else fitted
+                if new_key != key:
+                    del fitted[key]
+                fitted[new_key] = new
+        return fitted
+
+    def _met(self, level: Level, key: str, item: Any) -> Place:
+        """A key that was not met before on this level."""
+        place = self._places.member(level, key)
+        if place.rivals:
+            self._is_contested = True
+        is_new = not self._places.is_known(place.column) and not (
+            isinstance(item, (dict, list)) and self._places.has_prefix(place.column)
+        )
+        if is_new and level.last_row != self._row:
+            level.last_row, level.by_rows = self._row, level.by_rows + 1
+            if level.by_rows > MAX_KEYED:
+                raise KeyedByData(level.field or place.field)
+        return place
+
+    def _value(self, level: Level, place: Place, key: str, item: Any) -> tuple[str, Any]:
+        if isinstance(item, dict) and place.inner is not None:
+            return key, self._object(place.inner, item)
+        if isinstance(item, list) and place.items is not None:
+            if not place.items.is_claimed:
+                self._places.claim_table(place)
+                self._is_contested = self._is_contested or bool(place.rivals)
+            # dlt takes an empty key for a column, and fails of it for a table.
+            return (place.key if not key.strip() else key), self._list(place.items, item)
+        data_type, fitted = self._scalar(place, item)
+        if data_type is None:
+            return key, fitted
+        beside = self._beside(level, place, data_type)
+        return f"{place.key}__v_{data_type}", self._into(beside, fitted)
+
+    def _list(self, items: Items, value: list[Any]) -> list[Any]:
+        if items.record.field.count("[]") > MAX_LISTS:
+            raise Unstorable(
+                items.record.field.partition("[]")[0],
+                f"holds lists within lists, more than {MAX_LISTS} deep; see `max_table_nesting`",
+            )
+        fitted: list[Any] | None = None
+        for number, element in enumerate(value):
+            new = self._element(items, element)
+            if new is not element:
+                fitted = list(value) if fitted is None else fitted
+                fitted[number] = new
+        return value if fitted is None else fitted
+
+    def _element(self, items: Items, element: Any) -> Any:
+        if isinstance(element, dict):
+            return self._object(items.record, element)
+        if isinstance(element, list):
+            return self._object(items.lists, {"list": element}).get("list")
+        if element is None:
+            return None
+        data_type, fitted = self._scalar(items.scalar, element)
+        if data_type is None:
+            return fitted
+        beside = self._beside(items.record, items.scalar, data_type)
+        return {f"value__v_{data_type}": self._into(beside, fitted)}
+
+    # ---- values
+
+    def _scalar(self, place: Place, value: Any) -> tuple[str | None, Any]:
+        """Returns a value for its column; or the type of another, where this one cannot hold it."""
+        column, value = place.column, _writable(value)
+        try:
+            source = py_type_to_sc_type(type(value))
+        except TypeError:
+            kind = type(value).__name__
+            raise Unstorable(place.field, f"is of the type {kind}, which no column takes") from None
+        is_new = column.data_type is None
+        data_type = column.data_type or self._places.infer(column, value)
+        if source == "bigint" and not -_EXACT <= value <= _EXACT:
+            column.has_large = True
+        if self._fits(column, data_type, source, value):
+            if is_new:
+                self._decide(place, data_type)
+            return None, value
+        if (data_type, source) == ("bigint", "double") and not self._places.is_known(column):
+            if column.has_large:
+                self.split.add(place.field)
+            else:
+                self.widened.add((column.table, column.name))
+        if source in ("text", data_type) or not self._fits(None, source, source, value):
+            if data_type == source == "text":
+                raise Unstorable(place.field, self._reason(column))
+            return "text", _text(value)
+        return source, value
+
+    def _beside(self, level: Level, place: Place, data_type: str) -> Place:
+        if not self._room.adds_variants:
+            raise Unstorable(
+                place.field,
+                f"does not fit its column ({place.column.data_type}), and `schema_contract` freezes it",
+            )
+        return self._places.variant(level, place, data_type)
+
+    def _into(self, place: Place, value: Any) -> Any:
+        """Puts a value into a variant."""
+        column, source = place.column, py_type_to_sc_type(type(value))
+        if column.data_type is None:
+            self._decide(place, source)
+            self.variants[column.table, column.name] = source
+        elif not self._fits(column, column.data_type, source, value):
+            raise Unstorable(place.field, self._reason(column))
+        return value
+
+    def _decide(self, place: Place, data_type: str) -> None:
+        """Gives a new column its type, if there is room for one more."""
+        column = place.column
+        count = self._counts.setdefault(column.table, self._places.count(column.table)) + 1
+        if self._room.columns and count > self._room.columns:
+            raise Unstorable(
+                place.field,
+                f"would bring its table to more than {self._room.columns:,} columns, the most that the "
+                "warehouse takes; see `max_table_nesting`",
+            )
+        self._counts[column.table] = count
+        column.become(data_type)
+        self._decided.append(column)
+
+    def _fits(self, column: Column | None, data_type: str, source: str, value: Any) -> bool:
+        """Tells whether a column of a type holds a value, after the conversion that dlt makes."""
+        known: Mapping[str, Any] = column.known if column else {}
+        if data_type == "timestamp" and source == "text" and _is_plain_time(value):
+            return True
+        if data_type == source == "json":
+            return True
+        try:
+            coerced = coerce_value(data_type, source, value)  # type: ignore[arg-type]
+            is_exact = (data_type, source) != ("double", "bigint") or bool(coerced == value)
+            return is_exact and self._holds(data_type, coerced, known)
+        except _UNCASTABLE:
+            return False
+
+    def _holds(self, data_type: str, value: Any, known: Mapping[str, Any]) -> bool:
+        precision, scale = known.get("precision"), known.get("scale")
+        if data_type == "bigint":
+            bits = min(int(precision or 64), 64)
+            return bool(-(2 ** (bits - 1)) <= int(value) < 2 ** (bits - 1))
+        if data_type == "double":
+            return math.isfinite(float(value))
+        if data_type == "text":
+            return not precision or len(value) <= precision
+        if data_type in ("decimal", "wei"):
+            caps = self._room.capabilities
+            usual = caps.wei_precision if data_type == "wei" else caps.decimal_precision
+            digits, places = (precision, scale or 0) if precision else usual
+            return _has_digits(Decimal(value), digits, places)
+        if data_type == "timestamp":
+            moment: Any = normalize_timezone(value, known.get("timezone", True))
+            if moment.tzinfo:
+                moment.astimezone(UTC)
+            # PostgreSQL's and DuckDB's clients take what Python takes.
+            return True
+        return True
+
+    def _reason(self, column: Column) -> str:
+        known = column.known
+        if column.data_type == "text" and known.get("precision"):
+            return f"is longer than {known['precision']:,} characters, the `precision` of its column"
+        return f"does not fit its column ({column.data_type})"
+
+    # ---- a whole record
+
+    def _check_id(self, entry_id: Any) -> None:
+        if not self._room.takes_nul and isinstance(entry_id, str) and "\x00" in entry_id:
+            raise Unstorable("id", "holds U+0000, for which the warehouse has no place")
+
+    def _check_shared(self) -> None:
+        for place in self._touched:
+            for rival in place.rivals:
+                if isinstance(rival, str) or any(rival is other for other in self._touched):
+                    other = rival if isinstance(rival, str) else f"the field `{rival.field}`"
+                    column = "a column" if _is_data(place) else f"the column `{place.column.name}`"
+                    raise Unstorable(
+                        place.field,
+                        f"and {other} would share {column}",
+                        is_shared=True,
+                    )
+
+    def _check_required(self, record: dict[str, Any]) -> None:
+        for column in self._places.required:
+            if not any(_has(record, keys) for keys in self._places.paths(column)):
+                raise Unstorable(column.name, "is missing, and its column is `nullable: False`")
+
+    def _check_width(self, record: dict[str, Any]) -> None:
+        limit, table = self._room.row_bytes, self._places.table
+        if limit is None or not self.is_wide(table):
+            return
+        size = _ROW_HEADER + self._places.count(table) // 8 + sum(_sizes(self._places.root, record))
+        if size > limit:
+            raise Unstorable(
+                "",
+                f"fills a row of more than {limit:,} bytes, the most that the warehouse takes; see "
+                "`max_table_nesting`",
+            )
+
+
+def _is_data(place: Place) -> bool:
+    """Tells whether a key on the way is data rather than a name: no column made of it may be shown."""
+    return "*" in place.field
+
+
+def _has(record: Any, keys: tuple[str, ...]) -> bool:
+    for key in keys:
+        record = record.get(key) if isinstance(record, dict) else None
+    return record is not None
+
+
+def _sizes(level: Level, record: dict[str, Any]) -> Any:
+    """Yields the least bytes of each value within a row; long texts are stored beside it."""
+    for key, value in record.items():
+        place = level.members.get(key)
+        if value is None or place is None or (isinstance(value, list) and place.items):
+            continue
+        if isinstance(value, dict) and place.inner:
+            yield from _sizes(place.inner, value)
+        elif isinstance(value, bool):
+            yield 1
+        elif isinstance(value, str) and place.column.data_type == "text":
+            yield min(len(value.encode()) + 1, 18)
+        else:
+            yield 8
+
+
+def _is_plain_time(text: str) -> bool:
+    """Tells whether a text is a time that every zone can show."""
+    try:
+        return 1 < datetime.fromisoformat(text).year < 9999
+    except ValueError:
+        return False
+
+
+def _has_digits(number: Decimal, digits: int, places: int) -> bool:
+    """Tells whether a decimal column holds a number without rounding it."""
+    if not number.is_finite():
+        return False
+    _, figures, exponent = number.normalize().as_tuple()
+    assert isinstance(exponent, int)
+    return -exponent <= places and len(figures) + exponent <= digits - places
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+
+
+def _writable(value: Any) -> Any:
+    """A value kept as JSON, of which the writers take integers of 64 bits only: larger ones as texts."""
+    if isinstance(value, dict):
+        fitted = {key: _inner(item) for key, item in value.items()}
+        return value if all(fitted[key] is item for key, item in value.items()) else fitted
+    if isinstance(value, list):
+        items = [_inner(item) for item in value]
+        return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+    return value
+
+
+def _inner(value: Any) -> Any:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value)
+    return _writable(value)

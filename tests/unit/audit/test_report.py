@@ -1,0 +1,83 @@
+"""The report says the same to people, to XCom and to the warehouse."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from directory_sync.audit.report import KINDS, AuditReport, Finding
+
+AT = datetime(2026, 6, 1, 3, 0, 0, 123456, tzinfo=UTC)
+REPORT = AuditReport(
+    sync_id="20260601T030000-0a1b2c3d",
+    base_sync_id=None,
+    resource="people",
+    run_id="scheduled__2026-06-01",
+    mode="sync",
+    snapshot_at=AT,
+    last_requested_at=AT,
+    settings_fingerprint="f",
+    id_type="BIGINT",
+    entries=1_234,
+    unchanged=1_200,
+    changes={"added": 1_000, "changed": 3, "removed": 2},
+    held=7,
+    held_digest="d",
+    joints=41,
+    bridged=2,
+    field_shares={"name": {"string": 1.0}},
+    findings=(Finding(rule="size", level="warning", message="large"),),
+)
+
+
+def test_a_report_survives_json() -> None:
+    assert AuditReport.from_json(json.loads(json.dumps(REPORT.as_json()))) == REPORT
+
+
+def test_a_report_of_a_later_version_is_read() -> None:
+    assert AuditReport.from_json({**REPORT.as_json(), "a_later_field": 1}) == REPORT
+
+
+def test_the_headline_counts_what_changed() -> None:
+    headline = REPORT.headline()
+    assert headline.startswith("people: 1,234 entries: +1,000 ~3 −2, 7 held; ")
+    assert "41 joints" in headline
+
+
+@pytest.mark.parametrize("kind", ["returned", "missing", "reshaped"])
+def test_the_headline_names_other_kinds_only_where_there_are_some(kind: str) -> None:
+    assert kind not in REPORT.headline()
+    assert f"5 {kind}" in replace(REPORT, changes={kind: 5}).headline()
+
+
+def test_a_skipped_report_says_why() -> None:
+    assert replace(REPORT, skipped="it is older").headline() == "people: skipped, it is older"
+
+
+def test_the_lines_tell_every_kind_and_every_finding() -> None:
+    text = "\n".join(REPORT.lines())
+    assert all(kind in text for kind in KINDS)
+    assert "warning: large" in text
+
+
+def test_the_summary_leaves_the_shares_of_fields_out() -> None:
+    summary = REPORT.summary()
+    assert "field_shares" not in summary
+    assert summary["changes"] == {"added": 1_000, "changed": 3, "removed": 2}
+    assert json.loads(json.dumps(summary)) == summary
+
+
+@pytest.mark.parametrize(
+    ("changes", "rewritten", "is_nothing"),
+    [({}, 0, True), ({"added": 0}, 0, True), ({"missing": 1}, 0, False), ({}, 3, False)],
+)
+def test_a_report_without_changes_says_so(changes: dict[str, int], rewritten: int, is_nothing: bool) -> None:
+    assert replace(REPORT, changes=changes, rewritten=rewritten).changes_nothing is is_nothing
+
+
+def test_the_row_of_a_sync_counts_every_kind_and_holds_the_report() -> None:
+    values = REPORT.sync_values()
+    assert [values[kind] for kind in KINDS] == [1_000, 3, 0, 0, 2, 0]
+    assert json.loads(values["report"]) == REPORT.as_json()
+    assert values["snapshot_at"] == AT

@@ -1,0 +1,545 @@
+"""What dlt's form says about a resource holds, or is refused with a message that names it."""
+
+import copy
+
+import pytest
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.normalizers.naming.snake_case import NamingConvention
+
+from directory_sync.config.dlt_provider import register_placeholders
+from directory_sync.config.form import parse_form
+from directory_sync.config.paging import DEFAULT_LIMIT, LinkedPages, NumberedPages, OffsetPages
+from directory_sync.config.resources import directory
+from directory_sync.errors import ConfigError
+
+SECRET = "SENTINEL-SECRET"
+
+
+def form(*, client=None, defaults=None, endpoint=None, drop=(), **resource):
+    """The form of one resource with some keys changed or left out."""
+    full_endpoint = {
+        "path": "/v1/people",
+        "data_selector": "data",
+        "paginator": {"type": "offset", "limit": 50},
+        **(endpoint or {}),
+    }
+    return {
+        "client": {
+            "base_url": "https://api.example.org",
+            "auth": {"type": "oauth2", "client_id": "id", "client_secret": SECRET},
+            **(client or {}),
+        },
+        "resource_defaults": defaults or {},
+        "resources": [
+            {
+                "name": "people",
+                "endpoint": {k: v for k, v in full_endpoint.items() if k not in drop},
+                **resource,
+            }
+        ],
+    }
+
+
+def parse(**changes):
+    (resource,) = parse_form(form(**changes))
+    return resource
+
+
+@pytest.fixture
+def _placeholders():
+    providers = Container()[PluggableRunContext].providers.providers
+    before = list(providers)
+    register_placeholders("client_id", "client_secret")
+    yield
+    providers[:] = before
+
+
+@pytest.mark.usefixtures("_placeholders")
+def test_the_seed_configuration_parses_without_a_connection():
+    (resource,) = parse_form(directory())
+    assert (resource.name, resource.path, resource.selector, resource.pages) == (
+        "directory_resource",
+        "/v1/directory",
+        ("data",),
+        OffsetPages(limit=100),
+    )
+
+
+@pytest.mark.usefixtures("_placeholders")
+def test_a_bare_offset_paginator_parses():
+    seed = directory()
+    seed["resources"][0]["endpoint"]["paginator"] = "offset"
+    (resource,) = parse_form(seed)
+    assert resource.pages == OffsetPages(limit=DEFAULT_LIMIT)
+
+
+def test_a_paginator_without_a_limit_has_that_of_dlt():
+    assert parse(endpoint={"paginator": {"type": "offset"}}).pages == OffsetPages(limit=DEFAULT_LIMIT)
+
+
+def test_the_tables_are_named_after_the_resource():
+    resource = parse()
+    assert (resource.changes_table, resource.history_view) == ("people_changes", "people_history")
+
+
+def test_parsing_leaves_the_form_as_it_was():
+    given = form(defaults={"endpoint": {"params": {"a": 1}}}, endpoint={"params": {"b": 2}})
+    before = copy.deepcopy(given)
+    parse_form(given)
+    assert given == before
+
+
+NOT_HONOURED = {
+    "incremental of dlt": ({"endpoint": {"incremental": {"cursor_path": "at"}}}, "`incremental`"),
+    "incremental parameter": (
+        {"endpoint": {"params": {"since": {"type": "incremental", "cursor_path": "at"}}}},
+        "parameter `since`",
+    ),
+    "incremental placeholder": (
+        {"endpoint": {"params": {"since": "{incremental.start_value}"}}},
+        "parameter `since`",
+    ),
+    "resolve parameter": (
+        {"endpoint": {"params": {"org": {"type": "resolve", "resource": "o", "field": "id"}}}},
+        "parameter `org`",
+    ),
+    "resolve placeholder": ({"endpoint": {"path": "/orgs/{resources.o.id}"}}, "`path`"),
+    "POST": ({"endpoint": {"method": "POST"}}, "`method` 'POST'"),
+    "json body": ({"endpoint": {"json": {"query": "x"}}}, "`json`"),
+    "data body": ({"endpoint": {"data": "x"}}, "`data`"),
+    "response actions": ({"endpoint": {"response_actions": [{"status_code": 404}]}}, "`response_actions`"),
+    "filter": ({"processing_steps": [{"filter": bool}]}, "`filter`"),
+    "yield_map": ({"processing_steps": [{"yield_map": iter}]}, "`yield_map`"),
+    "empty step": ({"processing_steps": [{}]}, "processing_steps"),
+    "step that is no function": ({"processing_steps": [{"map": "name"}]}, "processing_steps"),
+    "replace": ({"write_disposition": "replace"}, "`write_disposition` 'replace'"),
+    "append": ({"write_disposition": "append"}, "`write_disposition` 'append'"),
+    "scd2": (
+        {"write_disposition": {"disposition": "merge", "strategy": "scd2"}},
+        "`write_disposition`",
+    ),
+    "other key": ({"primary_key": "email"}, "`primary_key` 'email'"),
+    "composite key": ({"primary_key": ["id", "org"]}, "`primary_key`"),
+    "merge key": ({"merge_key": "org"}, "`merge_key`"),
+    "table name": ({"table_name": "t"}, "`table_name`"),
+    "parallelized": ({"parallelized": True}, "`parallelized`"),
+    "selected": ({"selected": False}, "`selected`"),
+    "unknown key of the resource": ({"frequency": "daily"}, "`frequency`"),
+    "unknown key of the endpoint": ({"endpoint": {"timeout": 5}}, "`timeout`"),
+    "unknown key of the client": ({"client": {"session": object()}}, "`session`"),
+    "unknown key of the auth": (
+        {"client": {"auth": {"type": "oauth2", "access_token_request_data": {"a": 1}}}},
+        "`access_token_request_data`",
+    ),
+    "unknown key of the paginator": (
+        {"endpoint": {"paginator": {"type": "offset", "maximum_offset": 500}}},
+        "`maximum_offset`",
+    ),
+    "unknown key of the defaults": ({"defaults": {"max_retries": 2}}, "`max_retries`"),
+    "bearer": ({"client": {"auth": {"type": "bearer", "client_id": "x"}}}, "`client.auth.type`"),
+    "auth by name": ({"client": {"auth": "oauth2"}}, "`client.auth`"),
+    "other auth object": ({"client": {"auth": object()}}, "`client.auth`"),
+    "unknown paginator": ({"endpoint": {"paginator": "pages"}}, "Paginator 'pages'"),
+    "auto": ({"endpoint": {"paginator": "auto"}}, "Paginator 'auto'"),
+    "deprecated name": ({"endpoint": {"paginator": "json_response"}}, "Paginator 'json_response'"),
+    "type that is a list": ({"endpoint": {"paginator": {"type": ["offset"]}}}, "Paginator ['offset']"),
+    **{
+        f"{key} of {kind}": ({"endpoint": {"paginator": {"type": kind, key: value}}}, f"`{key}`")
+        for kind, key, value in [
+            ("page_number", "maximum_page", 5),
+            ("page_number", "has_more_path", "more"),
+            ("page_number", "page_body_path", "page"),
+            ("page_number", "stop_after_empty_page", False),
+            ("page_number", "page", 3),
+            ("page_number", "base_page", -1),
+            ("page_number", "base_page", True),
+            ("page_number", "base_page", "1"),
+            ("page_number", "page_param", ""),
+            ("page_number", "page_param", 1),
+            ("page_number", "total_path", "a.*"),
+            ("page_number", "limit", 100),
+            ("cursor", "cursor_body_path", "cursor"),
+            ("cursor", "has_more_path", "more"),
+            ("cursor", "stop_after_empty_page", True),
+            ("cursor", "cursor_param", 1),
+            ("cursor", "cursor_path", "a[?"),
+            ("cursor", "links_next_key", "next"),
+            ("json_link", "next_url_path", "'a"),
+            ("json_link", "maximum_page", 5),
+            ("header_link", "next_url_path", "next"),
+            ("header_link", "links_next_key", ""),
+            ("header_cursor", "cursor_path", "next"),
+            ("single_page", "page", 1),
+        ]
+    },
+    "page among the parameters": (
+        {"endpoint": {"paginator": "page_number", "params": {"page": 2}}},
+        "`page` in `params`",
+    ),
+    "cursor among the parameters": (
+        {"endpoint": {"paginator": {"type": "cursor", "cursor_param": "c"}, "params": {"c": 2}}},
+        "`c` in `params`",
+    ),
+    "default cursor among the parameters": (
+        {"endpoint": {"paginator": "header_cursor", "params": {"cursor": 2}}},
+        "`cursor` in `params`",
+    ),
+    "trusted removals of offset pages": ({"removals": "trusted"}, "`removals`"),
+    "trusted removals of numbered pages": (
+        {"removals": "trusted", "endpoint": {"paginator": "page_number"}},
+        "`removals`",
+    ),
+    "removals": ({"removals": "all", "endpoint": {"paginator": "cursor"}}, "`removals` 'all'"),
+    "order of numbered pages": (
+        {"order": "stable", "endpoint": {"paginator": "page_number"}},
+        "`order`",
+    ),
+    "sort field of numbered pages": (
+        {"sort_field": "name", "endpoint": {"paginator": "page_number"}},
+        "`sort_field`",
+    ),
+    "sort field of linked pages": (
+        {"sort_field": "name", "endpoint": {"paginator": "cursor"}},
+        "`sort_field`",
+    ),
+    "paginator object": ({"endpoint": {"paginator": object()}}, "Paginator 'object'"),
+    "no paginator": ({"drop": ["paginator"]}, "Paginator 'NoneType'"),
+    "offset that starts elsewhere": (
+        {"endpoint": {"paginator": {"type": "offset", "offset": 10}}},
+        "`offset` 10",
+    ),
+    "limit as text": ({"endpoint": {"paginator": {"type": "offset", "limit": "100"}}}, "`limit`"),
+    "limit that is true": ({"endpoint": {"paginator": {"type": "offset", "limit": True}}}, "`limit`"),
+    "limit of one": ({"endpoint": {"paginator": {"type": "offset", "limit": 1}}}, "`limit`"),
+    "limit among the parameters": ({"endpoint": {"params": {"limit": 10}}}, "`limit`"),
+    "offset among the parameters": ({"endpoint": {"params": {"offset": 10}}}, "`offset`"),
+    "no selector": ({"drop": ["data_selector"]}, "`data_selector`"),
+    "wildcard": ({"endpoint": {"data_selector": "data.*.items"}}, "path 'data.*.items'"),
+    "index": ({"endpoint": {"data_selector": "data[0]"}}, r"path 'data[0]'"),
+    "deep search": ({"endpoint": {"data_selector": "$..items"}}, "path '$..items'"),
+    "filter in the selector": ({"endpoint": {"data_selector": "data[?(@.a)]"}}, "path 'data"),
+    "total that is a wildcard": (
+        {"endpoint": {"paginator": {"type": "offset", "total_path": "meta.*"}}},
+        "path 'meta.*'",
+    ),
+    "order": ({"order": "ascending"}, "`order` 'ascending'"),
+    "total": ({"total": "exact"}, "`total` 'exact'"),
+    "ignored fields as one text": ({"ignored_fields": "updated_at"}, "`ignored_fields`"),
+    "ignored fields that are no text": ({"ignored_fields": [1]}, "`ignored_fields`"),
+    "no name": ({"name": None}, "`name`"),
+    "name with capitals": ({"name": "People"}, "`name` is 'People'"),
+    "name with a hyphen": ({"name": "my-people"}, "`name` is 'my-people'"),
+    "name of a child table": ({"name": "people__tags"}, "`name` is 'people__tags'"),
+    "name of dlt's": ({"name": "_dlt_loads"}, "`name` is '_dlt_loads'"),
+    "name that dlt would change": ({"name": "people_"}, "`name` is 'people_'"),
+    "name of ours": ({"name": "directory_syncs"}, "directory_syncs"),
+}
+
+
+@pytest.mark.parametrize(("changes", "named"), NOT_HONOURED.values(), ids=NOT_HONOURED)
+def test_what_cannot_be_honoured_is_refused_by_name(changes, named):
+    with pytest.raises(ConfigError) as caught:
+        parse(**changes)
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [c for c, _ in NOT_HONOURED.values()], ids=NOT_HONOURED)
+def test_no_refusal_holds_a_secret(changes):
+    with pytest.raises(ConfigError) as caught:
+        parse(**changes)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["incremental", "method_", "json", "parallelized"],
+)
+def test_an_unknown_key_without_a_value_says_nothing(key):
+    assert parse(**{key: None}).name == "people"
+
+
+@pytest.mark.parametrize(
+    ("names", "collision"),
+    [
+        (["people", "people"], "people"),
+        (["people", "people_changes"], "people_changes"),
+        (["people_history", "people"], "people_history"),
+        (["people", "directory_syncs"], "directory_syncs"),
+    ],
+)
+def test_names_that_collide_in_the_warehouse_are_refused(names, collision):
+    given = form()
+    given["resources"] = [{**given["resources"][0], "name": name} for name in names]
+    with pytest.raises(ConfigError, match=rf"collide in the warehouse: .*\b{collision}\b"):
+        parse_form(given)
+
+
+@pytest.mark.parametrize("listed", [[], None])
+def test_no_resource_is_refused(listed):
+    with pytest.raises(ConfigError, match="`resources` of the configuration is empty"):
+        parse_form({**form(), "resources": listed})
+
+
+def test_an_unknown_key_of_the_configuration_is_refused():
+    with pytest.raises(ConfigError, match="`sources` in the configuration"):
+        parse_form({**form(), "sources": []})
+
+
+@pytest.mark.parametrize("one", [7, ["people"], None])
+def test_a_resource_that_is_no_mapping_is_refused(one):
+    with pytest.raises(ConfigError, match="An item of `resources`"):
+        parse_form({**form(), "resources": [one]})
+
+
+@pytest.mark.parametrize("name", ["people", "p", "people_2", "a_b_c"])
+def test_a_name_that_is_taken_is_the_table_in_the_warehouse(name):
+    resource = parse(name=name)
+    assert NamingConvention().normalize_table_identifier(resource.name) == name
+
+
+HONOURED = {
+    "paginator of the client": (
+        {"client": {"paginator": {"type": "offset", "limit": 30}}, "drop": ["paginator"]},
+        "pages",
+        OffsetPages(limit=30),
+    ),
+    "paginator of the resource goes before that of the client": (
+        {"client": {"paginator": "single_page"}},
+        "pages",
+        OffsetPages(limit=50),
+    ),
+    "names of the parameters": (
+        {
+            "endpoint": {
+                "paginator": {
+                    "type": "offset",
+                    "limit": 9,
+                    "offset": 0,
+                    "offset_param": "skip",
+                    "limit_param": "take",
+                    "total_path": "meta.count",
+                }
+            }
+        },
+        "pages",
+        OffsetPages(limit=9, offset_param="skip", limit_param="take", total_path=("meta", "count")),
+    ),
+    "no total": (
+        {"endpoint": {"paginator": {"type": "offset", "limit": 9, "total_path": None}}},
+        "pages",
+        OffsetPages(limit=9, total_path=None),
+    ),
+    "page number": ({"endpoint": {"paginator": "page_number"}}, "pages", NumberedPages()),
+    "page number from 1": (
+        {
+            "endpoint": {
+                "paginator": {
+                    "type": "page_number",
+                    "base_page": 1,
+                    "page": 1,
+                    "page_param": "p",
+                    "total_path": "meta.pages",
+                    "stop_after_empty_page": True,
+                },
+                "params": {"per_page": 100},
+            }
+        },
+        "pages",
+        NumberedPages(base_page=1, page_param="p", total_path=("meta", "pages")),
+    ),
+    "page number without a total": (
+        {"endpoint": {"paginator": {"type": "page_number", "total_path": None}}},
+        "pages",
+        NumberedPages(),
+    ),
+    **{
+        f"bare {kind}": ({"endpoint": {"paginator": kind}}, "pages", LinkedPages(type=kind))
+        for kind in ("cursor", "json_link", "header_link", "header_cursor", "single_page")
+    },
+    **{
+        f"{kind} with its keys": (
+            {"endpoint": {"paginator": {"type": kind, **options, "total_path": "meta.count"}}},
+            "pages",
+            LinkedPages(type=kind, options=options, total_path=("meta", "count")),
+        )
+        for kind, options in [
+            ("cursor", {"cursor_path": "meta.next", "cursor_param": "c"}),
+            ("json_link", {"next_url_path": "'@odata.nextLink'"}),
+            ("header_link", {"links_next_key": "after"}),
+            ("header_cursor", {"cursor_key": "X-Next", "cursor_param": "c"}),
+            ("single_page", {}),
+        ]
+    },
+    "cursor that goes on after an empty page": (
+        {"endpoint": {"paginator": {"type": "cursor", "stop_after_empty_page": False}}},
+        "pages",
+        LinkedPages(type="cursor"),
+    ),
+    "linked pages of the client": (
+        {"client": {"paginator": "header_link"}, "drop": ["paginator"]},
+        "pages",
+        LinkedPages(type="header_link"),
+    ),
+    "trusted removals": (
+        {"removals": "trusted", "endpoint": {"paginator": "cursor"}},
+        "removals_are_trusted",
+        True,
+    ),
+    "removals that ask": ({"endpoint": {"paginator": "cursor"}}, "removals_are_trusted", False),
+    "path by default the name": ({"drop": ["path"]}, "path", "people"),
+    "GET": ({"endpoint": {"method": "get"}}, "path", "/v1/people"),
+    "list of one key": ({"primary_key": ["id"]}, "name", "people"),
+    "merge": ({"write_disposition": "merge"}, "name", "people"),
+    "merge as a mapping": (
+        {"write_disposition": {"disposition": "merge", "strategy": "delete-insert"}},
+        "name",
+        "people",
+    ),
+    "parameters": ({"endpoint": {"params": {"active": True}}}, "params", {"active": True}),
+    "headers": (
+        {"client": {"headers": {"X-A": "1", "X-B": "1"}}, "endpoint": {"headers": {"X-B": "2"}}},
+        "headers",
+        {"X-A": "1", "X-B": "2"},
+    ),
+    "steps": ({"processing_steps": [{"map": str}, {"map": len}]}, "steps", (str, len)),
+    "hints": (
+        {"columns": {"a": {"data_type": "text"}}, "schema_contract": "evolve", "max_table_nesting": 1},
+        "hints",
+        {
+            "columns": {"a": {"data_type": "text"}},
+            "schema_contract": "evolve",
+            "max_table_nesting": 1,
+        },
+    ),
+    "stable order": ({"order": "stable"}, "order_is_stable", True),
+    "no order": ({}, "order_is_stable", False),
+    "approximate total": ({"total": "approximate"}, "total_is_approximate", True),
+    "ignored fields": (
+        {"ignored_fields": ["seen_at", "meta.etag"]},
+        "ignored_fields",
+        (("seen_at",), ("meta", "etag")),
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "attribute", "value"), HONOURED.values(), ids=HONOURED)
+def test_what_can_be_honoured_holds(changes, attribute, value):
+    assert getattr(parse(**changes), attribute) == value
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("data", ("data",)),
+        ("$.data", ("data",)),
+        ("result.items", ("result", "items")),
+        ("$.result.items", ("result", "items")),
+        ("data[*]", ("data",)),
+        ("$", ()),
+        ("$[*]", ()),
+        ("odata-value", ("odata-value",)),
+    ],
+)
+def test_a_selector_is_keys_joined_by_dots(path, keys):
+    assert parse(endpoint={"data_selector": path}).selector == keys
+
+
+DEFAULTS = {
+    "paginator": ({"endpoint": {"paginator": "offset"}}, {"drop": ["paginator"]}, "pages", OffsetPages()),
+    "selector": (
+        {"endpoint": {"data_selector": "items"}},
+        {"drop": ["data_selector"]},
+        "selector",
+        ("items",),
+    ),
+    "parameters": (
+        {"endpoint": {"params": {"a": 1, "b": 1}}},
+        {"endpoint": {"params": {"b": 2}}},
+        "params",
+        {"a": 1, "b": 2},
+    ),
+    "headers": (
+        {"endpoint": {"headers": {"A": "1", "B": "1"}}},
+        {"endpoint": {"headers": {"B": "2"}}},
+        "headers",
+        {"A": "1", "B": "2"},
+    ),
+    "a key of ours": ({"order": "stable"}, {}, "order_is_stable", True),
+    "a hint": ({"max_table_nesting": 2}, {}, "hints", {"max_table_nesting": 2}),
+    "the resource goes first": (
+        {"max_table_nesting": 2},
+        {"max_table_nesting": 0},
+        "hints",
+        {"max_table_nesting": 0},
+    ),
+    "columns": (
+        {"columns": {"a": {"data_type": "text"}}},
+        {"columns": {"b": {"data_type": "bool"}}},
+        "hints",
+        {"columns": {"a": {"data_type": "text"}, "b": {"data_type": "bool"}}},
+    ),
+}
+
+
+@pytest.mark.parametrize(("defaults", "changes", "attribute", "value"), DEFAULTS.values(), ids=DEFAULTS)
+def test_the_defaults_hold_where_the_resource_says_nothing(defaults, changes, attribute, value):
+    assert getattr(parse(defaults=defaults, **changes), attribute) == value
+
+
+def test_a_resource_may_be_a_name_alone():
+    defaults = {"endpoint": {"data_selector": "data", "paginator": "offset"}}
+    (resource,) = parse_form({"resource_defaults": defaults, "resources": ["sites"]})
+    assert (resource.name, resource.path) == ("sites", "sites")
+
+
+def test_an_endpoint_may_be_a_path_alone():
+    defaults = {"endpoint": {"data_selector": "data", "paginator": "offset"}}
+    listed = [{"name": "sites", "endpoint": "/v1/sites"}]
+    (resource,) = parse_form({"resource_defaults": defaults, "resources": listed})
+    assert resource.path == "/v1/sites"
+
+
+def test_several_resources_are_parsed_in_order():
+    given = form()
+    given["resources"].append({**given["resources"][0], "name": "sites"})
+    assert [resource.name for resource in parse_form(given)] == ["people", "sites"]
+
+
+@pytest.mark.parametrize("key", ["path", "detail_path"])
+def test_a_user_or_password_in_a_path_is_refused_unseen(key):
+    path = f"https://user:{SECRET}@api.example.org/people/{'{id}' * (key == 'detail_path')}"
+    changes = {"endpoint": {"path": path}} if key == "path" else {"detail_path": path}
+    with pytest.raises(ConfigError, match=f"`{key}` of resource `people`") as caught:
+        parse(**changes)
+    assert SECRET not in str(caught.value)
+
+
+def test_no_header_stands_in_a_repr():
+    resource = parse(endpoint={"headers": {"X-Key": SECRET}, "params": {"api_key": SECRET}})
+    assert SECRET not in repr(resource)
+
+
+@pytest.mark.parametrize(
+    ("incremental", "named"),
+    [
+        ("updated_at", "a mapping with `cursor_path`"),
+        ({"cursor_path": "updated_at"}, "needs `cursor_path` and `start_param`"),
+        ({"start_param": "since"}, "needs `cursor_path` and `start_param`"),
+        ({"cursor_path": "updated_at", "start_param": "since", "end_value": 1}, "end_value"),
+        ({"cursor_path": "updated_at", "start_param": "since", "initial_value": "now"}, "ISO 8601"),
+        ({"cursor_path": "updated_at", "start_param": "since", "convert": "str"}, "no function"),
+        ({"cursor_path": "updated_at", "start_param": "active"}, "`active` in `params`"),
+    ],
+)
+def test_an_incremental_that_cannot_be_honoured_is_refused(incremental, named):
+    endpoint = {
+        "data_selector": "$",
+        "paginator": "offset",
+        "params": {"active": 1},
+        "incremental": incremental,
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_form({"resources": [{"name": "r", "endpoint": endpoint}]})
+    assert named in str(caught.value)
+    assert "`r`" in str(caught.value)

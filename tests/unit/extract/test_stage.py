@@ -1,0 +1,126 @@
+"""Stage 1 declares a dlt resource a shard, asks for nothing before it is iterated, closes what it opened."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from directory_sync.api.client import Page
+from directory_sync.config.form import OffsetPages, Resource
+from directory_sync.errors import ApiUnavailableError
+from directory_sync.extract.stage import BATCH_ROWS, directory_source, read_shard
+from directory_sync.extract.windows import Shard
+from tests.simulation import LIMIT, StillList
+
+
+class StillClient:
+    """A client of a list that does not change."""
+
+    def __init__(self, still: StillList) -> None:
+        self._still = still
+        self.is_closed = False
+
+    @property
+    def requests(self) -> int:
+        return len(self._still.asked)
+
+    def page(self, offset: int, limit: int | None = None) -> Page:
+        return self._still(offset, limit)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def opener(client: StillClient, *, limit: int = LIMIT) -> Callable[[int, int], Any]:
+    resource = Resource(name="people", path="/people", selector=("data",), pages=OffsetPages(limit=limit))
+    return lambda shards, in_flight: (client, resource)
+
+
+def tables_of(items: list[Any]) -> dict[str, list[Any]]:
+    """The Arrow tables by the table they are marked for."""
+    found: dict[str, list[Any]] = {"entries": [], "windows": [], "fields": []}
+    for item in items:
+        meta = getattr(item, "meta", None)
+        table = getattr(item, "data", item) if hasattr(item, "meta") else item
+        name = meta.hints["table_name"] if meta else "entries"
+        found[name].append(table)
+    return found
+
+
+def read(client: StillClient, shard: Shard, *, limit: int = LIMIT) -> dict[str, list[Any]]:
+    return tables_of(list(read_shard(shard, 2, opener(client, limit=limit))))
+
+
+def test_a_source_has_one_resource_a_shard() -> None:
+    source = directory_source(shards=3, requests_in_flight=2, open_client=opener(StillClient(StillList([]))))
+    assert list(source.resources) == ["shard_0", "shard_1", "shard_2"]
+
+
+def test_nothing_is_requested_before_a_resource_is_iterated() -> None:
+    still = StillList(range(60))
+    directory_source(shards=3, requests_in_flight=2, open_client=opener(StillClient(still))).decompose("scc")
+    assert still.asked == []
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_all_shards_together_land_every_entry(shards: int) -> None:
+    landed: set[int] = set()
+    for number in range(shards):
+        tables = read(StillClient(StillList(range(150))), Shard(number=number, count=shards))
+        landed |= {i for table in tables["entries"] for i in table.column("id").to_pylist()}
+        assert {s for table in tables["windows"] for s in table.column("shard").to_pylist()} == {number}
+    assert landed == set(range(150))
+
+
+def test_entries_are_landed_in_batches() -> None:
+    entries = 2 * BATCH_ROWS + 1_000
+    tables = read(StillClient(StillList(range(entries))), Shard(number=0, count=1), limit=1_000)
+    rows = [table.num_rows for table in tables["entries"]]
+    assert len(rows) == 3
+    assert max(rows) < BATCH_ROWS + 1_000
+    [windows] = tables["windows"]
+    assert sum(windows.column("entries").to_pylist()) == sum(rows)
+
+
+def test_a_shard_without_a_share_lands_nothing() -> None:
+    tables = read(StillClient(StillList(range(5))), Shard(number=3, count=4))
+    assert tables == {"entries": [], "windows": [], "fields": []}
+
+
+def test_an_empty_directory_lands_its_answers() -> None:
+    tables = read(StillClient(StillList([])), Shard(number=0, count=1))
+    assert tables["entries"] == []
+    assert tables["windows"][0].column("entries").to_pylist() == [0]
+
+
+def test_the_client_is_closed_at_the_end_and_after_a_failure() -> None:
+    client = StillClient(StillList(range(60)))
+    read(client, Shard(number=0, count=1))
+    assert client.is_closed
+
+    class Broken(StillClient):
+        def page(self, offset: int, limit: int | None = None) -> Page:
+            if offset:
+                raise ApiUnavailableError("gone")
+            return super().page(offset, limit)
+
+    broken = Broken(StillList(range(60)))
+    with pytest.raises(ApiUnavailableError):
+        read(broken, Shard(number=0, count=1))
+    assert broken.is_closed
+
+
+def test_what_was_read_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "directory_sync.extract.progress")
+    told: list[Any] = []
+    list(read_shard(Shard(number=0, count=1), 2, opener(StillClient(StillList(range(60)))), told.append))
+    assert caplog.messages[-1].startswith("Shard 1 of 1: 4 pages, 60 entries in ")
+    assert [(facts.pages, facts.entries) for facts in told] == [(4, 60)]
+
+
+def test_a_shard_without_a_share_says_and_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "directory_sync.extract.progress")
+    told: list[Any] = []
+    list(read_shard(Shard(number=3, count=4), 2, opener(StillClient(StillList(range(5)))), told.append))
+    assert (caplog.messages, told) == ([], [])
