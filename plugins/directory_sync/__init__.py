@@ -7,6 +7,7 @@ The packages are the data flow. An entry travels down this list; a package impor
       form.py, paging.py          the form of a resource: what to read, and how the API pages it
       settings.py, limits.py      switches, and how many entries may be removed unasked
       connections.py              Airflow connections as plain data
+      sign_in.py                  how a form says the API signs in; the connection alone holds the secrets
       dlt_provider.py             Airflow connections answer dlt's look-ups
       directory.py                one directory: form, connections, settings
       urls.py, masking.py         what messages may show of a URL; what is masked in logs
