@@ -17,6 +17,7 @@ The packages are the data flow. An entry travels down this list; a package impor
     api/            one request, and one answer
       client.py                   the request: token (oauth.py), rate (rate.py), retries (waits.py)
       answer.py                   the answer: its entries, or what is wrong with it
+      shape.py                    what an answer seems to hold, for the Test button
     landing/        one snapshot per run
       zone.py                     its files and its manifest
       place.py                    where it is: a folder, or a bucket and what opens it

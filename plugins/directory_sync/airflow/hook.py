@@ -35,9 +35,10 @@ class DirectoryApiHook(BaseHook):
         self._conn_id = directory_api_conn_id
 
     def test_connection(self) -> tuple[bool, str]:
-        """Signs in and, where the connection names a path to try, reads it; returns whether that worked, and words.
+        """Signs in, and reads the connection's path to try where it names one.
 
-        The words hold names of fields, types and counts; no value of an entry.
+        Returns:
+            Whether that worked, and what was found: names of fields, types and counts, no value of an entry.
         """
         try:
             return True, self._try_out()
@@ -69,6 +70,7 @@ def _in_words(error: DirectorySyncError) -> str:
     """The error's finding and its remedy; what was not done goes without saying, and nobody tries again."""
     sentences = re.split(r"(?<=\.) (?=[A-Z])", str(error))
     words = " ".join(s for s in sentences if not s.startswith(("Nothing ", "Airflow tries again")))
+    words = words.replace("the path and parameters of the resource", "its `Path to try`")
     if isinstance(error, ApiUnavailableError):
         words += " Check the base URL, and whether the API is up."
     return words[:1].upper() + words[1:]

@@ -1,4 +1,4 @@
-"""What an answer of the API seems to hold, in words for the form: names of fields, types and counts, no value."""
+"""What an answer of the API seems to hold, in words for the form: names, types and counts, no value."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +22,8 @@ def shape_in_words(body: bytes, headers: Mapping[str, str]) -> str:
         headers: the answer's.
 
     Returns:
-        Sentences with settings that can be copied into the form. Names that do not look like names of fields are
-        left out, for they may be data.
+        Sentences with settings that can be copied into the form. Keys that do not look like names of fields
+        are left out, for they may be data.
     """
     try:
         document = json.loads(body)
@@ -115,6 +115,8 @@ def _type_of(entries: Sequence[Mapping[str, Any]], name: str) -> str:
 def _described(document: Any) -> str:
     if not isinstance(document, dict):
         return f"it is of type {json_type(document)}"
+    if not _is_envelope(document):
+        return f"it is an object with {len(document):,} keys"
     names = [f"`{name}` ({json_type(value)})" for name, value in _named(document)][:8]
     return f"it is an object with {', '.join(names)}" if names else "it is an object without such a field"
 

@@ -123,11 +123,6 @@ class ApiSettings:
             )
         if not self.timeout_seconds > 0:
             raise ConfigError(f"`timeout_seconds` of {where} must be above 0.")
-        if self.test_path and not self.test_path.startswith("/"):
-            raise ConfigError(
-                f"`test_path` of {where} must be a path on the base URL that begins with `/`, such as "
-                "/v1/directory. Nothing was requested."
-            )
         if self.requests_per_second is not None and not self.requests_per_second > 0:
             raise ConfigError(f"`requests_per_second` of {where} must be above 0, or be left out.")
 
@@ -177,7 +172,7 @@ class ApiSettings:
             timeout_seconds=30.0 if timeout is None else timeout,
             requests_per_second=_number(connection, "requests_per_second"),
             retry_statuses=_statuses(connection),
-            test_path=str(extra.get("test_path") or "").strip(),
+            test_path=_test_path(connection),
         )
 
 
@@ -408,6 +403,17 @@ def _statuses(connection: ConnectionFields) -> frozenset[int]:
             f'"408, 520", other than {", ".join(map(str, sorted(FIXED_STATUSES)))}. Nothing was requested.'
         )
     return frozenset(map(int, texts))
+
+
+def _test_path(connection: ConnectionFields) -> str:
+    """A path on the base URL: the token goes nowhere else."""
+    path = str(connection.extra.get("test_path") or "").strip()
+    if path and not path.startswith("/"):
+        raise ConfigError(
+            f"`test_path` of connection `{connection.conn_id}` must be a path on the base URL that begins "
+            "with `/`, such as /v1/directory. Nothing was requested."
+        )
+    return path
 
 
 def _number(connection: ConnectionFields, name: str) -> float | None:
