@@ -5,6 +5,7 @@ The packages are the data flow. An entry travels down this list; a package impor
     errors.py       every error, classed by what happens next
     config/         what is synced, and every setting: parsed and validated once
       form.py, paging.py          the form of a resource: what to read, and how the API pages it
+      incremental.py              how it is asked for what changed within an interval
       settings.py, limits.py      switches, and how many entries may be removed unasked
       connections.py              Airflow connections as plain data
       sign_in.py                  how a form says the API signs in; the connection alone holds the secrets

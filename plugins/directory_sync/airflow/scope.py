@@ -4,19 +4,21 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pendulum
 from airflow.sdk import BaseHook, get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
+from pendulum import DateTime
 
 from directory_sync.config.connections import check_unread, fields_of
 from directory_sync.config.directory import Directory
 from directory_sync.config.dlt_provider import register
-from directory_sync.config.form import Resource, moment_of
+from directory_sync.config.form import Resource
+from directory_sync.config.incremental import moment_of
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.settings import (
     LANDING_CONNECTION,
@@ -78,7 +80,7 @@ class TaskScope:
         return "interval" if mode == "sync" and is_backfill else mode
 
     @cached_property
-    def interval(self) -> tuple[datetime, datetime] | None:
+    def interval(self) -> tuple[DateTime, DateTime] | None:
         """The interval of the run: its parameters', or its data interval; None where it has none."""
         params, context = self.context["params"], self.context
         start = params["interval_start"] or context.get("data_interval_start")
@@ -190,7 +192,7 @@ class TaskScope:
 
         # The scheduler's clock beside this machine's: one that is ahead would delete everything.
         began = self.context["dag_run"].start_date
-        now = min([datetime.now(UTC), *([began] if began else [])])
+        now = min([pendulum.now("UTC"), *([moment_of(began)] if began else [])])
         retire(
             self.landing,
             resources={resource.name for resource in self._directory.declared_resources()},

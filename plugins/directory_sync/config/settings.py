@@ -8,12 +8,13 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self, cast
 from urllib.parse import urljoin, urlsplit
 
+import pendulum
 from croniter import croniter
 
 from directory_sync.config.limits import RemovalLimits
@@ -287,7 +288,7 @@ class SyncSettings:
         A run that waits counts for the Dag's `max_active_runs`, so a scheduled one does not hold up the next
         night. A run by hand waits as long from when it asks: the night that falls due meanwhile waits for it.
         """
-        ticks = croniter(self.schedule, datetime(2026, 1, 1, tzinfo=UTC), ret_type=datetime)
+        ticks = croniter(self.schedule, pendulum.datetime(2026, 1, 1), ret_type=datetime)
         times: list[datetime] = [ticks.get_next() for _ in range(TICKS_LOOKED_AT)]
         shortest = min(later - earlier for earlier, later in pairwise(times))
         return min(timedelta(hours=self.response_timeout_hours), shortest * 5 / 6)
