@@ -11,9 +11,11 @@ import dlt
 from bench.server import CLIENT_ID, CLIENT_SECRET
 from directory_sync.api.client import DirectoryClient
 from directory_sync.api.rate import RequestRate
+from directory_sync.config.access import ApiSettings
+from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.dlt_provider import register
 from directory_sync.config.form import Resource, parse_form
-from directory_sync.config.settings import ApiSettings, ConnectionFields, SyncSettings
+from directory_sync.config.settings import SyncSettings
 from directory_sync.landing.place import landing_place
 from directory_sync.landing.zone import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
 

@@ -8,6 +8,7 @@ The packages are the data flow. An entry travels down this list; a package impor
       incremental.py              how it is asked for what changed within an interval
       settings.py, limits.py      switches, and how many entries may be removed unasked
       connections.py              Airflow connections as plain data
+      access.py                   the source connection: where the API is, and who we are there
       sign_in.py                  how a form says the API signs in; the connection alone holds the secrets
       dlt_provider.py             Airflow connections answer dlt's look-ups
       directory.py                one directory: form, connections, settings

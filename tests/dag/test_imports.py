@@ -19,7 +19,7 @@ print("\\n" + json.dumps({"new": sorted(set(sys.modules) - before), "all": sorte
 """
 OURS = """
     airflow airflow.approval airflow.deadline airflow.display airflow.params airflow.retry airflow.scope
-    airflow.tasks config config.connections config.directory config.dlt_provider config.form
+    airflow.tasks config config.access config.connections config.directory config.dlt_provider config.form
     config.incremental config.limits config.memory config.paging config.refusal config.settings
     config.sign_in config.urls dag errors extract extract.stage extract.windows landing landing.durable
     landing.place landing.tables landing.zone

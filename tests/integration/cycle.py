@@ -22,10 +22,12 @@ from directory_sync.api.rate import RequestRate
 from directory_sync.audit import stage as audit_stage
 from directory_sync.audit.job import Audit, Run
 from directory_sync.audit.report import AuditReport
+from directory_sync.config.access import ApiSettings
+from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.dlt_provider import register
 from directory_sync.config.form import Resource, parse_form
 from directory_sync.config.limits import RemovalLimits
-from directory_sync.config.settings import ApiSettings, ConnectionFields, SyncSettings
+from directory_sync.config.settings import SyncSettings
 from directory_sync.extract.stage import directory_source
 from directory_sync.landing.place import LANDING_KEYS, LandingPlace, landing_place
 from directory_sync.landing.zone import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing

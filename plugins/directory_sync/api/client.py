@@ -40,10 +40,10 @@ from directory_sync.api.waits import (
     reset_seconds,
     retry_after_seconds,
 )
+from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import Resource
 from directory_sync.config.masking import header_secrets, is_public, query_secrets, url_secrets
 from directory_sync.config.paging import NumberedPages, OffsetPages
-from directory_sync.config.settings import ApiSettings
 from directory_sync.config.urls import has_userinfo, origin, shown, shown_origin
 from directory_sync.errors import (
     ApiError,

@@ -20,9 +20,10 @@ from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRela
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.api.answer import EntryId
+from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.form import Resource
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
-from directory_sync.config.settings import ConnectionFields, SyncSettings
+from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.warehouse.destinations import Destination, destination_of
 from directory_sync.warehouse.destinations.one_transaction import in_one_transaction

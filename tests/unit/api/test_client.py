@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from directory_sync.api import client as client_module
 from directory_sync.api.client import DirectoryClient, backoff_seconds, retry_after_seconds
 from directory_sync.api.rate import RequestRate
+from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import OffsetPages, Resource
 from directory_sync.config.paging import NumberedPages
-from directory_sync.config.settings import ApiSettings
 from directory_sync.errors import (
     ApiError,
     ApiUnavailableError,
