@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text()
-NAMED = re.compile(r"`(?P<file>\w+/test_\w+\.py)::(?P<name>test_\w+)`")
+NAMED = re.compile(r"`(?P<file>[\w/]+/test_\w+\.py)::(?P<name>test_\w+)`")
 
 
 @cache
