@@ -17,12 +17,13 @@ import dlt
 from directory_sync.api.answer import EntryId
 from directory_sync.audit.decisions import REWRITTEN
 from directory_sync.audit.report import KINDS, AuditReport, Finding
+from directory_sync.config import columns
 from directory_sync.config.form import Resource
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.errors import ConfigError, DataError
 from directory_sync.publish.logged import logged_rows
 from directory_sync.publish.question import as_code
-from directory_sync.publish.rows import Checked, Difference, Hints
+from directory_sync.publish.rows import Checked, Difference
 from directory_sync.publish.storable import Rejected
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -77,11 +78,6 @@ def rejected_resource(
     resource: Resource, rejected: Sequence[Rejected], values: Mapping[str, Any]
 ) -> "DltResource":
     """Returns the rows of the rejected entries for dlt."""
-    hints: Hints = {
-        name: {"data_type": "text", "nullable": True}
-        for name in ("id", "sync_id", "field", "reason", "record")
-    }
-    hints["snapshot_at"] = {"data_type": "timestamp", "nullable": True}
     rows = [
         {
             "sync_id": values["sync_id"],
@@ -98,7 +94,7 @@ def rejected_resource(
         name=resource.rejected_table,
         primary_key=("sync_id", "id"),
         write_disposition="merge",
-        columns=hints,
+        columns=columns.hints(columns.REJECTED),
         max_table_nesting=0,
     )
 

@@ -33,8 +33,8 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.audit.clocks import check_clocks
 from directory_sync.audit.decisions import REWRITTEN
-from directory_sync.audit.difference import CHANGE_COLUMNS
 from directory_sync.audit.report import AuditReport
+from directory_sync.config import columns
 from directory_sync.config.form import Resource
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
@@ -51,8 +51,8 @@ from directory_sync.landing.zone import DIFFERENCE, LandedSnapshot
 from directory_sync.publish.columnar import Staged
 from directory_sync.publish.publications import mark_published, mend_marks, numbered, skip
 from directory_sync.publish.quarantine import rejected_resource, settle
-from directory_sync.publish.rows import DEDUPLICATED, Checked, Difference, Hints, check_rows, table_resource
-from directory_sync.warehouse.warehouse import ORDER, SYNCS, TIMES, Loading, Warehouse, innermost
+from directory_sync.publish.rows import DEDUPLICATED, Checked, Difference, check_rows, table_resource
+from directory_sync.warehouse.warehouse import SYNCS, Loading, Warehouse, innermost
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,14 +61,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ROWS_PER_BATCH = 5_000
-SYNC_HEADER = "sync"
-"""The column of the change rows that carries the sync's row, in the first of them."""
-
-_TEXTS = ("changed_fields", "record", "row_hash", SYNC_HEADER)
-_SYNC_TEXTS = (
-    "base_sync_id", "run_id", "mode", "settings_fingerprint", "id_type", "held_digest", "sort_order",
-    "proof", "report", "directory",
-)  # fmt: skip
+CHANGE_COLUMNS = columns.names(columns.CHANGES)
+SYNC_HEADER = columns.SYNC_HEADER.name
 
 
 def publish(
@@ -186,7 +180,6 @@ def roll_forward(
     unfinished = [sync_id for sync_id in warehouse.unfinished_syncs(resource) if sync_id != but]
     finished: list[str] = []
     for sync_id in unfinished:
-        columns = (*CHANGE_COLUMNS, SYNC_HEADER)
         headers = (
             header
             for batch in warehouse.changes(resource, sync_id, (SYNC_HEADER,))
@@ -194,7 +187,7 @@ def roll_forward(
             if header
         )
         values = _parse_header(header) if (header := next(headers, None)) else None
-        read = partial(warehouse.changes, resource, sync_id, columns)
+        read = partial(warehouse.changes, resource, sync_id, (*CHANGE_COLUMNS, SYNC_HEADER))
         if values and _goes_forward(resource, Difference(rows=read, sync_values=values), warehouse):
             mark_published(landed_of(values["run_id"]), sync_id, warehouse=warehouse)
             finished.append(sync_id)
@@ -354,29 +347,23 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
 
 
 def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
-    hints: Hints = {name: {"data_type": "text", "nullable": True} for name in _SYNC_TEXTS}
-    for name in ("snapshot_at", "last_requested_at"):
-        hints[name] = {"data_type": "timestamp", "nullable": False}
-    hints[ORDER] = {"data_type": "bigint", "nullable": True}
     return dlt.resource(
         [dict(values)],
         name=SYNCS,
         primary_key="sync_id",
         write_disposition="merge",
-        columns=hints,
+        columns=columns.hints(columns.SYNCS),
         max_table_nesting=0,
     )
 
 
 def _changes_resource(resource: Resource, difference: Difference) -> "DltResource":
-    hints: Hints = {name: {"data_type": "text", "nullable": True} for name in _TEXTS}
-    hints |= {name: {"data_type": "timestamp", "nullable": True} for name in TIMES}
     log: DltResource = dlt.resource(
         _with_header(difference),
         name=resource.changes_table,
         primary_key=("sync_id", "id"),
         write_disposition="merge",
-        columns=hints,
+        columns=columns.hints((*columns.CHANGES, columns.SYNC_HEADER)),
     )
     log.apply_hints(additional_table_hints=DEDUPLICATED)
     return log
