@@ -125,7 +125,7 @@ def difference(
         "sort_order": "observed", "proof": "chain", "held_digest": None, "entries": len(records), "held": 0,
     }  # fmt: skip
     told = ("sort_order", "proof", "held_digest")
-    report = AuditReport(**{name: value for name, value in values.items() if name not in told})
+    report = AuditReport.from_json({name: value for name, value in values.items() if name not in told})
     values["report"] = json.dumps(report.as_json(), sort_keys=True)
     return Difference(
         rows=lambda: (rows.slice(at, BATCH) for at in range(0, len(records), BATCH)),

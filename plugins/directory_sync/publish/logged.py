@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from directory_sync.api.answer import EntryId
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
+from directory_sync.config.kinds import Kind
 from directory_sync.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def logged_rows(
     warehouse: Warehouse,
     missing_since: Mapping[EntryId, datetime | None],
     *,
-    kind: Literal["removed", "returned"],
+    kind: Literal[Kind.REMOVED, Kind.RETURNED],
     sync_id: str,
     at: datetime,
 ) -> "Iterator[pa.Table]":
@@ -39,11 +40,11 @@ def logged_rows(
         ids, rows = logged.column("id"), logged.num_rows
         new: dict[str, list[Any]] = {
             "sync_id": [sync_id] * rows,
-            "kind": [kind] * rows,
+            "kind": [kind.value] * rows,
             "changed_fields": [None] * rows,
             "snapshot_at": [at] * rows,
             "missing_since": [missing_since[one] for one in ids.to_pylist() if one is not None],
-            "removed_at": [at if kind == "removed" else None] * rows,
+            "removed_at": [at if kind is Kind.REMOVED else None] * rows,
         }
         arrays: dict[str, Any] = {
             name: pa.array(new[name], type_) if name in new else logged.column(name).cast(type_ or ids.type)

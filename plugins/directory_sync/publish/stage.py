@@ -15,7 +15,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -32,10 +31,10 @@ from dlt.extract.extract import select_schema
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.audit.clocks import check_clocks
-from directory_sync.audit.decisions import REWRITTEN
 from directory_sync.audit.report import AuditReport
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
+from directory_sync.config.kinds import Kind
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
 from directory_sync.config.settings import CLOCK_TOLERANCE
@@ -102,20 +101,20 @@ def publish(
         # The last things a publication does: it may have been killed between its row and these.
         warehouse.create_history_view(resource)
         mark_published(landed, report.sync_id, warehouse=warehouse)
-        return replace(report, publication_order=known.publication_order)
+        return report.numbered(known.publication_order)
     roll_forward(resource, warehouse=warehouse, landed_of=landed.of_run, but=report.sync_id)
     marks = mend_marks(resource, landed.of_all_runs(), warehouse=warehouse)
     check_clocks(
         resource.name,
         report.run_id,
-        requested_at=report.last_requested_at,
+        requested_at=report.origin.last_requested_at,
         warehouse=warehouse,
         tolerance=clock_tolerance,
     )
     last, fence = warehouse.last_sync(resource.name), warehouse.last_snapshot(resource.name)
     if fence and report.snapshot_at <= fence.last_requested_at:
         return skip(report, landed, fence=fence)
-    if (last.sync_id if last else None) != report.base_sync_id:
+    if (last.sync_id if last else None) != report.origin.base_sync_id:
         logger.info("The warehouse has moved on since the audit; comparing again")
         report = compare_again()
     report = numbered(report, landed, warehouse=warehouse, marks=marks)
@@ -376,7 +375,7 @@ def _with_header(difference: Difference) -> "Iterator[pa.Table]":
 
     header: str | None = json.dumps(dict(difference.sync_values), default=_as_text, sort_keys=True)
     for batch in difference.rows():
-        logged = batch.filter(pc.not_equal(batch.column("kind"), pa.scalar(REWRITTEN)))
+        logged = batch.filter(pc.not_equal(batch.column("kind"), pa.scalar(Kind.REWRITTEN.value)))
         if not logged.num_rows:
             continue
         logged = logged.select(CHANGE_COLUMNS)
