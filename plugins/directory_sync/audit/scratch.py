@@ -108,6 +108,8 @@ def open_scratch(folder: Path, *, memory_limit_mb: int, landed: LandedSnapshot) 
             "temp_directory": str(folder / "audit.spill"),
             "preserve_insertion_order": False,
             "threads": 2,
+            # No table is taken from Python's variables.
+            "python_enable_replacements": False,
         },
     )
     database.execute("SET TimeZone = 'UTC'")

@@ -11,9 +11,6 @@ from directory_sync.config.refusal import parse_selector, refuse, refuse_unknown
 from directory_sync.config.urls import has_userinfo
 from directory_sync.errors import ConfigError
 
-OUR_COLUMNS = ("_row_hash", "_first_seen_at", "_changed_at", "_missing_since", "_removed_at")
-"""The columns this package adds to a resource's table."""
-
 AUTH_TYPES = ("oauth2", "oauth2_client_credentials")
 
 _FORM = {"client", "resource_defaults", "resources"}
