@@ -11,12 +11,25 @@ import dlt
 from bench.server import CLIENT_ID, CLIENT_SECRET
 from directory_sync.api.client import DirectoryClient
 from directory_sync.api.rate import RequestRate
-from directory_sync.config import resources
 from directory_sync.config.dlt_provider import register
 from directory_sync.config.form import Resource, parse_form
 from directory_sync.config.settings import ApiSettings, ConnectionFields, SyncSettings
 from directory_sync.landing.place import landing_place
 from directory_sync.landing.zone import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
+
+FORM = {
+    "resources": [
+        {
+            "name": "directory_resource",
+            "endpoint": {
+                "path": "/v1/directory",
+                "data_selector": "data",
+                "paginator": {"type": "offset", "limit": 100},
+            },
+        },
+    ],
+}
+"""The form of `dags/directory_sync_dag.py`, which imports Airflow."""
 
 
 class Deployment:
@@ -45,14 +58,11 @@ class Deployment:
         )
         register(
             {
-                "client_id": lambda: CLIENT_ID,
-                "client_secret": lambda: CLIENT_SECRET,
                 "filesystem.bucket_url": lambda: self.landed(run_id).path,
                 "restore_from_destination": lambda: False,
             }
         )
-        self.form = resources.directory()
-        self.resource: Resource = parse_form(self.form)[0]
+        self.resource: Resource = parse_form(FORM)[0]
 
     def landed(self, run_id: str) -> LandedSnapshot:
         """The folder of a run's snapshot."""
@@ -60,7 +70,7 @@ class Deployment:
 
     def client(self, *, share_of: int = 1, connections: int = 2) -> DirectoryClient:
         """As a task opens it."""
-        api = ApiSettings.from_connection(self._connection, client=self.form["client"])
+        api = ApiSettings.from_connection(self._connection)
         allowance = api.requests_per_second
         rate = RequestRate(allowance / share_of if allowance else None)
         return DirectoryClient(api, self.resource, rate=rate, connections=connections)

@@ -14,7 +14,7 @@ from directory_sync.dag import Directory, directory_dag
 
 
 def partners() -> dict[str, Any]:
-    """Returns what is synced, in the form of `resources.py`; the secrets are those of `partners_api`."""
+    """Returns what is synced, in the form of dlt's `rest_api` source; `partners_api` holds the secrets."""
     return {
         "client": {
             "auth": {

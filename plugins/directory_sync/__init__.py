@@ -7,6 +7,7 @@ The packages are the data flow. An entry travels down this list; a package impor
       form.py, paging.py          the form of a resource: what to read, and how the API pages it
       settings.py, limits.py      switches, and how many entries may be removed unasked
       connections.py              Airflow connections as plain data
+      sign_in.py                  how a form says the API signs in; the connection alone holds the secrets
       dlt_provider.py             Airflow connections answer dlt's look-ups
       directory.py                one directory: form, connections, settings
       urls.py, masking.py         what messages may show of a URL; what is masked in logs
@@ -16,6 +17,7 @@ The packages are the data flow. An entry travels down this list; a package impor
     api/            one request, and one answer
       client.py                   the request: token (oauth.py), rate (rate.py), retries (waits.py)
       answer.py                   the answer: its entries, or what is wrong with it
+      shape.py                    what an answer seems to hold, for the Test button
     landing/        one snapshot per run
       zone.py                     its files and its manifest
       place.py                    where it is: a folder, or a bucket and what opens it

@@ -1,6 +1,6 @@
 """The Dag of one directory, as a Dag file declares it.
 
-A second directory, in a file of its own in the Dags folder:
+The Dag file holds the form, a function that returns what is synced. A second directory has a file of its own:
 
     from airflow.sdk import DAG
     from directory_sync.dag import Directory, directory_dag
@@ -32,18 +32,17 @@ from directory_sync.errors import ConfigError  # noqa: E402
 __all__ = ["Directory", "directory_dag"]
 
 
-def directory_dag(dag_id: str, directory: Directory | None = None, *, doc_md: str | None = None) -> DAG:
+def directory_dag(dag_id: str, directory: Directory, *, doc_md: str | None = None) -> DAG:
     """Declares the Dag of a directory: extract >> audit >> publish >> approve_removals >> remove.
 
     Args:
         dag_id: its id.
-        directory: which directory; None: the one of the connection `directory_api`.
+        directory: its form, and its connection and switches where they differ from the deployment's.
         doc_md: its documentation in the interface.
 
     Raises:
         ConfigError: a setting, or the form, says something that cannot be honoured.
     """
-    directory = directory or Directory()
     settings = directory.switches
     with DAG(
         dag_id,

@@ -85,6 +85,7 @@ def test_the_form_has_the_labelled_fields_and_no_others(page, picture):
         "Verify TLS": "Off only for a test server. For a CA of your own, put its path into the extra.",
         "Timeout (seconds)": "How long to wait for an answer. Empty: 30",
         "Requests per second": "What the API allows this client. Empty: found out by adapting.",
+        "Path to try": "What the Test button reads, such as /v1/directory?limit=5. Empty: it only signs in.",
     }.items():
         group = form.get_by_role("group").filter(
             has=page.get_by_text(re.compile(rf"^{re.escape(label)} *\*?$"))
@@ -100,11 +101,13 @@ def test_the_form_has_the_labelled_fields_and_no_others(page, picture):
 def test_a_connection_made_by_hand_is_tested_and_says_what_it_found(page, airflow):
     form = add(page)
     fill(form, airflow)
+    form.get_by_role("button", name="Extra Fields", exact=True).click()
+    form.get_by_label("Path to try").fill("/v1/directory?limit=5")
     save(form)
     said = test(page)
     expect(said).to_contain_text("Test Connection Successful")
-    expect(said).to_contain_text("Token granted; ")
-    expect(said).to_contain_text("entries; pages of 100; first page in ")
+    expect(said).to_contain_text("Token granted. /v1/directory answered in ")
+    expect(said).to_contain_text('"data_selector": "data", with 5 entries')
 
 
 def test_the_stored_secret_never_comes_back(page, airflow, heard):
@@ -120,7 +123,7 @@ def test_the_stored_secret_never_comes_back(page, airflow, heard):
     assert secret not in page.content()
     save(form)
     # Saved with its mask, it is still the secret.
-    expect(test(page)).to_contain_text("Token granted; ")
+    expect(test(page)).to_contain_text("Token granted. ")
     answers = [text for text in heard if CONN_ID in text]
     assert len(answers) >= 4
     assert not [text for text in heard if secret in text]

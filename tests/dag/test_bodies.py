@@ -19,6 +19,7 @@ from directory_sync.dag import Directory
 from directory_sync.errors import ConfigError
 from directory_sync.publish.ownership import OWNER
 from directory_sync.publish.question import QUESTION, Choice, Decision, land_decision
+from tests.dag_file import directory as the_form
 from tests.unit.publish.test_question import question as a_question
 
 RESOURCE = "directory_resource"
@@ -46,7 +47,7 @@ def running(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Running
         }
         opened.append(set_current_context(context))
         opened[-1].__enter__()
-        return TaskScope(Directory(**directory), RESOURCE)
+        return TaskScope(Directory(form=the_form, **directory), RESOURCE)
 
     yield begin
     for one in reversed(opened):

@@ -103,7 +103,7 @@ class Cycle:
             {
                 "client": {
                     "base_url": "https://api.example.com",
-                    "auth": {"type": "oauth2", "client_id": self.client_id, "client_secret": self.secret},
+                    "auth": {"type": "oauth2"},
                 },
                 "resources": [
                     {

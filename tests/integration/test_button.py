@@ -10,8 +10,7 @@ import pytest
 
 from directory_sync.airflow.hook import DirectoryApiHook
 
-FIRST_PAGE = "/v1/directory at offset 0"
-SELECTOR = "Check `data_selector` in plugins/directory_sync/config/resources.py, or ask the API's vendor."
+PATH = "/v1/directory"
 UP = "Check the base URL, and whether the API is up."
 
 
@@ -19,14 +18,20 @@ UP = "Check the base URL, and whether the API is up."
 def press(api, monkeypatch):
     """Presses the button on a connection to the API as these fields and faults have it."""
 
-    def press(*, fields: dict[str, Any] | None = None, extra: dict[str, Any] | None = None, **faults: Any):
+    def press(
+        *,
+        path: str | None = PATH,
+        fields: dict[str, Any] | None = None,
+        extra: dict[str, Any] | None = None,
+        **faults: Any,
+    ):
         api.configure(**faults)
         connection = {
             "conn_type": "directory_api",
             "host": api.url,
             "login": api.settings.client_id,
             "password": api.settings.client_secret,
-            "extra": extra or {},
+            "extra": {"test_path": path, **(extra or {})},
         }
         monkeypatch.setenv("AIRFLOW_CONN_PRESSED", json.dumps(connection | (fields or {})))
         return DirectoryApiHook("pressed").test_connection()
@@ -34,15 +39,50 @@ def press(api, monkeypatch):
     return press
 
 
-def test_a_connection_that_works_says_what_it_found(press):
-    granted = r"Token granted; 300 entries; pages of 100; first page in \d+ ms"
+def test_a_connection_that_works_says_what_the_path_holds_in_words_for_the_form(press):
+    granted = (
+        r'Token granted\. /v1/directory answered in \d+ ms\. The list: "data_selector": "data", with 100 '
+        r'entries in this answer\. The count: "total_path": "total", which says 300\. The key: '
+        r'"primary_key": "id", integer, different in every entry\.'
+    )
     works, words = press()
     assert works
     assert re.fullmatch(granted, words)
 
 
+def test_without_a_path_to_try_it_signs_in_and_says_so(press, api):
+    assert press(path=None, fail_next=[404]) == (
+        True,
+        "Token granted. Fill in `Path to try` to see what a list of the API holds.",
+    )
+    assert api.stats.tokens_granted == 1
+
+
+def test_a_wrong_path_is_corrected_in_the_connection_alone(press):
+    assert not press(path="/v1/nowhere")[0]
+    assert press(path="/v1/directory?limit=5")[1].count("with 5 entries") == 1
+
+
+def test_another_name_of_the_list_and_of_the_count_is_found(press):
+    words = press(data_key="items", total_key="count")[1]
+    assert '"data_selector": "items"' in words
+    assert '"total_path": "count", which says 300' in words
+
+
+def test_the_query_of_the_path_is_not_shown(press):
+    assert "SENTINEL" not in press(path="/v1/directory?api_key=SENTINEL")[1]
+
+
+@pytest.mark.parametrize("path", ["http://another.example/v1", "v1/directory", "//another.example/v1"])
+def test_a_path_never_leads_to_another_host(press, path):
+    works, words = press(path=path)
+    assert not works
+    assert "another.example" not in words.partition("//another.example")[2]
+    assert "must be a path on the base URL" in words or "answered 404" in words
+
+
 def test_fields_that_were_left_empty_are_as_good_as_absent(press):
-    names = ("token_url", "scope", "timeout_seconds", "requests_per_second")
+    names = ("token_url", "scope", "timeout_seconds", "requests_per_second", "test_path")
     assert press(extra=dict.fromkeys(names))[0]
     assert press(extra=dict.fromkeys(names, ""))[0]
 
@@ -50,7 +90,7 @@ def test_fields_that_were_left_empty_are_as_good_as_absent(press):
 def test_an_api_that_counts_nothing_still_works(press):
     works, words = press(total="absent")
     assert works
-    assert words.startswith("Token granted; an unstated number of entries; pages of 100; ")
+    assert "No count of all entries was found." in words
 
 
 class Wrong(NamedTuple):
@@ -73,26 +113,18 @@ WRONG = {
         fields={"password": "another-secret"},
     ),
     "scope": Wrong(
-        f"{FIRST_PAGE} answered 403: the client lacks the scope, or the right to read it. Ask the API's "
+        f"{PATH} answered 403: the client lacks the scope, or the right to read it. Ask the API's "
         "owner for the scope, and set `scope` of the connection if it needs one.",
         faults={"fail_next": [403]},
     ),
     "path": Wrong(
-        f"{FIRST_PAGE} answered 404. Check the host of the connection and the path and parameters of the "
-        "resource.",
+        f"{PATH} answered 404. Check the host of the connection and its `Path to try`.",
         faults={"fail_next": [404]},
     ),
-    "name of the list": Wrong(
-        f"No list at `data`: the body of {FIRST_PAGE} has `items`, `count`, `limit`, `offset`. {SELECTOR}",
-        faults={"data_key": "items", "total_key": "count"},
-    ),
-    "page of HTML": Wrong(
-        f"The body of {FIRST_PAGE} is not JSON (HTML or XML). {SELECTOR}", faults={"body_fault": "html"}
-    ),
-    "API that is down": Wrong(f"{FIRST_PAGE}: status 503. {UP}", faults={"fail_next": [503]}),
-    "API that hangs up": Wrong(f"{FIRST_PAGE}: connection lost. {UP}", faults={"drop_rate": 1}),
+    "API that is down": Wrong(f"{PATH}: status 503. {UP}", faults={"fail_next": [503]}),
+    "API that hangs up": Wrong(f"{PATH}: connection lost. {UP}", faults={"drop_rate": 1}),
     "API that is slow": Wrong(
-        f"{FIRST_PAGE}: timed out. {UP}", extra={"timeout_seconds": 0.2}, faults={"latency_ms": 1000}
+        f"{PATH}: timed out. {UP}", extra={"timeout_seconds": 0.2}, faults={"latency_ms": 1000}
     ),
     "port": Wrong(
         f"The token URL: no connection, the host refused it or is not there. {UP}",
@@ -123,8 +155,13 @@ def test_what_is_wrong_is_said_with_its_place_and_its_remedy(press, api, wrong):
     )
 
 
+def test_a_body_that_is_no_list_is_named(press):
+    assert press(body_fault="html")[1].endswith("The body is HTML or XML: it cannot be read as a list.")
+
+
 def test_no_answer_holds_the_secret_or_a_record(press, api):
-    for faults in ({"body_fault": "truncated"}, {"body_fault": "null_list"}, {"fail_next": [401, 401]}):
-        words = press(**faults)[1]
+    faults = ({}, {"body_fault": "truncated"}, {"body_fault": "null_list"}, {"fail_next": [401, 401]})
+    for fault in faults:
+        words = press(**fault)[1]
         assert api.settings.client_secret not in words
         assert "Airport" not in words

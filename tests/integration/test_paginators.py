@@ -282,14 +282,3 @@ def test_numbered_pages_are_read_over_while_the_directory_is_edited(
     report = cycle.run("one")
     assert set(api.ids) <= cycle.ids()
     assert report.completeness.proof == "reread"
-
-
-def test_the_test_button_reads_the_first_page_however_it_is_paged(
-    api: PagedApi, deploy: Callable[..., Cycle]
-) -> None:
-    for style in PAGINATORS:
-        client = deploy(style).client()
-        try:
-            assert client.first_page().entries[0].id == 100
-        finally:
-            client.close()

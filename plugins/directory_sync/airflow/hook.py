@@ -10,8 +10,9 @@ from airflow.sdk.log import mask_secret
 from directory_sync.airflow.provider import CONNECTION_TYPE
 from directory_sync.airflow.scope import connection_fields
 from directory_sync.api.client import DirectoryClient
-from directory_sync.config.directory import Directory
+from directory_sync.api.shape import shape_in_words
 from directory_sync.config.form import Resource
+from directory_sync.config.paging import LinkedPages
 from directory_sync.config.settings import API_CONNECTION, ApiSettings
 from directory_sync.errors import ApiUnavailableError, DirectorySyncError
 
@@ -34,35 +35,42 @@ class DirectoryApiHook(BaseHook):
         self._conn_id = directory_api_conn_id
 
     def test_connection(self) -> tuple[bool, str]:
-        """Fetches a token and the first page; returns whether it worked, and what was found."""
-        resource = Directory().declared_resources()[0]
+        """Signs in, and reads the connection's path to try where it names one.
+
+        Returns:
+            Whether that worked, and what was found: names of fields, types and counts, no value of an entry.
+        """
         try:
-            return True, self._try_first_page(resource)
+            return True, self._try_out()
         except DirectorySyncError as e:
             return False, _in_words(e)
 
-    def _try_first_page(self, resource: Resource) -> str:
+    def _try_out(self) -> str:
         api = ApiSettings.from_connection(connection_fields(self._conn_id))
+        # Of the form nothing is asked: a connection is tested before there is one.
+        tried = Resource(
+            name="path_to_try", path=api.test_path, selector=(), pages=LinkedPages(type="single_page")
+        )
         # A person waits for the answer: no retries.
-        client = DirectoryClient(api, resource, mask=mask_secret, max_retries=0)
+        client = DirectoryClient(api, tried, mask=mask_secret, max_retries=0)
         try:
             client.sign_in()
+            if not api.test_path:
+                return "Token granted. Fill in `Path to try` to see what a list of the API holds."
             started = time.monotonic()
-            page = client.first_page()
+            answer = client.raw()
             milliseconds = 1000 * (time.monotonic() - started)
         finally:
             client.close()
-        total = "an unstated number of" if page.total is None else f"{page.total:,}"
-        return (
-            f"Token granted; {total} entries; pages of {len(page.entries)}; "
-            f"first page in {milliseconds:.0f} ms"
-        )
+        words = shape_in_words(answer.content, answer.headers)
+        return f"Token granted. {client.path} answered in {milliseconds:.0f} ms. {words}"
 
 
 def _in_words(error: DirectorySyncError) -> str:
     """The error's finding and its remedy; what was not done goes without saying, and nobody tries again."""
     sentences = re.split(r"(?<=\.) (?=[A-Z])", str(error))
     words = " ".join(s for s in sentences if not s.startswith(("Nothing ", "Airflow tries again")))
+    words = words.replace("the path and parameters of the resource", "its `Path to try`")
     if isinstance(error, ApiUnavailableError):
         words += " Check the base URL, and whether the API is up."
     return words[:1].upper() + words[1:]

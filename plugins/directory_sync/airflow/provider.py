@@ -75,4 +75,8 @@ def _fields() -> dict[str, Any]:
             "Retry statuses",
             "Answers to try again besides 429, 500, 502, 503 and 504. Empty: 408, 425, 520, 522, 524, 529",
         ),
+        "test_path": text(
+            "Path to try",
+            "What the Test button reads, such as /v1/directory?limit=5. Empty: it only signs in.",
+        ),
     }

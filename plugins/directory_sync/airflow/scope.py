@@ -16,7 +16,7 @@ from airflow.sdk.log import mask_secret
 from directory_sync.config.connections import check_unread, fields_of
 from directory_sync.config.directory import Directory
 from directory_sync.config.dlt_provider import register
-from directory_sync.config.form import Resource, moment_of, parse_form
+from directory_sync.config.form import Resource, moment_of
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.settings import (
     LANDING_CONNECTION,
@@ -54,8 +54,6 @@ class TaskScope:
         self._connections: dict[str, ConnectionFields | None] = {}
         register(
             {
-                "client_id": lambda: self._api_connection.login or None,
-                "client_secret": lambda: self._api_connection.password or None,
                 "filesystem.bucket_url": lambda: self.landed.path,
                 "restore_from_destination": lambda: False,
                 **{key: partial(self._answer_of_place, key) for key in LANDING_KEYS},
@@ -139,8 +137,8 @@ class TaskScope:
 
     @cached_property
     def form(self) -> Mapping[str, Any]:
-        """The configuration, with the secrets resolved."""
-        return self._directory.form()
+        """The configuration; the connection holds the secrets."""
+        return self._directory.read_form()
 
     @cached_property
     def resource(self) -> Resource:
@@ -157,7 +155,7 @@ class TaskScope:
 
     @cached_property
     def _full_resource(self) -> Resource:
-        return next(r for r in parse_form(self.form) if r.name == self._resource_name)
+        return next(r for r in self._directory.declared_resources() if r.name == self._resource_name)
 
     @cached_property
     def landing(self) -> Landing:

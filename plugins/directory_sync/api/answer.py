@@ -10,6 +10,7 @@ import msgspec
 import orjson
 
 from directory_sync.config.fields import field_name, is_name, without_field
+from directory_sync.config.form import FORM_FILE
 from directory_sync.errors import EnvelopeError, SnapshotError
 
 EntryId = int | str
@@ -35,7 +36,7 @@ class Entry(NamedTuple):
     fields: tuple[tuple[str, str], ...]
 
 
-def parse_page(
+def parse_page(  # noqa: PLR0913  each is a setting of the resource
     body: bytes,
     *,
     selector: Sequence[str],
@@ -44,6 +45,7 @@ def parse_page(
     where: str = "the answer",
     before: int | None = None,
     total_is_approximate: bool = False,
+    form_file: str = FORM_FILE,
 ) -> tuple[list[Entry], int | None]:
     """Reads one page.
 
@@ -56,6 +58,7 @@ def parse_page(
         before: how much of the total precedes this answer; None: not known, then an answer without a list is
             refused.
         total_is_approximate: the total does not contradict `null` in place of the list.
+        form_file: the file of the resource's form, as messages name it.
 
     Returns:
         The entries in the order of the page, and the total (None: absent, null or not a count).
@@ -64,21 +67,28 @@ def parse_page(
         EnvelopeError: not JSON, no list at the selector, an entry that is no object or has no usable
             id, NaN, a doubled key. It names the path and the type found.
     """
-    body = body.removeprefix(codecs.BOM_UTF8)
-    document = _decode(body, where=where)
-    total = _total(document, total_path)
-    if before is not None and _has_none(
-        document, selector, total=total, before=before, total_is_approximate=total_is_approximate
-    ):
-        return [], total
-    found = _walk(document, selector, where=where)
-    texts = _slices(body, selector, where=where)
-    paths = tuple(tuple(path) for path in ignored_fields)
-    label = _label(selector)
-    return [
-        _entry(record, text, paths, where=f"`{label}[{position}]` of {where}")
-        for position, (record, text) in enumerate(zip(found, texts, strict=True))
-    ], total
+    try:
+        body = body.removeprefix(codecs.BOM_UTF8)
+        document = _decode(body, where=where)
+        total = _total(document, total_path)
+        if before is not None and _has_none(
+            document, selector, total=total, before=before, total_is_approximate=total_is_approximate
+        ):
+            return [], total
+        found = _walk(document, selector, where=where)
+        texts = _slices(body, selector, where=where)
+        paths = tuple(tuple(path) for path in ignored_fields)
+        label = _label(selector)
+        return [
+            _entry(record, text, paths, where=f"`{label}[{position}]` of {where}")
+            for position, (record, text) in enumerate(zip(found, texts, strict=True))
+        ], total
+    except _ShapeError as e:
+        finding = str(e)
+    # Raised here, so that no exception which holds the body hangs on it.
+    raise EnvelopeError(
+        f"{finding}. Nothing of it was used. Check `data_selector` in {form_file}, or ask the API's vendor."
+    )
 
 
 def hash_record(record: Mapping[str, Any], ignored_fields: Iterable[Sequence[str]] = ()) -> str:
@@ -178,6 +188,10 @@ def _decode(body: bytes, *, where: str) -> Any:
         refusal = f"is not JSON ({_looks_like(body)})"
     # Raised here, so that no exception which holds the body hangs on ours.
     _refuse(where, refusal)
+
+
+class _ShapeError(Exception):
+    """The body is not what the resource says."""
 
 
 class _RefusedError(Exception):
@@ -297,7 +311,4 @@ def _refuse(where: str, what: str) -> NoReturn:
 
 
 def _refuse_shape(finding: str) -> NoReturn:
-    raise EnvelopeError(
-        f"{finding}. Nothing of it was used. Check `data_selector` in "
-        "plugins/directory_sync/config/resources.py, or ask the API's vendor."
-    )
+    raise _ShapeError(finding)

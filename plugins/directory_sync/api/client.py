@@ -189,19 +189,6 @@ class DirectoryClient:
         page, _ = self.read(request, where, before=before, place=(pages.page_param, number))
         return page
 
-    def first_page(self) -> Page:
-        """Returns the first page, however the API pages.
-
-        Raises:
-            DirectorySyncError: as `page`.
-        """
-        pages = self._resource.pages
-        if isinstance(pages, OffsetPages):
-            return self.page(0)
-        if isinstance(pages, NumberedPages):
-            return self.numbered_page(pages.base_page)._replace(total=None)
-        return self.read(self.list_request(), self.path)[0]
-
     def list_request(self, params: Mapping[str, Any] | None = None) -> requests.Request:
         """Returns a request of the list, with these parameters besides the form's; it holds no token."""
         url = self._api.url(self._resource.path)
@@ -249,6 +236,7 @@ class DirectoryClient:
                 where=where,
                 before=before,
                 total_is_approximate=self._resource.total_is_approximate,
+                form_file=self._resource.form_file,
             )
         if entries and place:
             with self._lock:
@@ -264,6 +252,16 @@ class DirectoryClient:
             status,
         )
         return page, response
+
+    def raw(self) -> requests.Response:
+        """Returns the answer to a request of the list as it is, whatever its shape.
+
+        Raises:
+            ApiUnavailableError, AuthError, ApiError, ConfigError: see the table above.
+        """
+        response = self._send_signed(self.list_request(), _Attempts(), self.path)
+        self._raise_for_status(response.status_code, self.path)
+        return response
 
     def has_entry(self, entry_id: EntryId) -> bool:
         """Asks the resource's `detail_path` for one entry: 200 is there, 404 and 410 are gone.

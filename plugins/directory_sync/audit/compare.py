@@ -352,7 +352,7 @@ def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[F
                 f"Entries of `{job.resource.name}` are absent from a walk along the API's own links, and "
                 "nothing proves that these led to all entries: removals wait for a decision. Nothing was "
                 "removed. If the API's links can be relied on, say `removals: trusted` of the resource in "
-                "plugins/directory_sync/config/resources.py."
+                f"{job.resource.form_file}."
             ),
         )
 
@@ -368,13 +368,13 @@ def _check_interval(sealed: _Sealed) -> None:
         raise ConfigError(
             f"`{'.'.join(incremental.cursor_path)}`, the `cursor_path` of `{name}`, holds no time in ISO "
             "8601: whether the API honours the interval cannot be seen. Nothing was published. Correct "
-            "`incremental` in plugins/directory_sync/config/resources.py, or leave it out."
+            f"`incremental` in {sealed.job.resource.form_file}, or leave it out."
         )
     if before:
         raise ConfigError(
             f"{before:,} of {entries:,} entries that `{name}` answered for an interval changed before its "
             f"begin, {interval[0]}: the API does not honour `{incremental.start_param}`. Nothing was "
-            "published. Correct `incremental` in plugins/directory_sync/config/resources.py, or leave it out."
+            f"published. Correct `incremental` in {sealed.job.resource.form_file}, or leave it out."
         )
 
 

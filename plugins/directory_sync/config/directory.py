@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from inspect import unwrap
+from pathlib import Path
 from typing import Any
 
-from directory_sync.config import resources
-from directory_sync.config.dlt_provider import register_placeholders
-from directory_sync.config.form import Resource, parse_form
+from directory_sync.config.dlt_provider import form_secrets
+from directory_sync.config.form import FORM_FILE, Resource, parse_form
 from directory_sync.config.settings import API_CONNECTION, SyncSettings
 from directory_sync.errors import ConfigError
 
@@ -19,15 +21,15 @@ class Directory:
     so that nothing collides.
 
     Attributes:
+        form: a function of the Dag file that returns what is synced, in the form of dlt's `rest_api`.
         connection: the id of its connection.
-        form: its configuration, in the form of `resources.py`.
         settings: switches that differ from the environment's, by the names in `SyncSettings`.
         formerly: what it was called before, `connection/Dag` each: where either was renamed, until it has
             published once. See `ownership`.
     """
 
+    form: Callable[[], Mapping[str, Any]]
     connection: str = API_CONNECTION
-    form: Callable[[], Mapping[str, Any]] = resources.directory
     settings: Mapping[str, Any] = field(default_factory=dict)
     formerly: Sequence[str] = ()
 
@@ -69,11 +71,24 @@ class Directory:
         """Returns the name of a resource's asset."""
         return resource if self.is_default else f"{self.switches.dataset}.{resource}"
 
+    @property
+    def form_file(self) -> str:
+        """The file of the form with its folder, such as `dags/directory_sync_dag.py`, as messages name it."""
+        form: Any = self.form
+        while isinstance(form, partial):
+            form = form.func
+        code = getattr(unwrap(form), "__code__", None)
+        return "/".join(Path(code.co_filename).parts[-2:]) if code else FORM_FILE
+
+    def read_form(self) -> Mapping[str, Any]:
+        """Returns what the form says; no secret is in it, and no connection is needed."""
+        with form_secrets():
+            return self.form()
+
     def declared_resources(self) -> tuple[Resource, ...]:
-        """Returns its resources, at parse: no connection is needed.
+        """Returns its resources; no connection is needed.
 
         Raises:
-            ConfigError: the form says something that cannot be honoured.
+            ConfigError: the form says something that cannot be honoured; the message names its file.
         """
-        register_placeholders("client_id", "client_secret")
-        return parse_form(self.form())
+        return parse_form(self.read_form(), form_file=self.form_file)

@@ -1,20 +1,22 @@
 """Answers dlt's configuration look-ups from Airflow connections.
 
 dlt asks its providers for a key under ever shorter sections; this one is asked last and knows a fixed set
-of answers. At parse time it knows none of the secrets: it answers with a placeholder, so that the
-configuration in `resources.py` can be read without a connection.
+of answers. The sign-in takes nothing from dlt: while a form is read, its `dlt.secrets["client_id"]` is
+answered with a text that is no secret, at parse and in a task alike.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
+from directory_sync.config.sign_in import CONNECTION_FIELDS, FROM_CONNECTION
+
 PROVIDER_NAME = "Airflow connections"
-UNRESOLVED = "resolved-in-the-task"
 Answers = Mapping[str, Callable[[], Any]]
 """What is answered: `key` or `section.key` -> the value, fetched when it is asked for."""
 
@@ -71,6 +73,17 @@ def register(answers: Answers) -> None:
     Container()[PluggableRunContext].providers[PROVIDER_NAME] = ConnectionsProvider(answers)
 
 
-def register_placeholders(*keys: str) -> None:
-    """Answers these keys with a placeholder: enough to parse the form of `resources.py`."""
-    register({key: lambda: UNRESOLVED for key in keys})
+@contextmanager
+def form_secrets() -> Iterator[None]:
+    """Answers a form's `dlt.secrets` with FROM_CONNECTION until the block ends.
+
+    It is asked first, so that no variable or file of the same name comes into the form; it goes with the
+    block, so that nothing else in the process is answered by it.
+    """
+    providers = Container()[PluggableRunContext].providers.providers
+    provider = ConnectionsProvider(dict.fromkeys(CONNECTION_FIELDS, lambda: FROM_CONNECTION))
+    providers.insert(0, provider)
+    try:
+        yield
+    finally:
+        providers.remove(provider)

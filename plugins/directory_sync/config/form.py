@@ -2,20 +2,21 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from directory_sync.config.paging import LinkedPages, OffsetPages, Pages, parse_pages
 from directory_sync.config.refusal import parse_selector, refuse, refuse_unknown
+from directory_sync.config.sign_in import check_sign_in
 from directory_sync.config.urls import has_userinfo
 from directory_sync.errors import ConfigError
 
-AUTH_TYPES = ("oauth2", "oauth2_client_credentials")
+FORM_FILE = "the Dag file"
+"""What messages call the file of a form that was parsed without its name."""
 
 _FORM = {"client", "resource_defaults", "resources"}
 _CLIENT = {"base_url", "auth", "headers", "paginator"}
-_AUTH = {"type", "client_id", "client_secret", "token_url", "access_token_url"}
 _HONOURED = {"columns", "schema_contract", "max_table_nesting"}
 _RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing_steps", *_HONOURED}
 _OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals", "label_field"}
@@ -70,6 +71,7 @@ class Resource:
         incremental: how an interval is asked for; None: the API serves its present state alone.
         label_field: the field that names an entry where a person decides on its removal; None: ids alone.
         removals_are_trusted: an entry that a walk along the API's links lacks is removed without a person.
+        form_file: the file of its form, as messages name it.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Resource:
     incremental: Incremental | None = None
     label_field: tuple[str, ...] | None = None
     removals_are_trusted: bool = False
+    form_file: str = FORM_FILE
 
     @property
     def changes_table(self) -> str:
@@ -105,16 +108,27 @@ class Resource:
         return f"{self.name}_rejected"
 
 
-def parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
+def parse_form(form: Mapping[str, Any], *, form_file: str = FORM_FILE) -> tuple[Resource, ...]:
     """Parses a whole configuration into its resources.
 
+    Args:
+        form: the configuration, in the form of dlt's `rest_api` source.
+        form_file: the file it stands in, as messages name it.
+
     Raises:
-        ConfigError: something is missing, wrong, or cannot be honoured yet; the message names it.
+        ConfigError: something is missing, wrong, or not supported; the message names it and the file.
     """
+    try:
+        return tuple(replace(resource, form_file=form_file) for resource in _parse_form(form))
+    except ConfigError as e:
+        raise ConfigError(f"{e} Correct {form_file}.") from None
+
+
+def _parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
     refuse_unknown(form, _FORM, where="the configuration")
     client = form.get("client") or {}
     refuse_unknown(client, _CLIENT, where="`client`")
-    _check_auth(client.get("auth") or {})
+    check_sign_in(form)
     listed = form.get("resources") or []
     if not listed:
         raise ConfigError("`resources` of the configuration is empty: list what is to be synced.")
@@ -128,15 +142,6 @@ def parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
     if doubled:
         raise ConfigError(f"Resource names collide in the warehouse: {', '.join(sorted(doubled))}.")
     return resources
-
-
-def _check_auth(auth: Mapping[str, Any]) -> None:
-    refuse_unknown(auth, _AUTH, where="`client.auth`")
-    if auth and auth.get("type") not in AUTH_TYPES:
-        raise ConfigError(
-            f"`client.auth.type` is {auth.get('type')!r}; this package signs in by OAuth2 client "
-            f"credentials: {' or '.join(AUTH_TYPES)}."
-        )
 
 
 def _with_defaults(one: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:

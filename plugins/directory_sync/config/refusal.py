@@ -8,11 +8,8 @@ from directory_sync.errors import ConfigError
 
 
 def refuse(what: str, valid: str) -> NoReturn:
-    """Raises the ConfigError that names what is wrong and what is valid."""
-    raise ConfigError(
-        f"{what} cannot be honoured, and nothing is ignored here. Valid: {valid}. Correct "
-        "plugins/directory_sync/config/resources.py."
-    )
+    """Raises the ConfigError that names what is wrong and what is valid; `parse_form` adds the file."""
+    raise ConfigError(f"{what} cannot be honoured, and nothing is ignored here. Valid: {valid}.")
 
 
 def refuse_unknown(given: Any, known: Iterable[str], *, where: str) -> None:

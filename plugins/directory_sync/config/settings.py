@@ -1,7 +1,7 @@
 """Every setting, validated once. The only reader of connections and of the environment.
 
 Connections hold secrets and addresses, the environment holds switches (`DIRECTORY_SYNC_<NAME>`),
-`resources.py` holds what is synced.
+the form in the Dag file holds what is synced.
 """
 
 import os
@@ -15,9 +15,9 @@ from typing import Any, Self, cast
 from urllib.parse import urljoin, urlsplit
 
 from croniter import croniter
-from dlt.common.configuration.utils import auto_cast
 
 from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.sign_in import FROM_CONNECTION
 from directory_sync.errors import ConfigError
 
 API_CONNECTION = "directory_api"
@@ -26,7 +26,7 @@ LANDING_CONNECTION = "directory_landing"
 API_EXTRA = frozenset(
     {
         "token_url", "scope", "auth_method", "verify", "timeout_seconds", "requests_per_second",
-        "retry_statuses",
+        "retry_statuses", "test_path",
     }
 )  # fmt: skip
 RETRY_STATUSES = frozenset({408, 425, 520, 522, 524, 529})
@@ -88,6 +88,7 @@ class ApiSettings:
     timeout_seconds: float = 30.0
     requests_per_second: float | None = None
     retry_statuses: frozenset[int] = RETRY_STATUSES
+    test_path: str = ""
     conn_id: str = API_CONNECTION
 
     def __post_init__(self) -> None:
@@ -110,6 +111,11 @@ class ApiSettings:
                 raise ConfigError(
                     f"The {name} of {where} is empty: it holds the OAuth2 client "
                     f"{'id' if name == 'login' else 'secret'}. Nothing was requested."
+                )
+            if FROM_CONNECTION in value:
+                raise ConfigError(
+                    f"The {name} of {where} holds {FROM_CONNECTION!r}, which stands for it in a form. "
+                    "Nothing was requested. Put the value that the API's owner gave you there."
                 )
         if self.auth_method not in AUTH_METHODS:
             raise ConfigError(
@@ -140,7 +146,7 @@ class ApiSettings:
         Args:
             connection: the connection `directory_api`; None where there is none.
             client: the `client` part of the resource's form. Its `base_url` and `token_url` serve
-                where the connection has no host; its client id and secret hold as they stand.
+                where the connection has no host.
 
         Raises:
             ConfigError: no connection, or a value that cannot be used.
@@ -156,8 +162,8 @@ class ApiSettings:
             token_url = token_url or auth.get("token_url") or auth.get("access_token_url")
         return cls(
             base_url=base_url,
-            client_id=_as_given(auth.get("client_id"), connection.login),
-            client_secret=_as_given(auth.get("client_secret"), connection.password),
+            client_id=connection.login,
+            client_secret=connection.password,
             token_url=str(token_url or "/oauth/token"),
             scope=str(extra.get("scope") or ""),
             auth_method=str(extra.get("auth_method") or "client_secret_post"),
@@ -166,6 +172,7 @@ class ApiSettings:
             timeout_seconds=30.0 if timeout is None else timeout,
             requests_per_second=_number(connection, "requests_per_second"),
             retry_statuses=_statuses(connection),
+            test_path=_test_path(connection),
         )
 
 
@@ -357,16 +364,6 @@ def _is_owner_link(text: str) -> bool:
     return bool(parts.path) if parts.scheme == "mailto" else _is_http_url(text)
 
 
-def _as_given(value: Any, field: str) -> str:
-    """A client id or secret of the form, or the connection's field behind it.
-
-    `dlt.secrets[...]` casts what looks like another type: a secret of digits arrives as a number.
-    """
-    if value is None or (not isinstance(value, str) and repr(auto_cast(field)) == repr(value)):
-        return field
-    return str(value)
-
-
 def _verify(value: Any) -> bool | str:
     """TLS verification: a boolean, its spelling, or the path of a CA bundle."""
     if isinstance(value, bool):
@@ -406,6 +403,17 @@ def _statuses(connection: ConnectionFields) -> frozenset[int]:
             f'"408, 520", other than {", ".join(map(str, sorted(FIXED_STATUSES)))}. Nothing was requested.'
         )
     return frozenset(map(int, texts))
+
+
+def _test_path(connection: ConnectionFields) -> str:
+    """A path on the base URL: the token goes nowhere else."""
+    path = str(connection.extra.get("test_path") or "").strip()
+    if path and not path.startswith("/"):
+        raise ConfigError(
+            f"`test_path` of connection `{connection.conn_id}` must be a path on the base URL that begins "
+            "with `/`, such as /v1/directory. Nothing was requested."
+        )
+    return path
 
 
 def _number(connection: ConnectionFields, name: str) -> float | None:

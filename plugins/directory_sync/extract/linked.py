@@ -61,7 +61,7 @@ class LinkedReader:
             limit = limit or max(SMALLEST_LIMIT, len(page.entries))
             ids: list[object] = [entry.id for entry in page.entries]
             if ids and ids == head:
-                _refuse(where, "shows the first page again")
+                _refuse(where, "shows the first page again", self._resource.form_file)
             head = head or ids
             self.total = page.total if self.total is None else self.total
             yield page._replace(limit=limit)
@@ -69,7 +69,7 @@ class LinkedReader:
                 # No body, so no link either.
                 return
             if failure := links.failure_to_follow(response, page):
-                _refuse(where, failure)
+                _refuse(where, failure, self._resource.form_file)
             if links.are_followed:
                 return
             offset = page.end
@@ -134,8 +134,8 @@ def _create(pages: LinkedPages) -> "BasePaginator":
     return paginator
 
 
-def _refuse(where: str, failure: str) -> None:
+def _refuse(where: str, failure: str, form_file: str) -> None:
     raise EnvelopeError(
         f"The answer of {where} {failure}. Nothing was published. Check the paginator in "
-        "plugins/directory_sync/config/resources.py, or ask the API's vendor."
+        f"{form_file}, or ask the API's vendor."
     )

@@ -319,7 +319,7 @@ def _record(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(row, dict) or row.get("id") != change["id"]:
         raise ConfigError(
             f"A step of `processing_steps` of `{resource.name}` returned no mapping, or another "
-            "`id`. Nothing was published. Correct plugins/directory_sync/config/resources.py."
+            f"`id`. Nothing was published. Correct {resource.form_file}."
         )
     return row
 
@@ -332,5 +332,5 @@ def _run_step(step: Callable[[Any], Any], row: Any, *, number: int, resource: Re
         failed_with = type(e).__name__
     raise ConfigError(
         f"Step {number} of `processing_steps` of `{resource.name}` failed with {failed_with}. Nothing was "
-        "published. Correct plugins/directory_sync/config/resources.py."
+        f"published. Correct {resource.form_file}."
     )

@@ -328,7 +328,7 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
                 f"The schema contract of `{resource.name}` refuses a snapshot: {current.schema_entity} "
                 f"`{current.table_name}.{current.column_name or ''}` "
                 f"({current.contract_mode}). Nothing was published. Widen `schema_contract` in "
-                "plugins/directory_sync/config/resources.py, or ask the API's vendor."
+                f"{resource.form_file}, or ask the API's vendor."
             )
         if isinstance(current, (CannotCoerceColumnException, CannotCoerceNullException)):
             column = ".".join(str(getattr(current, name, "?")) for name in ("table_name", "column_name"))

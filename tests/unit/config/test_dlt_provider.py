@@ -10,13 +10,14 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 
 from directory_sync.config.dlt_provider import (
     PROVIDER_NAME,
-    UNRESOLVED,
     ConnectionsProvider,
+    form_secrets,
     quiet_dlt,
     register,
-    register_placeholders,
 )
 from directory_sync.config.settings import ApiSettings, ConnectionFields
+from directory_sync.config.sign_in import FROM_CONNECTION
+from directory_sync.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +40,11 @@ def settings_from(*, login: str, password: str) -> ApiSettings:
         login=login,
         password=password,
     )
-    register({"client_id": lambda: fields.login, "client_secret": lambda: fields.password})
-    auth = {
-        "client_id": dlt.secrets["client_id"],
-        "client_secret": dlt.secrets["client_secret"],
-    }
+    with form_secrets():
+        auth = {
+            "client_id": dlt.secrets["client_id"],
+            "client_secret": dlt.secrets["client_secret"],
+        }
     return ApiSettings.from_connection(fields, client={"auth": auth})
 
 
@@ -136,9 +137,26 @@ def test_the_provider_may_hold_secrets_in_sections():
     assert (provider.supports_secrets, provider.supports_sections) == (True, True)
 
 
-def test_placeholders_stand_in_for_secrets_at_parse():
-    register_placeholders("client_id", "client_secret")
-    assert dlt.secrets["client_id"] == dlt.secrets["client_secret"] == UNRESOLVED
+def test_a_form_is_answered_with_a_text_that_is_no_secret():
+    register({"client_id": lambda: "client-1"})
+    with form_secrets():
+        assert dlt.secrets["client_id"] == dlt.secrets["client_secret"] == FROM_CONNECTION
+        assert dlt.secrets.get("client_secret", str) == FROM_CONNECTION
+    assert dlt.secrets["client_id"] == "client-1"
+
+
+def test_a_form_that_fails_leaves_no_answers_behind():
+    with pytest.raises(ZeroDivisionError), form_secrets():
+        raise ZeroDivisionError
+    with pytest.raises(ConfigFieldMissingException):
+        dlt.secrets["client_id"]
+
+
+@pytest.mark.parametrize("field", ["login", "password"])
+def test_what_stands_for_a_secret_is_never_sent(field):
+    values = {"login": "client-1", "password": "secret-1"}
+    with pytest.raises(ConfigError, match=f"The {field} of connection `directory_api` holds"):
+        settings_from(**values | {field: FROM_CONNECTION})
 
 
 @pytest.fixture

@@ -3,15 +3,14 @@
 import copy
 
 import pytest
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
-from directory_sync.config.dlt_provider import register_placeholders
+from directory_sync.config.dlt_provider import form_secrets
 from directory_sync.config.form import parse_form
 from directory_sync.config.paging import DEFAULT_LIMIT, LinkedPages, NumberedPages, OffsetPages
-from directory_sync.config.resources import directory
+from directory_sync.config.sign_in import FROM_CONNECTION
 from directory_sync.errors import ConfigError
+from tests.dag_file import directory
 
 SECRET = "SENTINEL-SECRET"
 
@@ -27,7 +26,7 @@ def form(*, client=None, defaults=None, endpoint=None, drop=(), **resource):
     return {
         "client": {
             "base_url": "https://api.example.org",
-            "auth": {"type": "oauth2", "client_id": "id", "client_secret": SECRET},
+            "auth": {"type": "oauth2", "client_id": FROM_CONNECTION, "client_secret": FROM_CONNECTION},
             **(client or {}),
         },
         "resource_defaults": defaults or {},
@@ -47,15 +46,12 @@ def parse(**changes):
 
 
 @pytest.fixture
-def _placeholders():
-    providers = Container()[PluggableRunContext].providers.providers
-    before = list(providers)
-    register_placeholders("client_id", "client_secret")
-    yield
-    providers[:] = before
+def _read_as_a_form():
+    with form_secrets():
+        yield
 
 
-@pytest.mark.usefixtures("_placeholders")
+@pytest.mark.usefixtures("_read_as_a_form")
 def test_the_seed_configuration_parses_without_a_connection():
     (resource,) = parse_form(directory())
     assert (resource.name, resource.path, resource.selector, resource.pages) == (
@@ -66,7 +62,7 @@ def test_the_seed_configuration_parses_without_a_connection():
     )
 
 
-@pytest.mark.usefixtures("_placeholders")
+@pytest.mark.usefixtures("_read_as_a_form")
 def test_a_bare_offset_paginator_parses():
     seed = directory()
     seed["resources"][0]["endpoint"]["paginator"] = "offset"
@@ -543,3 +539,31 @@ def test_an_incremental_that_cannot_be_honoured_is_refused(incremental, named):
         parse_form({"resources": [{"name": "r", "endpoint": endpoint}]})
     assert named in str(caught.value)
     assert "`r`" in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "field"), [("client_id", "login"), ("client_secret", "password")])
+def test_a_secret_that_stands_in_the_form_is_refused_unseen(key, field):
+    with pytest.raises(ConfigError, match=f"`{key}` in `client.auth` .* {field} of the connection") as caught:
+        parse(client={"auth": {"type": "oauth2", key: SECRET}})
+    assert SECRET not in str(caught.value)
+
+
+ELSEWHERE = {
+    "resources.endpoint.headers.X-Key": {"endpoint": {"headers": {"X-Key": f"Key {FROM_CONNECTION}"}}},
+    "resources.endpoint.params.key": {"endpoint": {"params": {"key": FROM_CONNECTION}}},
+    "client.headers.X-Key": {"client": {"headers": {"X-Key": FROM_CONNECTION}}},
+    "client.auth.token_url": {"client": {"auth": {"type": "oauth2", "token_url": f"/t?s={FROM_CONNECTION}"}}},
+}
+
+
+@pytest.mark.parametrize(("place", "changes"), ELSEWHERE.items(), ids=ELSEWHERE)
+def test_a_secret_of_the_connection_outside_the_sign_in_is_refused(place, changes):
+    with pytest.raises(ConfigError, match=f"A secret of the connection in `{place}`"):
+        parse(**changes)
+
+
+def test_what_is_wrong_names_the_forms_file():
+    with pytest.raises(ConfigError, match=r"`limit` in the paginator .* Correct dags/partners_dag\.py\.$"):
+        parse_form(
+            form(endpoint={"paginator": {"type": "offset", "limit": 1}}), form_file="dags/partners_dag.py"
+        )

@@ -13,7 +13,8 @@ from directory_sync.errors import ConfigError
 
 def scope_of(params: dict[str, Any], *, user: str | None = "vera", **settings: Any) -> TaskScope:
     """The scope of a task in a run with these parameters, as Airflow hands them over."""
-    scope = TaskScope(Directory(settings={"home": Path("/nowhere"), **settings}), "directory_resource")
+    directory = Directory(form=dict, settings={"home": Path("/nowhere"), **settings})
+    scope = TaskScope(directory, "directory_resource")
     scope.context = {
         "params": {"max_removed_share": None, "max_removed_count": None, **params},
         "dag_run": SimpleNamespace(triggering_user_name=user),

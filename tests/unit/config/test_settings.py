@@ -229,17 +229,6 @@ def test_the_token_url_of_the_form_does_not_go_with_the_host_of_the_connection()
     assert settings.absolute_token_url == "https://api.example.org/oauth/token"
 
 
-def test_the_credentials_of_the_form_hold():
-    client = {"auth": {"client_id": "form-id", "client_secret": "form-secret"}}
-    settings = ApiSettings.from_connection(connection(), client=client)
-    assert (settings.client_id, settings.client_secret) == ("form-id", "form-secret")
-
-
-def test_a_number_in_the_form_is_its_text():
-    settings = ApiSettings.from_connection(connection(), client={"auth": {"client_id": 12}})
-    assert settings.client_id == "12"
-
-
 def test_no_secret_stands_in_a_repr():
     fields = connection(extra={"token": SECRET})
     settings = ApiSettings.from_connection(connection())

@@ -1,0 +1,138 @@
+"""What an answer of the API seems to hold, in words for the form: names, types and counts, no value."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from directory_sync.api.answer import MAX_KEYS_OF_AN_ENVELOPE, json_type
+from directory_sync.config.fields import is_name
+
+MAX_DEPTH = 3
+"""A list is looked for in objects up to so many keys deep."""
+TOTAL_HEADERS = ("X-Total-Count", "X-Total", "Total-Count", "X-Pagination-Total-Count")
+_TOTAL_NAMES = ("total", "count", "size", "results", "records")
+_KEY_NAMES = ("id", "uuid", "guid", "key", "code", "number")
+
+
+def shape_in_words(body: bytes, headers: Mapping[str, str]) -> str:
+    """Says which list, which count and which key an answer seems to have.
+
+    Args:
+        body: the answer's body, decompressed.
+        headers: the answer's.
+
+    Returns:
+        Sentences with settings that can be copied into the form. Keys that do not look like names of fields
+        are left out, for they may be data.
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        start = body.lstrip()[:1]
+        kind = "empty" if not start else "HTML or XML" if start == b"<" else "no JSON"
+        return f"The body is {kind}: it cannot be read as a list."
+    lists = sorted(_lists(document), key=lambda found: (-_objects(found[1]), len(found[0])))
+    if not lists:
+        return f"No list is in the body: {_described(document)}."
+    path, entries = lists[0]
+    others = [f"`{_path(other)}`" for other, _ in lists[1:4]]
+    also = f" Other lists: {', '.join(others)}." if others else ""
+    return (
+        f'The list: "data_selector": "{_path(path)}", with {len(entries):,} entries in this answer.{also} '
+        f"{_total_in_words(document, headers, entries=len(entries))} {_key_in_words(entries)}"
+    )
+
+
+def _lists(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
+    if isinstance(document, list):
+        yield path, document
+    elif _is_envelope(document) and len(path) < MAX_DEPTH:
+        for name, value in _named(document):
+            yield from _lists(value, (*path, name))
+
+
+def _total_in_words(document: Any, headers: Mapping[str, str], *, entries: int) -> str:
+    counts = sorted(
+        (path for path, count in _counts(document) if count >= entries), key=lambda path: _rank(path[-1])
+    )
+    if counts and _rank(counts[0][-1]) < len(_TOTAL_NAMES):
+        found = dict(_counts(document))[counts[0]]
+        return f'The count: "total_path": "{_path(counts[0])}", which says {found:,}.'
+    for header in TOTAL_HEADERS:
+        if (text := headers.get(header, "").strip()).isdecimal():
+            return f"The count: the header `{header}`, which says {int(text):,}."
+    return "No count of all entries was found."
+
+
+def _counts(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
+    if not _is_envelope(document) or len(path) >= MAX_DEPTH:
+        return
+    for name, value in _named(document):
+        if isinstance(value, int) and not isinstance(value, bool):
+            yield (*path, name), value
+        else:
+            yield from _counts(value, (*path, name))
+
+
+def _rank(name: str) -> int:
+    """The place of the word for a total that a name holds; behind them all: it holds none."""
+    lower = name.lower()
+    ranks = [rank for rank, word in enumerate(_TOTAL_NAMES) if word in lower and "page" not in lower]
+    return min(ranks, default=len(_TOTAL_NAMES))
+
+
+def _key_in_words(entries: Sequence[Any]) -> str:
+    if not entries:
+        return "The list is empty: its key cannot be seen."
+    if _objects(entries) < len(entries):
+        return f"Not every entry is an object: {', '.join(sorted({json_type(one) for one in entries}))}."
+    names = [name for name, _ in _named(entries[0]) if _is_key(entries, name)]
+    names.sort(key=lambda name: (_key_rank(name), name))
+    if "id" in names:
+        return f'The key: "primary_key": "id", {_type_of(entries, "id")}, different in every entry.'
+    like_keys = [
+        f"`{name}` ({_type_of(entries, name)})" for name in names if _key_rank(name) < len(_KEY_NAMES)
+    ]
+    found = f"; different in every entry: {', '.join(like_keys[:3])}" if like_keys else ""
+    return f"No key: no field `id` that is there and different in every entry{found}."
+
+
+def _is_key(entries: Sequence[Mapping[str, Any]], name: str) -> bool:
+    values = [one.get(name) for one in entries]
+    kinds = {type(value) for value in values}
+    return kinds in ({int}, {str}) and "" not in values and len(set(values)) == len(values)
+
+
+def _key_rank(name: str) -> int:
+    words = [rank for rank, word in enumerate(_KEY_NAMES) if name.lower().endswith(word)]
+    return 0 if name == "id" else min(words, default=len(_KEY_NAMES))
+
+
+def _type_of(entries: Sequence[Mapping[str, Any]], name: str) -> str:
+    return json_type(entries[0][name])
+
+
+def _described(document: Any) -> str:
+    if not isinstance(document, dict):
+        return f"it is of type {json_type(document)}"
+    if not _is_envelope(document):
+        return f"it is an object with {len(document):,} keys"
+    names = [f"`{name}` ({json_type(value)})" for name, value in _named(document)][:8]
+    return f"it is an object with {', '.join(names)}" if names else "it is an object without such a field"
+
+
+def _named(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    return ((name, value) for name, value in found.items() if is_name(name) and name.isidentifier())
+
+
+def _is_envelope(value: Any) -> bool:
+    """Tells whether a value is an object that is not keyed by data."""
+    return isinstance(value, dict) and len(value) <= MAX_KEYS_OF_AN_ENVELOPE
+
+
+def _objects(entries: Sequence[Any]) -> int:
+    return sum(isinstance(one, dict) for one in entries)
+
+
+def _path(path: Sequence[str]) -> str:
+    return ".".join(path) or "$"
