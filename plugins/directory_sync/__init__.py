@@ -14,8 +14,10 @@ The packages are the data flow. An entry travels down this list; a package impor
       memory.py                   how much memory DuckDB is given, how large a batch is
       google_key.py               a service account's key, for a bucket or BigQuery
     api/            one request, and one answer
-      client.py                   the request: token (oauth.py), rate (rate.py), retries (waits.py)
-      answer.py                   the answer: its entries, or what is wrong with it
+      client.py                   what is asked of the API, and what a status means; oauth.py: the token
+      transport.py                the request is paced (rate.py) and sent again (waits.py)
+      exchange.py                 one request over the network: redirects, the body, lost connections
+      answer.py, page.py          the answer: its entries, or what is wrong with it
     landing/        one snapshot per run
       zone.py                     its files and its manifest
       place.py                    where it is: a folder, or a bucket and what opens it

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.seal import seal
 from directory_sync.errors import SnapshotError
 from directory_sync.extract.windows import Shard, ShardReader

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.border import Answer, Border, Moves, View, prior_of, stray_of
 from directory_sync.audit.chain import Chain, Link
 from directory_sync.audit.scratch import Snapshot, Window

@@ -16,7 +16,7 @@ from directory_sync.errors import ApiError, ConfigError
 
 if TYPE_CHECKING:
     from directory_sync.api.answer import EntryId
-    from directory_sync.api.client import Page
+    from directory_sync.api.page import Page
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +214,7 @@ def read_or_refusal(read: "Callable[[int], Page]", offset: int, *, limit: int) -
     Raises:
         ApiError: of any other status, or at the first offset.
     """
-    from directory_sync.api.client import Page
+    from directory_sync.api.page import Page
 
     try:
         return read(offset)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.config.form import OffsetPages, Resource
 from directory_sync.errors import ApiUnavailableError
 from directory_sync.extract.stage import BATCH_ROWS, directory_source, read_shard
