@@ -24,7 +24,7 @@ The packages are the data flow. An entry travels down this list; a package impor
       durable.py                  files that survive a loss of power
       tables.py                   the columns of an entry as landed
     extract/        stage 1: N shard tasks read the directory (stage.py)
-      windows.py                  offset windows that overlap, several in flight
+      windows.py                  offset windows that overlap, several in flight; plan.py: which come next
       numbered.py, linked.py      pages by their numbers; pages along the API's own links
       progress.py                 how far a shard is, for its log
     warehouse/      warehouse.py: the only module that speaks SQL to its tables
