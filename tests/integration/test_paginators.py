@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.errors import DirectorySyncError, EnvelopeError, SnapshotError, find_error
 from directory_sync.landing.zone import MANIFEST, REPORT
 from tests.integration.cycle import Cycle

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from directory_sync.api.answer import EntryId
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.config.fields import readings
 from directory_sync.config.memory import duckdb_limit_mb
 from directory_sync.errors import EnvelopeError, SnapshotError

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from directory_sync.api.client import DirectoryClient, Page
+from directory_sync.api.client import DirectoryClient
+from directory_sync.api.page import Page
 from directory_sync.audit.pages_seal import accept_walk, verify_rereads
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.seal import Seal
