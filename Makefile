@@ -16,6 +16,10 @@ ON_POSTGRES := tests/integration/test_cycle.py \
 	tests/integration/test_replay.py::test_an_emptied_warehouse_is_rebuilt_without_the_api \
 	tests/integration/test_interval.py::test_a_full_difference_leaves_alone_what_was_fetched_after_its_first_request
 PYTEST := $(BIN)/python -m pytest
+# A worker a core, four at most. Files stay together, and so do the tests that share an Airflow.
+PARALLEL := -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# npm's packages: eslint alone. The page's JavaScript needs none.
+MODULES := node_modules/.package-lock.json
 
 # A shell's own settings must not reach what is tested.
 unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -24,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-unit test-integration test-postgres test-dag test-e2e test-browser test-all \
-	chaos bench up down test-compose check lint types contracts clean
+	test-ui chaos bench up down test-compose check lint types contracts ui browser node clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,8 +60,12 @@ up: ## Airflow, PostgreSQL and the sandbox in containers; waits until they are h
 down: ## ends the containers and keeps their data; VOLUMES=1 removes it
 	@$(PYTHON) -m compose down $(if $(filter-out 0 no false,$(VOLUMES)),--volumes)
 
-test: check ## all checks and tests
-	@$(PYTEST) $(TESTS)
+# Asked or installed first: what is missing stops before the first test. tests/programs.py says how.
+browser node: install
+	@$(BIN)/python -m tests.programs $@
+
+test: browser check test-ui ## all checks and tests, on all cores
+	@$(PYTEST) $(PARALLEL) $(TESTS)
 	@$(PYTEST) --warehouse postgres $(ON_POSTGRES)
 
 test-unit: install ## what needs neither Airflow's database nor a server
@@ -82,8 +90,12 @@ chaos: install ## thousands of seeded pulls of a moving directory beside dlt's p
 	@CHAOS_PUBLICATIONS=60 CHAOS_DAG_PULLS=36 $(PYTEST) tests/chaos/test_publication.py \
 		tests/chaos/test_dag_under_churn.py
 
-test-browser: install ## the page in Airflow's interface, in a real browser (/usr/bin/chromium)
+test-browser: browser ## the page in Airflow's interface, in a real browser
 	@$(PYTEST) tests/browser
+
+# Silent unless something is wrong, as the other checks are.
+test-ui: node ## the page's pure functions, in node
+	@said=$$(node --test tests/ui/*.test.js 2>&1) || { echo "$$said"; exit 1; }
 
 # Asked first: the test that needs it comes late.
 .PHONY: redis-server
@@ -109,7 +121,7 @@ COMPOSE_LAB ?= ../shared/compose-lab
 test-compose: install ## the containers, for real: two executors, the data kept and removed (docs/compose.md)
 	@$(BIN)/python -m tests.compose --lab '$(COMPOSE_LAB)'
 
-check: lint types contracts ## what needs no run: lint, types, import contracts
+check: node lint types contracts ui ## what needs no run: lint, types, import contracts
 
 lint: install ## ruff, codespell, deptry (requirements), the Compose file's schema
 	@$(BIN)/ruff check
@@ -125,6 +137,13 @@ types: install ## mypy, strict
 contracts: install ## who may import whom
 	@PYTHONPATH=plugins $(BIN)/lint-imports
 
+$(MODULES): package.json package-lock.json
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+ui: node $(MODULES) ## eslint, on the page's JavaScript
+	@node node_modules/eslint/bin/eslint.js --max-warnings 0 .
+
 clean: ## removes the environment, the demo's state and all caches
-	@rm -rf $(VENV) .demo .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) node_modules .demo .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

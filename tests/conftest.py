@@ -1,13 +1,16 @@
 """What holds for all tests: an Airflow home of their own, a quiet dlt, generated examples that repeat."""
 
 import atexit
+import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from directory_sync.config.connections import ConnectionFields
@@ -36,6 +39,10 @@ os.environ |= {
     "no_proxy": "127.0.0.1,localhost",
 }
 
+# DuckDB looks for pandas with every value that it binds: in vain, and half of the time that an audit takes.
+if importlib.util.find_spec("pandas") is None:
+    sys.modules["pandas"] = None
+
 settings.register_profile("default", derandomize=True, deadline=None)
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
@@ -57,12 +64,49 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is about files where the warehouses, or the landing zones, are elsewhere."""
+    """Leaves out what is about files where the warehouses, or the landing zones, are elsewhere.
+
+    Tests that share something costly run in one worker, those of a file too; what waits most begins first.
+    """
     about = {"--warehouse": "duckdb", "--landing": "folder"}
     marks = [mark for option, mark in about.items() if config.getoption(option) != mark]
     left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in marks)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    kept = [item for item in items if item not in left_out]
+    for item in kept:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items[:] = sorted(kept, key=lambda item: _rank(_group(item)))
+
+
+COSTLY = ("stack", "airflow", "session_deployment", "postgres_server")
+"""Fixtures of which there is one in all workers together; the slowest first."""
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("serial"):
+        return "serial"
+    costly = [name for name in COSTLY if name in getattr(item, "fixturenames", ())]
+    return costly[0] if costly else item.nodeid.partition("::")[0]
+
+
+def _rank(group: str) -> int:
+    return COSTLY.index(group) if group in COSTLY else len(COSTLY)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of an Airflow whose database is migrated: made once, by whichever worker is first."""
+    from demo.local_airflow import LocalAirflow
+
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    home = shared / "migrated_airflow"
+    with FileLock(shared / "migrated_airflow.lock"):
+        if not (home / "is_complete").exists():
+            home.mkdir(exist_ok=True)
+            LocalAirflow(home).migrate()
+            (home / "is_complete").touch()
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,10 @@ import duckdb
 import pyarrow.parquet as pq
 
 from directory_sync.api.answer import Entry, EntryId
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.scratch import Snapshot
-from directory_sync.extract.windows import Shard, ShardReader
+from directory_sync.extract.plan import Shard
+from directory_sync.extract.windows import ShardReader
 from directory_sync.landing.tables import PageColumns
 from directory_sync.landing.zone import LandedFiles
 

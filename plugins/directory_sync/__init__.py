@@ -17,8 +17,10 @@ The packages are the data flow. An entry travels down this list; a package impor
       memory.py                   how much memory DuckDB is given, how large a batch is
       google_key.py               a service account's key, for a bucket or BigQuery
     api/            one request, and one answer
-      client.py                   the request: token (oauth.py), rate (rate.py), retries (waits.py)
-      answer.py                   the answer: its entries, or what is wrong with it
+      client.py                   what is asked of the API, and what a status means; oauth.py: the token
+      transport.py                the request is paced (rate.py) and sent again (waits.py)
+      exchange.py                 one request over the network: redirects, the body, lost connections
+      answer.py, page.py          the answer: its entries, or what is wrong with it
       shape.py                    what an answer seems to hold, for the Test button
     landing/        one snapshot per run
       zone.py                     its files and its manifest
@@ -26,7 +28,7 @@ The packages are the data flow. An entry travels down this list; a package impor
       durable.py                  files that survive a loss of power
       tables.py                   the columns of an entry as landed
     extract/        stage 1: N shard tasks read the directory (stage.py)
-      windows.py                  offset windows that overlap, several in flight
+      windows.py                  offset windows that overlap, several in flight; plan.py: which come next
       numbered.py, linked.py      pages by their numbers; pages along the API's own links
       progress.py                 how far a shard is, for its log
     warehouse/      warehouse.py: the only module that speaks SQL to its tables

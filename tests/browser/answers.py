@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, Route
 
-from directory_sync.audit.report import KINDS, AuditReport, Finding
+from directory_sync.audit.report import AuditReport, Finding
+from directory_sync.config.kinds import KINDS
 
 DAG = "directory_sync"
 RESOURCE = "directory_resource"
@@ -46,7 +47,9 @@ def a_report(night: int, at: datetime, entries: int, resource: str = RESOURCE, *
         "joints": windows + 4,
         "requests": windows + 3,
     }
-    return AuditReport(entries=entries, resource=resource, changes=changes, **usual | given)
+    return AuditReport.from_json(
+        {"entries": entries, "resource": resource, "changes": changes, **usual, **given}
+    )
 
 
 def a_run(run_id: str, at: datetime, *, state: str = "success", seconds: float = 260) -> dict[str, Any]:

@@ -22,11 +22,12 @@ from demo.airflow_api import AirflowApi, DagRun
 from demo.local_airflow import DAG_ID, LocalAirflow, connection_to
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings
+from tests.programs import Machine
+from tests.programs import browser as browser_of_machine
 
 ROLES = {"admin": "admin", "vera": "viewer"}
 """The users, and what Airflow's simple auth manager lets each do."""
 
-CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -90,7 +91,7 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory) -> Iterator[Stack]:
+def airflow(tmp_path_factory, migrated) -> Iterator[Stack]:
     """Airflow with a small directory, before its first run."""
     home = tmp_path_factory.mktemp("airflow")
     passwords = {user: secrets.token_urlsafe(12) for user in ROLES}
@@ -100,7 +101,7 @@ def airflow(tmp_path_factory) -> Iterator[Stack]:
             "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(sandbox)),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{u}:{r}" for u, r in ROLES.items()),
         }
-        with LocalAirflow(home, environment=environment) as local:
+        with LocalAirflow(home, environment=environment, migrated=migrated) as local:
             yield Stack(sandbox=sandbox, airflow=local, passwords=passwords)
 
 
@@ -120,7 +121,7 @@ def published(airflow) -> Stack:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        chromium = playwright.chromium.launch(executable_path=browser_of_machine(Machine()), args=list(FLAGS))
         yield chromium
         chromium.close()
 

@@ -193,7 +193,9 @@ class Deployment:
 
 
 @contextmanager
-def deployed(folder: Path, sandbox: SandboxServer, environment: Mapping[str, str]) -> Iterator[Deployment]:
+def deployed(
+    folder: Path, sandbox: SandboxServer, environment: Mapping[str, str], *, migrated: Path | None = None
+) -> Iterator[Deployment]:
     """A deployment below a folder, with further variables for all its processes."""
     home, temporary, points = folder / "airflow", folder / "temporary", folder / "points"
     for path in (home / "config", temporary, points):
@@ -208,7 +210,7 @@ def deployed(folder: Path, sandbox: SandboxServer, environment: Mapping[str, str
         **PATIENCE,
         **environment,
     }
-    with MortalAirflow(home, environment=variables) as airflow:
+    with MortalAirflow(home, environment=variables, migrated=migrated) as airflow:
         yield Deployment(sandbox=sandbox, airflow=airflow, temporary=temporary, points=points)
 
 
@@ -219,8 +221,8 @@ def small_api() -> Iterator[SandboxServer]:
 
 
 @pytest.fixture(scope="session")
-def session_deployment(small_api, tmp_path_factory) -> Iterator[Deployment]:
-    with deployed(tmp_path_factory.mktemp("chaos"), small_api, {}) as deployment:
+def session_deployment(small_api, tmp_path_factory, migrated) -> Iterator[Deployment]:
+    with deployed(tmp_path_factory.mktemp("chaos"), small_api, {}, migrated=migrated) as deployment:
         yield deployment
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.checks import check_seal
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.seal import seal

@@ -20,13 +20,14 @@ from threading import Lock
 
 import duckdb
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.checks import check_seal
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.seal import Seal, seal
 from directory_sync.config.form import Resource
 from directory_sync.errors import DirectorySyncError, SnapshotError
-from directory_sync.extract.windows import Shard, ShardReader
+from directory_sync.extract.plan import Shard
+from directory_sync.extract.windows import ShardReader
 from sandbox.churn import Churn
 from sandbox.directory import Directory
 from sandbox.settings import Settings, Sort

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.seal import seal
 from directory_sync.errors import SnapshotError
-from directory_sync.extract.windows import Shard, ShardReader
+from directory_sync.extract.plan import Shard
+from directory_sync.extract.windows import ShardReader
 from tests.simulation import LIMIT, StillList, ids_in, page, snapshot_of
 
 SIXTY = tuple(range(1, 61))

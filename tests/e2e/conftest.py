@@ -129,7 +129,7 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory) -> Iterator[Stack]:
+def stack(tmp_path_factory, migrated) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("airflow")
     temporary = tmp_path_factory.mktemp("temporary")
     (home / "config").mkdir()
@@ -140,7 +140,7 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
             "TMPDIR": str(temporary),
             "AIRFLOW__LOGGING__LOGGING_LEVEL": os.environ.get("E2E_LOGGING_LEVEL", "INFO"),
         }
-        with LocalAirflow(home, environment=environment) as airflow:
+        with LocalAirflow(home, environment=environment, migrated=migrated) as airflow:
             yield Stack(sandbox=sandbox, airflow=airflow, temporary=temporary)
 
 

@@ -28,7 +28,7 @@ import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 
 from directory_sync.airflow.retry import DirectoryRetryPolicy
-from directory_sync.api.client import MAX_BODY_BYTES
+from directory_sync.api.exchange import MAX_BODY_BYTES
 from directory_sync.errors import (
     ApiError,
     ApiUnavailableError,

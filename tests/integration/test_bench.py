@@ -11,7 +11,7 @@ from bench.__main__ import main
 from bench.contenders import Case, is_right
 from bench.server import Server
 
-pytestmark = pytest.mark.duckdb
+pytestmark = [pytest.mark.duckdb, pytest.mark.serial]
 
 
 @pytest.fixture(scope="module")

@@ -474,7 +474,7 @@ def test_a_removal_sets_nothing_aside_once_more(listing: Listing, small: Cycle) 
     listing.entries[0]["code"] = WHISPER
     del listing.entries[184:]
     report = cycle.run("two")
-    assert (report.rejected, report.held) == (1, 16)
+    assert (report.rejected, report.holds.held) == (1, 16)
     question = cycle.ask("two")
     assert question is not None
     removal = cycle.remove("two", question)
@@ -486,10 +486,10 @@ def test_an_entry_that_comes_back_and_cannot_be_stored_is_not_removed(listing: L
     cycle = coded(listing, small)
     left = listing.entries[184:]
     del listing.entries[184:]
-    assert cycle.run("two").held == 16
+    assert cycle.run("two").holds.held == 16
     listing.entries.append(left[0] | {"code": WHISPER})
     report = cycle.run("three")
-    assert (report.rejected, report.changes["returned"], report.held) == (1, 1, 15)
+    assert (report.rejected, report.changes["returned"], report.holds.held) == (1, 1, 15)
     assert cycle.changes("three") == [(184, "returned")]
     question = cycle.ask("three")
     assert question is not None

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from directory_sync.audit.report import AuditReport
+from directory_sync.config import columns
 from directory_sync.errors import ConfigError
 from directory_sync.publish import columnar
 from directory_sync.publish.rows import Difference
@@ -20,15 +21,7 @@ ROWS, BATCH, SAMPLE = 1_600, 1_000, 300
 # No two of them in a piece: a row that does not fit would hide another one that is wrongly taken to fit.
 PLACES = (400, 800, 1_400)
 AT = datetime(2026, 6, 1, 3, tzinfo=UTC)
-TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
-COLUMNS = pa.schema(
-    [
-        ("sync_id", pa.string()),
-        ("id", pa.int64()),
-        *((name, pa.string()) for name in ("kind", "changed_fields", "record", "row_hash")),
-        *((name, pa.timestamp("us", tz="UTC")) for name in TIMES),
-    ]
-)
+COLUMNS = pa.schema([(column.name, column.arrow_type() or pa.int64()) for column in columns.CHANGES])
 Record = dict[str, Any]
 
 
@@ -132,7 +125,7 @@ def difference(
         "sort_order": "observed", "proof": "chain", "held_digest": None, "entries": len(records), "held": 0,
     }  # fmt: skip
     told = ("sort_order", "proof", "held_digest")
-    report = AuditReport(**{name: value for name, value in values.items() if name not in told})
+    report = AuditReport.from_json({name: value for name, value in values.items() if name not in told})
     values["report"] = json.dumps(report.as_json(), sort_keys=True)
     return Difference(
         rows=lambda: (rows.slice(at, BATCH) for at in range(0, len(records), BATCH)),

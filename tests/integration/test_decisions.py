@@ -44,14 +44,14 @@ def days_later(days: int) -> Iterator[None]:
 def held(api: SandboxServer, published: Cycle) -> Cycle:
     """16 of 300 entries are gone, which is over the limit; the run `two` held them."""
     api.directory.edit(remove=16, seed=1)
-    assert published.run("two").asks
+    assert published.run("two").holds.asks
     return published
 
 
 def test_an_approval_removes_exactly_what_was_held(api: SandboxServer, held: Cycle) -> None:
     waiting = held.ids("_missing_since IS NOT NULL")
     report = held.remove("two", asked(held, "two"))
-    assert (report.changes["removed"], report.held, report.mode) == (16, 0, "decide")
+    assert (report.changes["removed"], report.holds.held, report.mode) == (16, 0, "decide")
     assert held.ids("_removed_at IS NOT NULL") == waiting
     assert held.ids() == set(api.directory.ids())
     marks = held.query(
@@ -120,14 +120,14 @@ def test_entries_removed_by_a_person_return_when_listed_again(api: SandboxServer
 
 
 def test_the_nights_after_do_not_ask_for_the_same_set(held: Cycle) -> None:
-    assert [held.run(run).asks for run in ("three", "four")] == [False, False]
+    assert [held.run(run).holds.asks for run in ("three", "four")] == [False, False]
 
 
 def test_a_person_is_asked_again_after_some_days(held: Cycle) -> None:
     asks = []
     for days in (6, 7, 8, 14):
         with days_later(days):
-            asks.append(held.run(f"day {days}").asks)
+            asks.append(held.run(f"day {days}").holds.asks)
     assert asks == [False, True, False, True]
 
 
@@ -144,14 +144,14 @@ def test_a_set_that_grows_by_more_than_a_limit_is_asked_for_at_once(api: Sandbox
 def test_a_set_that_was_settled_is_asked_for_anew(api: SandboxServer, held: Cycle) -> None:
     held.remove("two", asked(held, "two"))
     api.directory.edit(remove=16, seed=4)
-    assert held.run("three").asks
+    assert held.run("three").holds.asks
 
 
 def test_everything_replaced_is_held_and_the_new_is_published(api: SandboxServer, published: Cycle) -> None:
     old = set(api.directory.ids())
     new = set(api.directory.edit(150, remove=300, seed=5).added)
     report = published.run("two")
-    assert (report.newly_held, report.changes["added"], report.changes["removed"]) == (300, 150, 0)
+    assert (report.holds.newly_held, report.changes["added"], report.changes["removed"]) == (300, 150, 0)
     assert published.ids() == old | new
     published.remove("two", asked(published, "two"))
     assert published.ids() == new

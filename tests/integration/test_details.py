@@ -85,7 +85,7 @@ def test_an_assumed_order_needs_one_absence_where_the_path_proves_it(
 ) -> None:
     api.directory.edit(remove=2, seed=1)
     report = audited(published.with_(resource={"detail_path": ONE}, endpoint=BY_NAME))
-    assert (report.order, report.changes["removed"]) == ("assumed", 2)
+    assert (report.completeness.order, report.changes["removed"]) == ("assumed", 2)
 
 
 def test_an_entry_that_the_path_still_has_is_kept_and_told(listing: Listing, campus: Cycle) -> None:
@@ -104,7 +104,7 @@ def test_an_entry_that_the_path_still_has_is_kept_and_told(listing: Listing, cam
 def test_nobody_is_asked_for_where_nothing_is_absent_or_all_is_held(listing: Listing, campus: Cycle) -> None:
     audited(campus)
     hide(listing, PLAIN[:200])
-    assert audited(campus, run="three").newly_held == 200
+    assert audited(campus, run="three").holds.newly_held == 200
     assert listing.asked == []
 
 

@@ -53,5 +53,5 @@ def test_every_entry_that_lasted_is_published(
     assert ENTRIES > len(lasted) > ENTRIES // 2
     assert len(now - lasted) > 10
     assert lasted <= cycle.ids()
-    assert report.order == "observed"
+    assert report.completeness.order == "observed"
     assert len(set(cycle.tokens)) > 2

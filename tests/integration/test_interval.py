@@ -30,7 +30,7 @@ def test_an_interval_run_merges_what_changed_and_removes_nothing(api: SandboxSer
     assert api.stats.entries_served - pages < 90
     assert (report.mode, report.entries) == ("interval", 10)
     assert {kind: n for kind, n in report.changes.items() if n} == {"added": 4, "changed": 6}
-    assert (report.held, report.asks, report.findings) == (0, False, ())
+    assert (report.holds.held, report.holds.asks, report.findings) == (0, False, ())
     assert interval.ids("_missing_since IS NULL") == set(api.directory.ids()) | set(edits.removed)
 
 
@@ -101,8 +101,12 @@ def test_what_is_held_stays_held_over_an_interval_run(
     api.directory.edit(remove=16, seed=1)
     full = published.run("two")
     report = interval.run("interval")
-    assert (report.held, report.held_digest, report.asks) == (16, full.held_digest, False)
-    assert published.run("three").asks is False
+    assert (report.holds.held, report.holds.held_digest, report.holds.asks) == (
+        16,
+        full.holds.held_digest,
+        False,
+    )
+    assert published.run("three").holds.asks is False
 
 
 def test_an_api_that_ignores_the_parameters_is_found_out(api: SandboxServer, interval: Cycle) -> None:
@@ -192,7 +196,7 @@ def test_a_decision_after_an_interval_run_is_no_full_snapshot(
         assert warehouse.last_snapshot(RESOURCE).sync_id == full.sync_id
     other = published.with_(resource={"ignored_fields": ["elevation"]})
     report = other.run("next")
-    assert (report.changes["changed"], report.held) == (0, 0)
+    assert (report.changes["changed"], report.holds.held) == (0, 0)
 
 
 @pytest.mark.parametrize("cursor", ["id", "name"])

@@ -53,7 +53,7 @@ def test_keys_that_are_data_stand_in_no_report_and_no_log(
     assert MARK not in json.dumps([first.as_json(), second.as_json()])
     ours = [line for line in captured.lines if "directory_sync" in line or "sealed" in line.lower()]
     assert MARK not in "\n".join([*ours, *second.lines()])
-    assert second.changed_fields["name"] == second.changed_fields["title"] == 40
+    assert second.fields.changed_fields["name"] == second.fields.changed_fields["title"] == 40
     assert "The field `title` appeared." in [finding.message for finding in second.findings]
 
 
@@ -140,9 +140,9 @@ def test_a_sort_field_and_a_label_are_found_where_keys_hold_dots(listing: Listin
         {**e, "id": f"p{e['id'] % 7}-{e['id']}", SCIM: {"no": e["id"]}} for e in listing.entries
     ]
     scim = cycle.with_(resource={**cycle.resource, "sort_field": f"{SCIM}.no", "label_field": f"{SCIM}.no"})
-    assert scim.run("one").order == "observed"
+    assert scim.run("one").completeness.order == "observed"
     listing.entries = []
-    assert scim.run("two").held == 40
+    assert scim.run("two").holds.held == 40
     question = scim.ask("two")
     assert question is not None
     assert question.sample

@@ -20,7 +20,7 @@ from directory_sync.landing.zone import DIFFERENCE, LandedFiles, LandedSnapshot
 from directory_sync.warehouse.warehouse import Warehouse, open_warehouse
 from tests.simulation import StillList
 
-pytestmark = pytest.mark.duckdb
+pytestmark = [pytest.mark.duckdb, pytest.mark.serial]
 
 PAGE = 100
 FORM = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.errors import DirectorySyncError, EnvelopeError, SnapshotError, find_error
 from directory_sync.landing.zone import MANIFEST, REPORT
 from tests.integration.cycle import Cycle
@@ -67,7 +67,7 @@ def test_a_directory_is_published_whole_however_it_is_paged(
     cycle = deploy(style)
     report = cycle.run("one")
     proof = "reread" if style == "page_number" else "walk"
-    assert (report.entries, report.changes["added"], report.proof) == (35, 35, proof)
+    assert (report.entries, report.changes["added"], report.completeness.proof) == (35, 35, proof)
     assert cycle.ids() == set(api.ids)
     assert cycle.query("SELECT proof, entries FROM directory_syncs") == [(proof, 35)]
     manifest = cycle.landed("one").read_json(MANIFEST)
@@ -107,7 +107,7 @@ def test_numbered_pages_with_ids_that_ascend_remove_at_the_first_absence(
     cycle.run("one")
     api.ids.remove(112)
     report = cycle.run("two")
-    assert (report.order, report.changes["removed"], report.held) == ("observed", 1, 0)
+    assert (report.completeness.order, report.changes["removed"], report.holds.held) == ("observed", 1, 0)
 
 
 def test_numbered_pages_in_another_order_need_two_absences(
@@ -118,7 +118,7 @@ def test_numbered_pages_in_another_order_need_two_absences(
     cycle.run("one")
     api.ids.remove(112)
     first, second = cycle.run("two"), cycle.run("three")
-    assert (first.order, first.held) == ("assumed", 0)
+    assert (first.completeness.order, first.holds.held) == ("assumed", 0)
     assert [(r.changes["missing"], r.changes["removed"]) for r in (first, second)] == [(1, 0), (0, 1)]
     assert cycle.ids("_removed_at IS NOT NULL") == {112}
 
@@ -129,7 +129,7 @@ def test_a_numbered_page_that_becomes_wholly_hidden_removes_nobody_visible(
     """The page's own ten are absent for as long as they are hidden; those behind it never are."""
     api.ids[:] = range(100, 200)
     cycle = deploy("page_number", settings=LARGE_LIMITS)
-    assert cycle.run("one").order == "observed"
+    assert cycle.run("one").completeness.order == "observed"
     api.hidden = set(range(140, 150))
     first, second = cycle.run("two"), cycle.run("three")
     assert [(r.entries, r.order) for r in (first, second)] == [(90, "assumed")] * 2
@@ -155,8 +155,8 @@ def test_what_a_walk_lacks_is_held_for_a_person(
     message = next(f.message for f in first.findings if f.rule == "unproven_walk")
     assert "nothing proves" in message
     assert "`removals: trusted`" in message
-    assert (first.changes["added"], first.newly_held, first.held) == (1, 1, 1)
-    assert (second.newly_held, second.held, second.changes_nothing) == (0, 1, True)
+    assert (first.changes["added"], first.holds.newly_held, first.holds.held) == (1, 1, 1)
+    assert (second.holds.newly_held, second.holds.held, second.changes_nothing) == (0, 1, True)
     assert cycle.ids("_removed_at IS NOT NULL") == set()
     assert cycle.ids("_missing_since IS NOT NULL") == {112}
 
@@ -171,8 +171,12 @@ def test_what_a_walk_lacks_is_asked_for_where_there_is_a_path_of_one_entry(
     api.ids.remove(113)
     api.unlisted = {113}
     report = cycle.run("two")
-    assert (report.proof, report.changes["removed"], report.changes["missing"]) == ("walk", 1, 1)
-    assert (report.held, report.asks, [f.rule for f in report.findings]) == (0, False, ["details"])
+    assert (report.completeness.proof, report.changes["removed"], report.changes["missing"]) == ("walk", 1, 1)
+    assert (report.holds.held, report.holds.asks, [f.rule for f in report.findings]) == (
+        0,
+        False,
+        ["details"],
+    )
     assert cycle.ids("_removed_at IS NOT NULL") == {112}
     assert cycle.run("three").changes_nothing
 
@@ -189,7 +193,7 @@ def test_trusted_removals_of_a_walk_are_done(api: PagedApi, deploy: Callable[...
     cycle.run("one")
     api.ids.remove(112)
     report = cycle.run("two")
-    assert (report.proof, report.changes["removed"], report.held) == ("walk", 1, 0)
+    assert (report.completeness.proof, report.changes["removed"], report.holds.held) == ("walk", 1, 0)
     assert cycle.ids("_removed_at IS NOT NULL") == {112}
 
 
@@ -207,7 +211,7 @@ def test_a_person_decides_on_what_a_walk_lacks(api: PagedApi, deploy: Callable[.
     cycle = deploy("cursor")
     cycle.run("one")
     api.ids.remove(112)
-    assert cycle.run("two").asks
+    assert cycle.run("two").holds.asks
     question = cycle.ask("two")
     assert question is not None
     assert cycle.remove("two", question).changes["removed"] == 1
@@ -222,7 +226,7 @@ def test_a_walk_that_lacks_one_more_each_night_asks_once(api: PagedApi, deploy: 
     asked = []
     for night in range(4):
         del api.ids[3 * night]
-        asked.append((cycle.run(f"night {night}").asks, len(cycle.ids("_missing_since IS NOT NULL"))))
+        asked.append((cycle.run(f"night {night}").holds.asks, len(cycle.ids("_missing_since IS NOT NULL"))))
     assert asked == [(True, 1), (False, 2), (False, 3), (False, 4)]
 
 
@@ -232,7 +236,7 @@ def test_trusted_removals_obey_the_limits(api: PagedApi, deploy: Callable[..., C
     cycle.run("one")
     del api.ids[50:150]
     report = cycle.run("two")
-    assert (report.newly_held, report.changes["removed"]) == (100, 0)
+    assert (report.holds.newly_held, report.changes["removed"]) == (100, 0)
 
 
 @pytest.mark.parametrize("style", ["page_number", "json_link"])
@@ -241,7 +245,7 @@ def test_an_empty_directory_is_held(api: PagedApi, deploy: Callable[..., Cycle],
     cycle.run("one")
     api.ids.clear()
     report = cycle.run("two")
-    assert (report.entries, report.newly_held, report.changes["removed"]) == (0, 35, 0)
+    assert (report.entries, report.holds.newly_held, report.changes["removed"]) == (0, 35, 0)
 
 
 def test_a_walk_that_disagrees_with_the_total_of_the_api_is_not_published(
@@ -277,4 +281,4 @@ def test_numbered_pages_are_read_over_while_the_directory_is_edited(
     cycle = deploy("page_number")
     report = cycle.run("one")
     assert set(api.ids) <= cycle.ids()
-    assert report.proof == "reread"
+    assert report.completeness.proof == "reread"

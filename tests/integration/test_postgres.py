@@ -395,7 +395,7 @@ def test_a_role_with_the_documented_rights_alone_does_everything(
         admin(limited, grant.format(database=limited.database))
     limited.run("one")
     api.directory.edit(3, 3, remove=16, seed=1)
-    assert limited.run("two").asks
+    assert limited.run("two").holds.asks
     limited.remove("two", asked(limited, "two"))
     assert limited.ids() == set(api.directory.ids())
     assert limited.run("three").changes_nothing

@@ -20,7 +20,7 @@ def test_removals_over_the_limit_are_held_and_all_else_is_published(
 ) -> None:
     edits = api.directory.edit(3, 2, remove=16, seed=1)
     report = published.run("two")
-    assert (report.newly_held, report.held) == (16, 16)
+    assert (report.holds.newly_held, report.holds.held) == (16, 16)
     assert [report.changes[k] for k in ("added", "changed", "missing", "removed")] == [3, 2, 16, 0]
     assert published.ids("_removed_at IS NOT NULL") == set()
     assert published.ids("_missing_since IS NOT NULL") == set(edits.removed)
@@ -30,15 +30,15 @@ def test_removals_over_the_limit_are_held_and_all_else_is_published(
 def test_removals_at_the_limit_are_published(api: SandboxServer, published: Cycle) -> None:
     api.directory.edit(remove=15, seed=1)
     report = published.run("two")
-    assert (report.held, report.changes["removed"]) == (0, 15)
+    assert (report.holds.held, report.changes["removed"]) == (0, 15)
 
 
 def test_what_is_held_stays_held_and_is_not_newly_held(api: SandboxServer, published: Cycle) -> None:
     edits = api.directory.edit(remove=16, seed=1)
     first = published.run("two")
     second = published.run("three")
-    assert (second.newly_held, second.held) == (0, 16)
-    assert second.held_digest == first.held_digest
+    assert (second.holds.newly_held, second.holds.held) == (0, 16)
+    assert second.holds.held_digest == first.holds.held_digest
     assert second.changes_nothing
     assert published.ids("_removed_at IS NULL AND _missing_since IS NOT NULL") == set(edits.removed)
 
@@ -48,7 +48,7 @@ def test_a_few_removals_beside_a_held_set_are_published(api: SandboxServer, publ
     published.run("two")
     more = api.directory.edit(remove=2, seed=2).removed
     report = published.run("three")
-    assert (report.held, report.changes["removed"]) == (16, 2)
+    assert (report.holds.held, report.changes["removed"]) == (16, 2)
     assert published.ids("_removed_at IS NOT NULL") == set(more)
 
 
@@ -57,7 +57,7 @@ def test_a_held_entry_that_returns_is_no_longer_held(api: SandboxServer, publish
     published.run("two")
     api.directory.restore(gone[:3])
     report = published.run("three")
-    assert (report.held, report.changes["returned"]) == (13, 3)
+    assert (report.holds.held, report.changes["returned"]) == (13, 3)
     assert published.ids("_missing_since IS NOT NULL") == set(gone[3:])
 
 
@@ -65,7 +65,7 @@ def test_an_assumed_order_needs_two_absences_for_a_removal(api: SandboxServer, p
     by_name = published.with_(endpoint=BY_NAME)
     gone = api.directory.edit(remove=2, seed=1).removed
     first = by_name.run("two")
-    assert first.order == "assumed"
+    assert first.completeness.order == "assumed"
     assert (first.changes["missing"], first.changes["removed"]) == (2, 0)
     second = by_name.run("three")
     assert (second.changes["missing"], second.changes["removed"]) == (0, 2)
@@ -80,7 +80,7 @@ def test_a_declared_order_removes_at_the_first_absence(api: SandboxServer, publi
     declared = published.with_(endpoint=BY_NAME, resource={"order": "stable"})
     api.directory.edit(remove=2, seed=1)
     report = declared.run("two")
-    assert (report.order, report.changes["removed"]) == ("declared", 2)
+    assert (report.completeness.order, report.changes["removed"]) == ("declared", 2)
 
 
 def test_an_entry_that_leaves_and_returns_twice_has_each_spell_in_the_history(
@@ -108,18 +108,22 @@ def test_a_lost_permission_for_a_tenth_is_held_and_undone_when_it_is_back(
 ) -> None:
     api.configure(hidden_share=0.1)
     report = published.run("two")
-    assert report.held > 20
-    assert (report.newly_held, report.changes["removed"], report.asks) == (report.held, 0, True)
+    assert report.holds.held > 20
+    assert (report.holds.newly_held, report.changes["removed"], report.holds.asks) == (
+        report.holds.held,
+        0,
+        True,
+    )
     assert len(published.ids()) == 300
     api.configure(hidden_share=0.0)
-    assert published.run("three").changes["returned"] == report.held
+    assert published.run("three").changes["returned"] == report.holds.held
     assert published.ids("_missing_since IS NOT NULL") == set()
 
 
 def test_an_empty_directory_is_held(api: SandboxServer, published: Cycle) -> None:
     api.configure(entries=0)
     report = published.run("two")
-    assert (report.entries, report.newly_held, report.changes["removed"]) == (0, 300, 0)
+    assert (report.entries, report.holds.newly_held, report.changes["removed"]) == (0, 300, 0)
     assert len(published.ids()) == 300
 
 
@@ -146,18 +150,18 @@ def test_a_small_directory_that_loses_more_than_a_few_is_held(
     cycle.run("one")
     api.directory.edit(remove=gone, seed=1)
     report = cycle.run("two")
-    assert (report.changes["removed"], report.held) == (removed, gone - removed)
+    assert (report.changes["removed"], report.holds.held) == (removed, gone - removed)
 
 
 def test_what_is_left_beside_a_large_held_set_has_limits_too(api: SandboxServer, published: Cycle) -> None:
     """270 of 300 wait for a person; the 30 that are left do not go without one."""
     api.directory.edit(remove=270, seed=1)
-    assert published.run("two").newly_held == 270
+    assert published.run("two").holds.newly_held == 270
     api.directory.edit(remove=27, seed=2)
     report = published.run("three")
-    assert (report.newly_held, report.held, report.population) == (27, 297, 300)
+    assert (report.holds.newly_held, report.holds.held, report.holds.population) == (27, 297, 300)
     assert published.ids("_removed_at IS NOT NULL") == set()
-    assert report.asks
+    assert report.holds.asks
 
 
 # ---- over time
@@ -281,14 +285,14 @@ def test_many_changes_at_once_hold_the_removals(api: SandboxServer, published: C
     api.directory.edit(0, 160, remove=2, seed=1)
     report = published.run("two")
     assert report.changes["changed"] == 160
-    assert (report.held, report.changes["removed"]) == (2, 0)
+    assert (report.holds.held, report.changes["removed"]) == (2, 0)
 
 
 @pytest.mark.parametrize("mode", ["share", "count"])
 def test_each_limit_holds_by_itself(api: SandboxServer, published: Cycle, mode: str) -> None:
     limits = {"share": {"max_removed_share": 0.01}, "count": {"max_removed_count": 3}}[mode]
     api.directory.edit(remove=4, seed=1)
-    assert published.with_(settings=limits).run("two").held == 4
+    assert published.with_(settings=limits).run("two").holds.held == 4
 
 
 def test_an_entry_that_gets_another_key_is_removed_and_added(api: SandboxServer, published: Cycle) -> None:

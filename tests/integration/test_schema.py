@@ -122,7 +122,7 @@ def test_text_ids_are_published_and_followed(listing: Listing, small: Cycle) -> 
     listing.entries[0]["name"] = "Renamed"
     report = small.run("two")
     assert small.changes("two") == [("p-1", "removed"), ("p-2", "changed")]
-    assert report.id_type == "VARCHAR"
+    assert report.origin.id_type == "VARCHAR"
     assert columns(small)["id"] == "VARCHAR"
 
 

@@ -117,7 +117,7 @@ def _publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
             clock_tolerance=scope.settings.clock_tolerance,
             limits=scope.limits,
         )
-        if not report.skipped and (report.asks or _was_never_asked(scope, warehouse, report)):
+        if not report.skipped and (report.holds.asks or _was_never_asked(scope, warehouse, report)):
             question = _ask(scope, warehouse, report)
     _tell(scope, report)
     if report.skipped:
@@ -157,7 +157,7 @@ def remove(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
 
 def _was_never_asked(scope: TaskScope, warehouse: Warehouse, report: AuditReport) -> bool:
     """The run that was to ask about the held entries ended before it did."""
-    last = warehouse.last_asked(scope.resource) if report.held else None
+    last = warehouse.last_asked(scope.resource) if report.holds.held else None
     return last is not None and landed_question(scope.landed.of_run(last.run_id)) is None
 
 

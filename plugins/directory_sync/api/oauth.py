@@ -27,7 +27,7 @@ class TokenSource:
 
     Args:
         api: where the token comes from.
-        send: sends a token request and returns its answer, after the client's retries.
+        send: sends a token request, named for messages, and returns its answer after the retries.
         mask: registers a string with the log masker before its first use.
         clock: monotonic seconds.
     """
@@ -36,7 +36,7 @@ class TokenSource:
         self,
         api: ApiSettings,
         *,
-        send: Callable[[requests.Request], requests.Response],
+        send: Callable[[requests.Request, str], requests.Response],
         mask: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -107,7 +107,7 @@ class TokenSource:
     def _fetch(self) -> None:
         url = self._api.absolute_token_url
         started = self._clock()
-        response = self._send(self._request(url))
+        response = self._send(self._request(url), "the token URL")
         url = shown(url)
         if response.status_code in (400, 401, 403):
             raise AuthError(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from directory_sync.api.answer import EntryId
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.scratch import Snapshot, Window
-from directory_sync.extract.windows import OVERLAP
+from directory_sync.extract.plan import OVERLAP
 
 MAX_PLACES = 64
 MAX_IMPLIED_EDITS_SHARE = 0.1

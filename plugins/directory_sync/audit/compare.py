@@ -17,13 +17,20 @@ from directory_sync.audit.checks import (
     check_size,
     holds,
 )
-from directory_sync.audit.decisions import REWRITTEN
 from directory_sync.audit.details import Details, HasEntry, ask_details, check_details
 from directory_sync.audit.difference import Difference
 from directory_sync.audit.held import asks_now
 from directory_sync.audit.job import Audit
 from directory_sync.audit.manifest import OWN_FIELDS, settings_fingerprint
-from directory_sync.audit.report import KINDS, AuditReport, Finding
+from directory_sync.audit.report import (
+    AuditReport,
+    Completeness,
+    Fields,
+    Finding,
+    Holds,
+    Origin,
+    Traffic,
+)
 from directory_sync.audit.reread import (
     ANSWERS_WHEN_MOVED,
     ANSWERS_WHEN_STILL,
@@ -36,6 +43,7 @@ from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.seal import ReadPage
 from directory_sync.config.fields import and_parents, stable_fields
 from directory_sync.config.form import Resource
+from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.errors import ConfigError
 from directory_sync.landing.zone import DIFFERENCE, REPORT, LandedFiles
 from directory_sync.warehouse.warehouse import SyncRow, Warehouse
@@ -113,8 +121,7 @@ def compare(
         difference,
         base=base,
         findings=findings,
-        changed_fields=dict(changed_fields.most_common(50)),
-        field_shares=now,
+        fields=Fields(changed_fields=dict(changed_fields.most_common(50)), field_shares=now),
         last_asked=warehouse.last_asked(job.resource),
     )
     rows = difference.rows(sync_id=report.sync_id, snapshot_at=sealed.at)
@@ -147,7 +154,7 @@ class _Sealed:
     @property
     def proof(self) -> str:
         """What shows that it is complete."""
-        proof: str = self.manifest["seal"].get("proof", "chain")
+        proof: str = self.manifest["seal"].get("proof", Proof.CHAIN)
         return proof
 
     @property
@@ -163,7 +170,9 @@ class _Sealed:
     def ids_ascend(self) -> bool:
         """Ids ascend or descend over a chain of windows: the place of each is known."""
         seal = self.manifest["seal"]
-        return self.proof == "chain" and bool(seal.get("order_is_observed")) and not seal["contradictions"]
+        return (
+            self.proof == Proof.CHAIN and bool(seal.get("order_is_observed")) and not seal["contradictions"]
+        )
 
     @property
     def is_still(self) -> bool:
@@ -237,53 +246,58 @@ def _report(
     *,
     base: SyncRow | None,
     findings: Sequence[Finding],
-    changed_fields: Mapping[str, int],
-    field_shares: FieldShares,
+    fields: Fields,
     last_asked: SyncRow | None,
 ) -> AuditReport:
     job, manifest, population = sealed.job, sealed.manifest, difference.population
     counts, held = difference.counts(), difference.held()
+    seal, api = manifest["seal"], manifest["api"]
+    asks = asks_now(
+        held=held.count,
+        grown_by=difference.held_since(last_asked.snapshot_at) if last_asked else held.count,
+        population=population.known,
+        last_asked_at=last_asked.snapshot_at if last_asked else None,
+        at=sealed.at,
+        limits=job.limits,
+        ask_again_days=job.settings.ask_again_days,
+    )
     return AuditReport(
-        sync_id=manifest["sync_id"],
-        base_sync_id=base.sync_id if base else None,
-        resource=job.resource.name,
-        run_id=job.run.run_id,
-        mode=job.run.mode,
-        snapshot_at=sealed.at,
-        last_requested_at=datetime.fromisoformat(manifest["last_requested_at"]),
-        settings_fingerprint=sealed.fingerprint,
-        id_type=sealed.snapshot.id_type or (base.id_type if base else None),
+        origin=Origin(
+            sync_id=manifest["sync_id"],
+            base_sync_id=base.sync_id if base else None,
+            resource=job.resource.name,
+            run_id=job.run.run_id,
+            mode=job.run.mode,
+            snapshot_at=sealed.at,
+            last_requested_at=datetime.fromisoformat(manifest["last_requested_at"]),
+            settings_fingerprint=sealed.fingerprint,
+            id_type=sealed.snapshot.id_type or (base.id_type if base else None),
+            directory=job.run.directory,
+        ),
         entries=population.entries,
         unchanged=population.unchanged,
-        changes={kind: counts.get(kind, 0) for kind in KINDS},
-        population=population.known + population.held,
-        newly_missing=population.newly_missing,
-        held=held.count,
-        newly_held=population.newly_missing if holds(findings) else 0,
-        held_digest=held.digest,
-        asks=not job.run.is_partial
-        and asks_now(
+        changes={kind.value: counts.get(kind, 0) for kind in KINDS},
+        rewritten=counts.get(Kind.REWRITTEN, 0),
+        fields=fields,
+        holds=Holds(
+            population=population.known + population.held,
+            newly_missing=population.newly_missing,
             held=held.count,
-            grown_by=difference.held_since(last_asked.snapshot_at) if last_asked else held.count,
-            population=population.known,
-            last_asked_at=last_asked.snapshot_at if last_asked else None,
-            at=sealed.at,
-            limits=job.limits,
-            ask_again_days=job.settings.ask_again_days,
+            newly_held=population.newly_missing if holds(findings) else 0,
+            held_digest=held.digest,
+            asks=asks and not job.run.is_partial,
         ),
-        order=sealed.order,
-        proof=sealed.proof,
-        windows=manifest["seal"]["windows"],
-        joints=manifest["seal"]["joints"],
-        bridged=manifest["seal"]["bridged"],
-        requests=manifest["api"]["answers"] + manifest["api"]["retries"],
-        retries=manifest["api"]["retries"],
-        refused=manifest["api"]["refused"],
-        rewritten=counts.get(REWRITTEN, 0),
-        changed_fields=changed_fields,
-        field_shares=field_shares,
+        completeness=Completeness(
+            order=sealed.order,
+            proof=sealed.proof,
+            windows=seal["windows"],
+            joints=seal["joints"],
+            bridged=seal["bridged"],
+        ),
+        traffic=Traffic(
+            requests=api["answers"] + api["retries"], retries=api["retries"], refused=api["refused"]
+        ),
         findings=tuple(findings),
-        directory=job.run.directory,
     )
 
 
@@ -328,7 +342,7 @@ def _check_removals(sealed: _Sealed, difference: Difference, warehouse: Warehous
 
 def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[Finding]:
     """A walk along the API's links proves no absence: `detail_path` does, the form, or a person decides."""
-    if proof != "walk" or job.resource.removals_are_trusted or job.resource.detail_path is not None:
+    if proof != Proof.WALK or job.resource.removals_are_trusted or job.resource.detail_path is not None:
         return
     if difference.absent(at_most=1):
         yield Finding(

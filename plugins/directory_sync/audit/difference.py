@@ -25,6 +25,7 @@ from directory_sync.api.answer import EntryId, field_types, hash_record, parse_r
 from directory_sync.audit.decisions import Order, decisions
 from directory_sync.audit.held import HeldSet
 from directory_sync.audit.scratch import Snapshot
+from directory_sync.config import columns
 from directory_sync.config.fields import field_name, without_field
 from directory_sync.config.form import Resource
 from directory_sync.errors import ConfigError
@@ -34,10 +35,6 @@ from directory_sync.warehouse.warehouse import Warehouse
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHANGE_COLUMNS = (
-    "sync_id", "id", "kind", "changed_fields", "record", "row_hash", "snapshot_at",
-    "first_seen_at", "changed_at", "missing_since", "removed_at",
-)  # fmt: skip
 APPEARED, VANISHED, CHANGED = "appeared", "vanished", "changed"
 ROWS_PER_BATCH = 5_000
 ROWS_PER_PIECE, BYTES_PER_PIECE, BYTES_BESIDE_A_RECORD = 50_000, 32 << 20, 200
@@ -114,8 +111,7 @@ class Difference:
 
     def _load_states(self) -> None:
         self._database.execute(
-            f"""CREATE OR REPLACE TABLE states (id {self._id_type}, row_hash VARCHAR,
-                  missing_since TIMESTAMPTZ, removed_at TIMESTAMPTZ)"""
+            f"CREATE OR REPLACE TABLE states ({columns.ddl(columns.STATES, id_type=self._id_type)})"
         )
         for batch in self._warehouse.states(self._resource):
             self._snapshot.insert_arrow("states", batch)
@@ -344,8 +340,7 @@ class Difference:
     def _load_logged(self) -> None:
         """Fetches what the log says of entries that were known before."""
         self._database.execute(
-            f"""CREATE OR REPLACE TABLE logged (id {self._id_type}, record VARCHAR,
-                  row_hash VARCHAR, first_seen_at TIMESTAMPTZ, changed_at TIMESTAMPTZ)"""
+            f"CREATE OR REPLACE TABLE logged ({columns.ddl(columns.LOGGED, id_type=self._id_type)})"
         )
         for batch in self._warehouse.last_changes(self._resource, self._known_ids()):
             self._snapshot.insert_arrow("logged", batch)

@@ -5,23 +5,25 @@ It holds counts, digests, field names and a few ids of the API's own; never a re
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal, Self
 
 import msgspec
 
+from directory_sync.config import columns
+from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.landing.zone import REPORT, Moment, naming_damage
 
 Level = Literal["error", "hold", "warning"]
-KINDS = ("added", "changed", "reshaped", "missing", "removed", "returned")
-"""The kinds of change, as they stand in the change rows."""
 
 PROOFS = {
-    "chain": "chain: windows that overlap, from the first entry to the end",
-    "reread": "reread: each page the same before and after the next; edits that cancel out go unseen",
-    "walk": "walk: none; the API's own links led here",
+    Proof.CHAIN: "chain: windows that overlap, from the first entry to the end",
+    Proof.REREAD: "reread: each page the same before and after the next; edits that cancel out go unseen",
+    Proof.WALK: "walk: none; the API's own links led here",
 }
 """What shows that a snapshot is complete, for people."""
+_PROOFS_SHOWN: Mapping[str, str] = {proof.value: text for proof, text in PROOFS.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +42,16 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditReport:
-    """What a snapshot holds, what was proven of it, and what publishing it changes.
+class Origin:
+    """Which publication it is, of which snapshot, and what it follows.
 
     Attributes:
         sync_id: names the publication; it derives from the snapshot.
         base_sync_id: the publication the difference was computed against; None: an empty warehouse.
-        entries: distinct entries of the snapshot.
-        changes: how many entries of each kind of change.
-        held: entries that wait for a decision, over all snapshots; newly_held: of this one.
-        held_digest: SHA-256 over exactly the held absences; None where nothing is held.
-        asks: a person is asked about them now.
-        order: observed, declared or assumed.
-        proof: of completeness: chain, reread or walk, as in `Seal`.
-        field_shares: of each field, the share of entries with each JSON type.
-        rejected: entries that the warehouse cannot hold and that were set aside.
-        skipped: why nothing is to be published; None where it is.
+        snapshot_at: the snapshot's first request.
+        last_requested_at: its last one.
+        settings_fingerprint: of the settings that the entries' hashes depend on.
+        id_type: BIGINT or VARCHAR; None: there was no entry yet.
         publication_order: the number of the publication, see `publications`; None: it has none yet.
         directory: whose it is, see `ownership`.
     """
@@ -69,43 +65,155 @@ class AuditReport:
     last_requested_at: Moment
     settings_fingerprint: str
     id_type: str | None
-    entries: int
-    unchanged: int = 0
-    changes: Mapping[str, int] = field(default_factory=dict)
+    publication_order: int | None = None
+    directory: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fields:
+    """What the entries' fields are like.
+
+    Attributes:
+        changed_fields: how many entries changed in each field.
+        field_shares: of each field, the share of entries with each JSON type.
+    """
+
+    changed_fields: Mapping[str, int] = field(default_factory=dict)
+    field_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holds:
+    """The entries that wait for a person's decision.
+
+    Attributes:
+        population: entries that are expected to be listed, and those that are held.
+        newly_missing: entries that are absent for the first time.
+        held: entries that wait for a decision, over all snapshots.
+        newly_held: those of them that this snapshot adds.
+        held_digest: SHA-256 over exactly the held absences; None where nothing is held.
+        asks: a person is asked about them now.
+    """
+
     population: int = 0
     newly_missing: int = 0
     held: int = 0
     newly_held: int = 0
     held_digest: str | None = None
     asks: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completeness:
+    """What shows that the snapshot is complete.
+
+    Attributes:
+        order: of the list: observed, declared or assumed.
+        proof: a `Proof`; of a later release it may be another.
+        windows: answers of which the snapshot is made.
+        joints: overlaps of windows that were verified.
+        bridged: gaps between windows that the audit read again.
+    """
+
     order: str = "assumed"
-    proof: str = "chain"
+    proof: str = Proof.CHAIN.value
     windows: int = 0
     joints: int = 0
     bridged: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """What the API was asked.
+
+    Attributes:
+        requests: repeated ones included.
+        retries: requests that were repeated.
+        refused: answers 429.
+    """
+
     requests: int = 0
     retries: int = 0
     refused: int = 0
+
+
+_PARTS = ("origin", "fields", "holds", "completeness", "traffic")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditReport:
+    """What a snapshot holds, what was proven of it, and what publishing it changes.
+
+    Its JSON is flat: the values of its parts stand beside the others.
+
+    Attributes:
+        entries: distinct entries of the snapshot.
+        unchanged: entries that are as they were.
+        changes: how many entries of each kind of change.
+        rewritten: unchanged entries that are written to the table again.
+        rejected: entries that the warehouse cannot hold and that were set aside.
+        skipped: why nothing is to be published; None where it is.
+    """
+
+    origin: Origin
+    entries: int
+    unchanged: int = 0
+    changes: Mapping[str, int] = field(default_factory=dict)
     rewritten: int = 0
     rejected: int = 0
-    changed_fields: Mapping[str, int] = field(default_factory=dict)
-    field_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    fields: Fields = field(default_factory=Fields)
+    holds: Holds = field(default_factory=Holds)
+    completeness: Completeness = field(default_factory=Completeness)
+    traffic: Traffic = field(default_factory=Traffic)
     findings: tuple[Finding, ...] = ()
     skipped: str | None = None
-    publication_order: int | None = None
-    directory: str | None = None
+
+    @property
+    def sync_id(self) -> str:
+        """Names the publication."""
+        return self.origin.sync_id
+
+    @property
+    def resource(self) -> str:
+        """The resource that is published."""
+        return self.origin.resource
+
+    @property
+    def run_id(self) -> str:
+        """The Dag run."""
+        return self.origin.run_id
+
+    @property
+    def mode(self) -> str:
+        """The mode of the run."""
+        return self.origin.mode
+
+    @property
+    def snapshot_at(self) -> datetime:
+        """The snapshot's first request."""
+        return self.origin.snapshot_at
 
     @property
     def changes_nothing(self) -> bool:
         """The warehouse holds the snapshot already."""
         return not any(self.changes.values()) and not self.rewritten
 
+    def numbered(self, order: int | None) -> Self:
+        """Returns the report with the number of its publication."""
+        return replace(self, origin=replace(self.origin, publication_order=order))
+
+    def _flat(self) -> dict[str, Any]:
+        content = asdict(self)
+        for part in _PARTS:
+            content |= content.pop(part)
+        return content
+
     def as_json(self) -> dict[str, Any]:
         """Returns the report as JSON values; times as ISO 8601."""
-        content = asdict(self)
+        content = self._flat()
         content["snapshot_at"] = self.snapshot_at.isoformat()
-        content["last_requested_at"] = self.last_requested_at.isoformat()
-        content["findings"] = [asdict(finding) for finding in self.findings]
+        content["last_requested_at"] = self.origin.last_requested_at.isoformat()
+        content["findings"] = list(content["findings"])
         return content
 
     def summary(self) -> dict[str, Any]:
@@ -122,44 +230,46 @@ class AuditReport:
             SnapshotError: it lacks something, or holds something else.
         """
         with naming_damage(REPORT):
-            return msgspec.convert(content, cls)
+            flat = msgspec.convert(content, dict[str, Any])
+            # Each part takes its own values and ignores the others.
+            return msgspec.convert(flat | dict.fromkeys(_PARTS, flat), cls)
 
     def headline(self) -> str:
         """Returns the outcome in one line."""
         if self.skipped:
             return f"{self.resource}: skipped, {self.skipped}"
-        count = self.changes.get
-        parts = [f"+{count('added', 0):,} ~{count('changed', 0):,} −{count('removed', 0):,}"]
-        parts += [f"{count(kind, 0):,} {kind}" for kind in ("returned", "missing", "reshaped") if count(kind)]
-        if self.held:
-            parts.append(f"{self.held:,} held")
+        count, held = self.changes.get, self.holds.held
+        parts = [f"+{count(Kind.ADDED, 0):,} ~{count(Kind.CHANGED, 0):,} −{count(Kind.REMOVED, 0):,}"]
+        others = (Kind.RETURNED, Kind.MISSING, Kind.RESHAPED)
+        parts += [f"{count(kind, 0):,} {kind}" for kind in others if count(kind)]
+        if held:
+            parts.append(f"{held:,} held")
         if self.rejected:
             parts.append(f"{self.rejected:,} rejected")
         entries = "entries" if self.mode != "interval" else "entries that changed in the interval"
         return f"{self.resource}: {self.entries:,} {entries}: {', '.join(parts)}; {self._proven()}"
 
     def _proven(self) -> str:
-        if self.proof == "walk":
-            return f"{self.windows:,} pages along the API's links, completeness not proven"
-        if self.proof == "reread":
-            return f"{self.joints:,} joints by pages read again"
-        return f"{self.joints:,} joints proven, {self.bridged:,} bridged"
+        seal = self.completeness
+        if seal.proof == Proof.WALK:
+            return f"{seal.windows:,} pages along the API's links, completeness not proven"
+        if seal.proof == Proof.REREAD:
+            return f"{seal.joints:,} joints by pages read again"
+        return f"{seal.joints:,} joints proven, {seal.bridged:,} bridged"
 
     def lines(self) -> list[str]:
         """Returns the report as lines of a table for people."""
-        rows = [
+        seal, traffic = self.completeness, self.traffic
+        rows: list[tuple[str, str]] = [
             ("entries", f"{self.entries:,}"),
-            *((kind, f"{self.changes.get(kind, 0):,}") for kind in KINDS),
+            *((kind.value, f"{self.changes.get(kind, 0):,}") for kind in KINDS),
             ("unchanged", f"{self.unchanged:,}"),
-            ("held removals", f"{self.held:,}"),
+            ("held removals", f"{self.holds.held:,}"),
             *([("rejected", f"{self.rejected:,}")] if self.rejected else []),
-            (
-                "joints",
-                f"{self.joints:,} between {self.windows:,} windows, {self.bridged:,} bridged",
-            ),
-            ("proof", PROOFS.get(self.proof, self.proof)),
-            ("order", self.order),
-            ("requests", f"{self.requests:,}, {self.retries:,} retries, {self.refused:,} refused"),
+            ("joints", f"{seal.joints:,} between {seal.windows:,} windows, {seal.bridged:,} bridged"),
+            ("proof", _PROOFS_SHOWN.get(seal.proof, seal.proof)),
+            ("order", seal.order),
+            ("requests", f"{traffic.requests:,}, {traffic.retries:,} retries, {traffic.refused:,} refused"),
         ]
         width = max(len(name) for name, _ in rows)
         lines = [f"{name:<{width}}  {value}" for name, value in rows]
@@ -167,13 +277,7 @@ class AuditReport:
 
     def sync_values(self) -> dict[str, Any]:
         """Returns the row of `directory_syncs`."""
-        plain = (
-            "sync_id", "base_sync_id", "resource", "run_id", "mode", "snapshot_at",
-            "last_requested_at", "settings_fingerprint", "id_type", "entries", "unchanged", "held",
-            "newly_held", "held_digest", "asks", "order", "proof", "windows", "joints", "bridged", "requests",
-            "retries", "refused", "rejected", "publication_order", "directory",
-        )  # fmt: skip
-        values = {name: getattr(self, name) for name in plain}
-        values["sort_order"] = values.pop("order")
-        counts = {kind: self.changes.get(kind, 0) for kind in KINDS}
-        return {**values, **counts, "report": json.dumps(self.as_json(), sort_keys=True)}
+        values = self._flat()
+        values |= {kind.value: self.changes.get(kind, 0) for kind in KINDS}
+        values["report"] = json.dumps(self.as_json(), sort_keys=True)
+        return {column.name: values[column.taken_from] for column in columns.SYNCS}

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from directory_sync.api.answer import EntryId
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.report import Finding
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.seal import ReadPage

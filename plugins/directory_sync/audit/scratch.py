@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from directory_sync.api.answer import EntryId
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.config.fields import readings
 from directory_sync.config.memory import duckdb_limit_mb
 from directory_sync.errors import EnvelopeError, SnapshotError
@@ -108,6 +108,8 @@ def open_scratch(folder: Path, *, memory_limit_mb: int, landed: LandedSnapshot) 
             "temp_directory": str(folder / "audit.spill"),
             "preserve_insertion_order": False,
             "threads": 2,
+            # No table is taken from Python's variables.
+            "python_enable_replacements": False,
         },
     )
     database.execute("SET TimeZone = 'UTC'")

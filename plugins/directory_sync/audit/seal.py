@@ -18,13 +18,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.border import Answer, Border, Moves, View, prior_of, stray_of
 from directory_sync.audit.chain import Chain, Link
 from directory_sync.audit.scratch import Snapshot, Window
 from directory_sync.errors import ApiError, ConfigError, SnapshotError
+from directory_sync.extract.plan import OVERLAP
 from directory_sync.extract.progress import Progress
-from directory_sync.extract.windows import OVERLAP, SINGLE_ENTRIES, read_or_refusal, refuse_fixed_answer
+from directory_sync.extract.windows import SINGLE_ENTRIES, read_or_refusal, refuse_fixed_answer
 
 if TYPE_CHECKING:
     from directory_sync.api.answer import EntryId

@@ -12,9 +12,6 @@ from directory_sync.config.sign_in import check_sign_in
 from directory_sync.config.urls import has_userinfo
 from directory_sync.errors import ConfigError
 
-OUR_COLUMNS = ("_row_hash", "_first_seen_at", "_changed_at", "_missing_since", "_removed_at")
-"""The columns this package adds to a resource's table."""
-
 FORM_FILE = "the Dag file"
 """What messages call the file of a form that was parsed without its name."""
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from directory_sync.api.client import DirectoryClient, Page
+from directory_sync.api.client import DirectoryClient
+from directory_sync.api.page import Page
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import LinkedPages
 from directory_sync.config.urls import has_userinfo, origin

@@ -13,7 +13,7 @@ ascend (`pages_seal.py`).
 from collections.abc import Callable, Generator, Iterator
 from typing import NoReturn
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.errors import ConfigError, SnapshotError
 
 MAX_READINGS = 5

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ import dlt
 
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import NumberedPages, OffsetPages
-from directory_sync.extract.windows import Shard, ShardReader
+from directory_sync.extract.plan import Shard
+from directory_sync.extract.windows import ShardReader
 from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS, PageColumns
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from directory_sync.errors import EnvelopeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from directory_sync.api.client import Page
+    from directory_sync.api.page import Page
 
 ENTRIES, WINDOWS, FIELDS = "entries", "windows", "fields"
 AUDIT_SHARD = -1

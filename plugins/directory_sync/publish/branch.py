@@ -67,7 +67,7 @@ def landed_publications(runs: Sequence[LandedSnapshot]) -> Landed:
             found += [_publication(landed, mark) for mark in landed.published()]
         except SnapshotError:
             unmarked.append(landed)
-    bases = {one.report.base_sync_id: None for one in found if one.report is not None} | {
+    bases = {one.report.origin.base_sync_id: None for one in found if one.report is not None} | {
         one.mark.base_sync_id: one.mark.base_order for one in found
     }
     for landed in unmarked:
@@ -114,7 +114,7 @@ def _publication(landed: LandedSnapshot, mark: Mark, *, is_bare: bool = False) -
         return Publication(mark=mark, landed=landed, report=None, damage=f"{REPORT} cannot be read")
     if is_bare or (mark.order is None and mark.base_sync_id is None):
         # The first release said no more than that it was published.
-        mark = replace(mark, base_sync_id=report.base_sync_id)
+        mark = replace(mark, base_sync_id=report.origin.base_sync_id)
     return Publication(mark=mark, landed=landed, report=report)
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from directory_sync.api.answer import EntryId
+from directory_sync.config import columns
 from directory_sync.config.form import Resource
+from directory_sync.config.kinds import Kind
 from directory_sync.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ def logged_rows(
     warehouse: Warehouse,
     missing_since: Mapping[EntryId, datetime | None],
     *,
-    kind: Literal["removed", "returned"],
+    kind: Literal[Kind.REMOVED, Kind.RETURNED],
     sync_id: str,
     at: datetime,
 ) -> "Iterator[pa.Table]":
@@ -33,22 +35,19 @@ def logged_rows(
     """
     import pyarrow as pa
 
-    moment = pa.timestamp("us", tz="UTC")
+    types: dict[str, Any] = {column.name: column.arrow_type() for column in columns.CHANGES}
     for logged in warehouse.last_changes(resource, list(missing_since)):
         ids, rows = logged.column("id"), logged.num_rows
-        since = [missing_since[entry_id] for entry_id in ids.to_pylist() if entry_id is not None]
-        yield pa.table(
-            {
-                "sync_id": pa.array([sync_id] * rows, pa.string()),
-                "id": ids,
-                "kind": pa.array([kind] * rows, pa.string()),
-                "changed_fields": pa.array([None] * rows, pa.string()),
-                "record": logged.column("record").cast(pa.string()),
-                "row_hash": logged.column("row_hash").cast(pa.string()),
-                "snapshot_at": pa.array([at] * rows, moment),
-                "first_seen_at": logged.column("first_seen_at").cast(moment),
-                "changed_at": logged.column("changed_at").cast(moment),
-                "missing_since": pa.array(since, moment),
-                "removed_at": pa.array([at if kind == "removed" else None] * rows, moment),
-            }
-        )
+        new: dict[str, list[Any]] = {
+            "sync_id": [sync_id] * rows,
+            "kind": [kind.value] * rows,
+            "changed_fields": [None] * rows,
+            "snapshot_at": [at] * rows,
+            "missing_since": [missing_since[one] for one in ids.to_pylist() if one is not None],
+            "removed_at": [at if kind is Kind.REMOVED else None] * rows,
+        }
+        arrays: dict[str, Any] = {
+            name: pa.array(new[name], type_) if name in new else logged.column(name).cast(type_ or ids.type)
+            for name, type_ in types.items()
+        }
+        yield pa.table(arrays)

@@ -64,7 +64,7 @@ def numbered(
     marks = marks_of(landed.of_all_runs()) if marks is None else marks
     orders = [mark.order for of_run in marks.values() for mark in of_run]
     highest = max([order for order in (last and last.publication_order, *orders) if order], default=0)
-    return replace(report, publication_order=highest + 1)
+    return report.numbered(highest + 1)
 
 
 def mark_published(landed: LandedSnapshot, sync_id: str, *, warehouse: Warehouse) -> None:

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 import dlt
 
 from directory_sync.api.answer import EntryId
-from directory_sync.audit.decisions import REWRITTEN
-from directory_sync.audit.report import KINDS, AuditReport, Finding
+from directory_sync.audit.report import AuditReport, Finding
+from directory_sync.config import columns
 from directory_sync.config.form import Resource
+from directory_sync.config.kinds import KINDS, Kind
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.errors import ConfigError, DataError
 from directory_sync.publish.logged import logged_rows
 from directory_sync.publish.question import as_code
-from directory_sync.publish.rows import Checked, Difference, Hints
+from directory_sync.publish.rows import Checked, Difference
 from directory_sync.publish.storable import Rejected
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -62,13 +63,13 @@ def settle(
     if not rejected and not checked.split:
         return difference, checked
     published, unwritten = _less(difference, rejected), rejected
-    if back := [one.id for one in rejected if one.kind == "returned"]:
+    if back := [one.id for one in rejected if one.kind == Kind.RETURNED]:
         logged = _as_logged(resource, difference, back, warehouse=warehouse)
         published = replace(published, rows=partial(_both, published.rows, logged))
         again = check_again(published)
         published, checked = _less(published, again.rejected), replace(again, rejected=rejected)
         refused = {one.id for one in again.rejected}
-        unwritten = tuple(one for one in rejected if one.kind != "returned" or one.id in refused)
+        unwritten = tuple(one for one in rejected if one.kind != Kind.RETURNED or one.id in refused)
     told = _told(resource, difference.sync_values, checked, unwritten)
     return replace(published, sync_values=told), checked
 
@@ -77,11 +78,6 @@ def rejected_resource(
     resource: Resource, rejected: Sequence[Rejected], values: Mapping[str, Any]
 ) -> "DltResource":
     """Returns the rows of the rejected entries for dlt."""
-    hints: Hints = {
-        name: {"data_type": "text", "nullable": True}
-        for name in ("id", "sync_id", "field", "reason", "record")
-    }
-    hints["snapshot_at"] = {"data_type": "timestamp", "nullable": True}
     rows = [
         {
             "sync_id": values["sync_id"],
@@ -98,7 +94,7 @@ def rejected_resource(
         name=resource.rejected_table,
         primary_key=("sync_id", "id"),
         write_disposition="merge",
-        columns=hints,
+        columns=columns.hints(columns.REJECTED),
         max_table_nesting=0,
     )
 
@@ -143,7 +139,7 @@ def _as_logged(
         resource,
         warehouse,
         dict.fromkeys(ids),
-        kind="returned",
+        kind=Kind.RETURNED,
         sync_id=difference.sync_values["sync_id"],
         at=first.column("snapshot_at")[0].as_py(),
     )
@@ -180,11 +176,14 @@ def _told(
     told = replace(
         report,
         changes={kind: count - kinds[kind] for kind, count in report.changes.items()},
-        rewritten=report.rewritten - kinds[REWRITTEN],
+        rewritten=report.rewritten - kinds[Kind.REWRITTEN],
         rejected=len(checked.rejected),
         findings=(*report.findings, *_findings(resource, checked)),
     ).sync_values()
-    return {**values, **{name: told[name] for name in (*KINDS, "rejected", "report")}}
+    return {
+        **values,
+        **{name: told[name] for name in (*(kind.value for kind in KINDS), "rejected", "report")},
+    }
 
 
 def _findings(resource: Resource, checked: Checked) -> Iterator[Finding]:

@@ -11,9 +11,10 @@ import orjson
 
 from directory_sync.api.answer import EntryId, parse_record
 from directory_sync.audit.held import HeldSet
-from directory_sync.audit.report import KINDS, AuditReport
+from directory_sync.audit.report import AuditReport, Fields, Holds
 from directory_sync.config.fields import value_at
 from directory_sync.config.form import Resource
+from directory_sync.config.kinds import KINDS, Kind
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.errors import RemovalsHeld
 from directory_sync.landing.zone import DIFFERENCE, REPORT, LandedSnapshot
@@ -93,29 +94,28 @@ def remove(
             "the present ones; see docs/runbook.md#removalsheld."
         )
     snapshot = warehouse.last_snapshot(resource.name) or last
+    report = AuditReport.from_json(orjson.loads(snapshot.report))
     report = replace(
-        AuditReport.from_json(orjson.loads(snapshot.report)),
-        sync_id=sync_id,
-        base_sync_id=last.sync_id,
-        mode="decide",
-        run_id=run_id,
-        snapshot_at=last.snapshot_at,
-        last_requested_at=last.last_requested_at,
-        changes=dict.fromkeys(KINDS, 0) | {"removed": held.count},
-        population=question.population,
-        newly_missing=0,
-        held=0,
-        newly_held=0,
-        held_digest=None,
-        asks=False,
-        changed_fields={},
+        report,
+        origin=replace(
+            report.origin,
+            sync_id=sync_id,
+            base_sync_id=last.sync_id,
+            mode="decide",
+            run_id=run_id,
+            snapshot_at=last.snapshot_at,
+            last_requested_at=last.last_requested_at,
+        ),
+        changes={kind.value: 0 for kind in KINDS} | {Kind.REMOVED.value: held.count},
+        fields=Fields(field_shares=report.fields.field_shares),
+        holds=Holds(population=question.population),
         rewritten=0,
         rejected=0,
         findings=(),
     )
     report = numbered(report, landed, warehouse=warehouse)
     rows = logged_rows(
-        resource, warehouse, dict(absences), kind="removed", sync_id=sync_id, at=last.snapshot_at
+        resource, warehouse, dict(absences), kind=Kind.REMOVED, sync_id=sync_id, at=last.snapshot_at
     )
     landed.of_sync(sync_id).write_tables(DIFFERENCE, rows)
     landed.of_sync(sync_id).write_json(REPORT, report.as_json())
@@ -135,5 +135,5 @@ def _sample(resource: Resource, warehouse: Warehouse, ids: Sequence[EntryId]) ->
 def _recent(resource: Resource, warehouse: Warehouse) -> Iterator[tuple[str, int, int, int, int, int]]:
     for sync in warehouse.recent_syncs(resource.name, at_most=SYNCS_SHOWN, of_all_kinds=True):
         changes = orjson.loads(sync.report)["changes"]
-        counts = [int(changes.get(kind, 0)) for kind in ("added", "changed", "removed")]
+        counts = [int(changes.get(kind, 0)) for kind in (Kind.ADDED, Kind.CHANGED, Kind.REMOVED)]
         yield (f"{sync.snapshot_at:%Y-%m-%d %H:%M}", sync.entries, counts[0], counts[1], counts[2], sync.held)

@@ -138,7 +138,7 @@ def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool
     landed, report = publication.landed, publication.report
     assert report is not None
     last = warehouse.last_sync(job.resource.name)
-    if report.base_sync_id != (last.sync_id if last else None):
+    if report.origin.base_sync_id != (last.sync_id if last else None):
         manifest, fence = landed.read_manifest(), warehouse.last_snapshot(job.resource.name)
         is_older = fence is not None and report.snapshot_at <= fence.last_requested_at
         if report.mode == "decide" or is_older or manifest is None or manifest["sync_id"] != report.sync_id:
@@ -146,10 +146,10 @@ def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool
             return False
         # In the task's folder: what was landed stays.
         landed = LandedSnapshot.local(job.folder / "replayed")
-        run = Run(run_id=report.run_id, mode=report.mode, directory=report.directory)
+        run = Run(run_id=report.run_id, mode=report.mode, directory=report.origin.directory)
         anew = replace(job, landed=publication.landed, run=run, lands_in=landed)
         report = compare_again(anew, warehouse=warehouse)
-    report = replace(report, publication_order=publication.mark.order)
+    report = report.numbered(publication.mark.order)
     publish_landed(
         job.resource,
         landed,

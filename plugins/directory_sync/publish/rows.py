@@ -16,7 +16,8 @@ from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.api.answer import parse_record
-from directory_sync.config.form import OUR_COLUMNS, Resource
+from directory_sync.config import columns
+from directory_sync.config.form import Resource
 from directory_sync.errors import ConfigError
 from directory_sync.publish.columnar import Columnar, Staged
 from directory_sync.publish.hints import check_hints
@@ -38,7 +39,7 @@ DEDUPLICATED: dict[str, Any] = {"x-stage-data-deduplicated": True}
 Hints = dict[str, "TColumnSchema"]
 Name = tuple[str, str]
 """A column: its table and its own name."""
-_OUR_SOURCES = tuple((column, column.removeprefix("_")) for column in OUR_COLUMNS)
+_OUR_SOURCES = tuple((column.name, column.taken_from) for column in columns.TABLE)
 """Our columns of the table, and the column of the change rows that each is taken from."""
 
 
@@ -91,7 +92,7 @@ class Told:
     variants: Mapping[Name, str] = field(default_factory=dict)
     parents: Mapping[str, str] = field(default_factory=dict)
 
-    def columns(self) -> "Iterator[tuple[str, TColumnSchema]]":
+    def told_columns(self) -> "Iterator[tuple[str, TColumnSchema]]":
         """Yields each with its table."""
         for table, name in sorted(self.widened):
             yield table, {"name": name, "data_type": "double", "nullable": True}
@@ -154,7 +155,7 @@ class _Pass:
         schema.update_table(hinted.compute_table_schema())
         _tell(schema, told)
         self._table = str(table["name"])
-        self.places = Places(schema, self._table, ours=OUR_COLUMNS)
+        self.places = Places(schema, self._table, ours=columns.names(columns.TABLE))
         self.fitting = Fitting(self.places, room)
         self._rejected: list[Rejected] = []
 
@@ -269,11 +270,8 @@ def _resource_of(
     # The schema in the warehouse remembers a contract: one that the form no longer names is lifted.
     hints = {"schema_contract": "evolve", **resource.hints}
     has_integers = difference.sync_values.get("id_type") == "BIGINT"
-    columns: Hints = {
-        "id": {"data_type": "bigint" if has_integers else "text", "nullable": False},
-        "_row_hash": {"data_type": "text", "nullable": False},
-    }
-    columns |= {name: {"data_type": "timestamp", "nullable": True} for name in OUR_COLUMNS[1:]}
+    ours: Hints = {"id": {"data_type": "bigint" if has_integers else "text", "nullable": False}}
+    ours |= columns.hints(columns.TABLE)
     table: DltResource = dlt.resource(
         rows,
         name=resource.name,
@@ -282,7 +280,7 @@ def _resource_of(
         columns=hints.pop("columns", None),
         **hints,
     )
-    table.apply_hints(columns=columns, additional_table_hints=DEDUPLICATED)
+    table.apply_hints(columns=ours, additional_table_hints=DEDUPLICATED)
     return table
 
 
@@ -294,16 +292,16 @@ def _schema_of(warehouse: Warehouse, told: Told | None = None) -> "Schema":
 
 
 def _tell(schema: "Schema", told: Told) -> None:
-    def add(table: str, columns: list[Any]) -> None:
+    def add(table: str, new: list[Any]) -> None:
         parent = told.parents.get(table)
         if parent is None:
-            schema.update_table({"name": table, "columns": {one["name"]: one for one in columns}})
+            schema.update_table({"name": table, "columns": {one["name"]: one for one in new}})
             return
         if parent not in schema.tables:
             add(parent, [])
-        schema.update_table(utils.new_table(table, parent_table_name=parent, columns=columns))
+        schema.update_table(utils.new_table(table, parent_table_name=parent, columns=new))
 
-    for table, column in told.columns():
+    for table, column in told.told_columns():
         add(table, [column])
 
 

@@ -15,7 +15,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -32,10 +31,10 @@ from dlt.extract.extract import select_schema
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.audit.clocks import check_clocks
-from directory_sync.audit.decisions import REWRITTEN
-from directory_sync.audit.difference import CHANGE_COLUMNS
 from directory_sync.audit.report import AuditReport
+from directory_sync.config import columns
 from directory_sync.config.form import Resource
+from directory_sync.config.kinds import Kind
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
 from directory_sync.config.settings import CLOCK_TOLERANCE
@@ -51,8 +50,8 @@ from directory_sync.landing.zone import DIFFERENCE, LandedSnapshot
 from directory_sync.publish.columnar import Staged
 from directory_sync.publish.publications import mark_published, mend_marks, numbered, skip
 from directory_sync.publish.quarantine import rejected_resource, settle
-from directory_sync.publish.rows import DEDUPLICATED, Checked, Difference, Hints, check_rows, table_resource
-from directory_sync.warehouse.warehouse import ORDER, SYNCS, TIMES, Loading, Warehouse, innermost
+from directory_sync.publish.rows import DEDUPLICATED, Checked, Difference, check_rows, table_resource
+from directory_sync.warehouse.warehouse import SYNCS, Loading, Warehouse, innermost
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,14 +60,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ROWS_PER_BATCH = 5_000
-SYNC_HEADER = "sync"
-"""The column of the change rows that carries the sync's row, in the first of them."""
-
-_TEXTS = ("changed_fields", "record", "row_hash", SYNC_HEADER)
-_SYNC_TEXTS = (
-    "base_sync_id", "run_id", "mode", "settings_fingerprint", "id_type", "held_digest", "sort_order",
-    "proof", "report", "directory",
-)  # fmt: skip
+CHANGE_COLUMNS = columns.names(columns.CHANGES)
+SYNC_HEADER = columns.SYNC_HEADER.name
 
 
 def publish(
@@ -108,20 +101,20 @@ def publish(
         # The last things a publication does: it may have been killed between its row and these.
         warehouse.create_history_view(resource)
         mark_published(landed, report.sync_id, warehouse=warehouse)
-        return replace(report, publication_order=known.publication_order)
+        return report.numbered(known.publication_order)
     roll_forward(resource, warehouse=warehouse, landed_of=landed.of_run, but=report.sync_id)
     marks = mend_marks(resource, landed.of_all_runs(), warehouse=warehouse)
     check_clocks(
         resource.name,
         report.run_id,
-        requested_at=report.last_requested_at,
+        requested_at=report.origin.last_requested_at,
         warehouse=warehouse,
         tolerance=clock_tolerance,
     )
     last, fence = warehouse.last_sync(resource.name), warehouse.last_snapshot(resource.name)
     if fence and report.snapshot_at <= fence.last_requested_at:
         return skip(report, landed, fence=fence)
-    if (last.sync_id if last else None) != report.base_sync_id:
+    if (last.sync_id if last else None) != report.origin.base_sync_id:
         logger.info("The warehouse has moved on since the audit; comparing again")
         report = compare_again()
     report = numbered(report, landed, warehouse=warehouse, marks=marks)
@@ -186,7 +179,6 @@ def roll_forward(
     unfinished = [sync_id for sync_id in warehouse.unfinished_syncs(resource) if sync_id != but]
     finished: list[str] = []
     for sync_id in unfinished:
-        columns = (*CHANGE_COLUMNS, SYNC_HEADER)
         headers = (
             header
             for batch in warehouse.changes(resource, sync_id, (SYNC_HEADER,))
@@ -194,7 +186,7 @@ def roll_forward(
             if header
         )
         values = _parse_header(header) if (header := next(headers, None)) else None
-        read = partial(warehouse.changes, resource, sync_id, columns)
+        read = partial(warehouse.changes, resource, sync_id, (*CHANGE_COLUMNS, SYNC_HEADER))
         if values and _goes_forward(resource, Difference(rows=read, sync_values=values), warehouse):
             mark_published(landed_of(values["run_id"]), sync_id, warehouse=warehouse)
             finished.append(sync_id)
@@ -354,29 +346,23 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
 
 
 def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
-    hints: Hints = {name: {"data_type": "text", "nullable": True} for name in _SYNC_TEXTS}
-    for name in ("snapshot_at", "last_requested_at"):
-        hints[name] = {"data_type": "timestamp", "nullable": False}
-    hints[ORDER] = {"data_type": "bigint", "nullable": True}
     return dlt.resource(
         [dict(values)],
         name=SYNCS,
         primary_key="sync_id",
         write_disposition="merge",
-        columns=hints,
+        columns=columns.hints(columns.SYNCS),
         max_table_nesting=0,
     )
 
 
 def _changes_resource(resource: Resource, difference: Difference) -> "DltResource":
-    hints: Hints = {name: {"data_type": "text", "nullable": True} for name in _TEXTS}
-    hints |= {name: {"data_type": "timestamp", "nullable": True} for name in TIMES}
     log: DltResource = dlt.resource(
         _with_header(difference),
         name=resource.changes_table,
         primary_key=("sync_id", "id"),
         write_disposition="merge",
-        columns=hints,
+        columns=columns.hints((*columns.CHANGES, columns.SYNC_HEADER)),
     )
     log.apply_hints(additional_table_hints=DEDUPLICATED)
     return log
@@ -389,7 +375,7 @@ def _with_header(difference: Difference) -> "Iterator[pa.Table]":
 
     header: str | None = json.dumps(dict(difference.sync_values), default=_as_text, sort_keys=True)
     for batch in difference.rows():
-        logged = batch.filter(pc.not_equal(batch.column("kind"), pa.scalar(REWRITTEN)))
+        logged = batch.filter(pc.not_equal(batch.column("kind"), pa.scalar(Kind.REWRITTEN.value)))
         if not logged.num_rows:
             continue
         logged = logged.select(CHANGE_COLUMNS)

@@ -20,6 +20,7 @@ from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRela
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.api.answer import EntryId
+from directory_sync.config import columns
 from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.form import Resource
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
@@ -40,8 +41,6 @@ PIPELINE_NAME = "directory_sync"
 SYNCS = "directory_syncs"
 IDS_PER_QUERY = 1_000
 ROWS_PER_BATCH, RECORDS_PER_BATCH = 20_000, 2_000
-TIMES = ("snapshot_at", "first_seen_at", "changed_at", "missing_since", "removed_at")
-"""The columns of the change rows that hold times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +78,11 @@ class SyncPlace:
     order: int | None
 
 
-ORDER = "publication_order"
+ORDER = columns.PUBLICATION_ORDER.name
 _SYNC_COLUMNS = tuple(SyncRow.__dataclass_fields__)
-_LATER_COLUMNS = frozenset({ORDER, "directory"})
-"""Columns of `directory_syncs` that tables of the first release lack."""
-_LOGGED = ("id", "record", "row_hash", "first_seen_at", "changed_at")
+_LATER_COLUMNS = frozenset(column.name for column in columns.SYNCS if column.is_later)
+_LOGGED = columns.names(columns.LOGGED)
+_LOG_COLUMNS = {column.name: column for column in (*columns.CHANGES, columns.SYNC_HEADER)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -412,9 +411,9 @@ class Warehouse:
 
     def states(self, resource: Resource) -> "Iterator[pa.Table]":
         """Yields (id, row_hash, missing_since, removed_at) of all entries, in batches."""
-        columns = ("id", "_row_hash", "_missing_since", "_removed_at")
-        names = tuple(column.removeprefix("_") for column in columns)
-        yield from self._arrow(names, f"SELECT {self._names(columns)} FROM {self._table(resource.name)}")
+        names = [column.taken_from for column in columns.STATES]
+        selected = self._names(columns.names(columns.STATES))
+        yield from self._arrow(names, f"SELECT {selected} FROM {self._table(resource.name)}")
 
     def held_moments(self, resource: Resource) -> list[datetime]:
         """Returns the snapshots whose missing entries wait for a person's decision."""
@@ -527,11 +526,11 @@ class Warehouse:
             where = f"{self._table(table)} ({self._name(column)})"
             self._execute(f"CREATE INDEX IF NOT EXISTS {self._name(name)} ON {where}")
 
-    def changes(self, resource: Resource, sync_id: str, columns: Sequence[str]) -> "Iterator[pa.Table]":
-        """Yields the change rows of one sync, in batches."""
+    def changes(self, resource: Resource, sync_id: str, selected: Sequence[str]) -> "Iterator[pa.Table]":
+        """Yields columns of the change rows of one sync, in batches."""
         yield from self._arrow(
-            columns,
-            f"SELECT {self._names(columns)} FROM {self._table(resource.changes_table)} "
+            selected,
+            f"SELECT {self._names(selected)} FROM {self._table(resource.changes_table)} "
             f"WHERE {self._name('sync_id')} = %s",
             sync_id,
         )
@@ -586,11 +585,13 @@ class Warehouse:
         """
         name, view = self._name, self._table(resource.history_view)
         period = f"PARTITION BY {name('id')} ORDER BY {name('snapshot_at')}, {name('sync_id')}"
+        end = f"lead({name('snapshot_at')}) OVER ({period})"
+        selected = ", ".join(
+            f"{end if one.name == 'valid_to' else name(one.taken_from)} AS {name(one.name)}"
+            for one in columns.HISTORY
+        )
         body = (
-            f"SELECT {name('id')}, {name('kind')}, {name('snapshot_at')} AS {name('valid_from')}, "
-            f"lead({name('snapshot_at')}) OVER ({period}) AS {name('valid_to')}, "
-            f"{name('record')}, {name('changed_fields')}, {name('sync_id')} "
-            f"FROM {self._table(resource.changes_table)} WHERE {name('kind')} <> 'missing'"
+            f"SELECT {selected} FROM {self._table(resource.changes_table)} WHERE {name('kind')} <> 'missing'"
         )
         self._execute(
             f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM ({body}) AS versions "
@@ -635,8 +636,7 @@ def _as_arrow(batch: Any, columns: Sequence[str]) -> "pa.Table":
         return batch.rename_columns(list(columns))
     arrays = {}
     for name, values in zip(columns, zip(*batch, strict=True), strict=True):
-        type_ = pa.timestamp("us", tz="UTC") if name in TIMES else None if name == "id" else pa.string()
-        arrays[name] = pa.array(values, type_)
+        arrays[name] = pa.array(values, _LOG_COLUMNS[name].arrow_type())
     return pa.table(arrays)
 
 

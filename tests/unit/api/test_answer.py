@@ -18,7 +18,7 @@ from directory_sync.api.answer import (
     parse_page,
     parse_record,
 )
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.errors import EnvelopeError
 from directory_sync.landing.tables import PageColumns
 

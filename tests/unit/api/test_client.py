@@ -22,9 +22,10 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from directory_sync.api import client as client_module
-from directory_sync.api.client import DirectoryClient, backoff_seconds, retry_after_seconds
+from directory_sync.api import exchange
+from directory_sync.api.client import DirectoryClient
 from directory_sync.api.rate import RequestRate
+from directory_sync.api.waits import backoff_seconds, retry_after_seconds
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import OffsetPages, Resource
 from directory_sync.config.paging import NumberedPages
@@ -578,7 +579,7 @@ def test_a_redirect_that_leads_in_a_circle_is_an_api_error(api, open_client):
     api.get(PAGE_URL, status=302, headers={"Location": PAGE_URL})
     with pytest.raises(ApiError, match="answered 302"):
         open_client().page(0)
-    assert len(page_calls(api)) == client_module.MAX_REDIRECTS + 1
+    assert len(page_calls(api)) == exchange.MAX_REDIRECTS + 1
 
 
 def test_a_token_request_is_never_redirected(api, open_client):
@@ -961,7 +962,7 @@ def test_an_answer_that_drips_is_given_up(open_client):
 
 @pytest.mark.parametrize("headers", [[], ["Content-Encoding: gzip"]], ids=["plain", "compressed"])
 def test_a_body_too_large_is_refused(open_client, monkeypatch, headers):
-    monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 2**20)
+    monkeypatch.setattr(exchange, "MAX_BODY_BYTES", 2**20)
     body = b'{"data":["' + BODY.encode() * 2**17 + b'"]}'
     body = gzip.compress(body) if headers else body
     with WireServer(http(body, headers=headers)) as server, pytest.raises(EnvelopeError) as caught:
@@ -971,7 +972,7 @@ def test_a_body_too_large_is_refused(open_client, monkeypatch, headers):
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(open_client, monkeypatch):
-    monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 2**20)
+    monkeypatch.setattr(exchange, "MAX_BODY_BYTES", 2**20)
     bomb = gzip.compress(bytes(200 * 2**20), compresslevel=1)
     with WireServer(http(bomb, headers=["Content-Encoding: gzip"])) as server:
         client = open_client(server.url)

@@ -38,7 +38,7 @@ class TokenServer:
         self.now = 1000.0
         self._lock = Lock()
 
-    def send(self, request):
+    def send(self, request, where):
         with self._lock:
             self.sent.append(request.prepare())
             self.masked_at_request.append(list(self.masked))

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from directory_sync.api.answer import Entry, parse_record
-from directory_sync.audit.difference import CHANGE_COLUMNS
 from directory_sync.audit.report import AuditReport
 from directory_sync.audit.scratch import Snapshot, open_scratch, shard_of_load
+from directory_sync.config import columns
 from directory_sync.errors import SnapshotError
 from directory_sync.landing.place import LandingPlace
 from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS, PageColumns
@@ -352,12 +352,12 @@ def test_any_bytes_in_a_landed_file_are_entries_or_a_snapshot_error(
 
 
 def difference_in(snapshot: LandedSnapshot, *, rows: int = 2) -> Path:
-    table = pa.table({name: [f"{MARKER} {name}"] * rows for name in CHANGE_COLUMNS})
+    table = pa.table({name: [f"{MARKER} {name}"] * rows for name in columns.names(columns.CHANGES)})
     return Path(snapshot.write_tables(DIFFERENCE, [table]))
 
 
 def read_difference(snapshot: LandedSnapshot) -> int:
-    read = snapshot.read_tables(DIFFERENCE, rows=10, columns=CHANGE_COLUMNS, expected=2)
+    read = snapshot.read_tables(DIFFERENCE, rows=10, columns=columns.names(columns.CHANGES), expected=2)
     return sum(batch.num_rows for batch in read)
 
 
@@ -378,7 +378,7 @@ def test_a_difference_that_is_gone_is_refused(landed: LandedSnapshot) -> None:
     assert "has 0 rows instead of 2" in refusal_of(read_difference, landed)
 
 
-@pytest.mark.parametrize("column", CHANGE_COLUMNS)
+@pytest.mark.parametrize("column", columns.names(columns.CHANGES))
 def test_a_difference_without_a_column_is_refused(landed: LandedSnapshot, column: str) -> None:
     rewrite(difference_in(landed), lambda found: found.drop_columns([column]))
     assert f"lacks the column `{column}`" in refusal_of(read_difference, landed)

@@ -19,7 +19,8 @@ from directory_sync.config.paging import parse_pages
 from directory_sync.errors import ApiError
 from directory_sync.extract.linked import LinkedReader
 from directory_sync.extract.numbered import NumberedReader
-from directory_sync.extract.windows import Shard, ShardReader
+from directory_sync.extract.plan import Shard
+from directory_sync.extract.windows import ShardReader
 from tests.simulation import snapshot_of
 from tests.wire import Answer, WireServer, http
 

@@ -6,29 +6,82 @@ from datetime import UTC, datetime
 
 import pytest
 
-from directory_sync.audit.report import KINDS, AuditReport, Finding
+from directory_sync.audit.report import AuditReport, Completeness, Fields, Finding, Holds, Origin
+from directory_sync.config import columns
+from directory_sync.config.kinds import KINDS
 
 AT = datetime(2026, 6, 1, 3, 0, 0, 123456, tzinfo=UTC)
 REPORT = AuditReport(
-    sync_id="20260601T030000-0a1b2c3d",
-    base_sync_id=None,
-    resource="people",
-    run_id="scheduled__2026-06-01",
-    mode="sync",
-    snapshot_at=AT,
-    last_requested_at=AT,
-    settings_fingerprint="f",
-    id_type="BIGINT",
+    origin=Origin(
+        sync_id="20260601T030000-0a1b2c3d",
+        base_sync_id=None,
+        resource="people",
+        run_id="scheduled__2026-06-01",
+        mode="sync",
+        snapshot_at=AT,
+        last_requested_at=AT,
+        settings_fingerprint="f",
+        id_type="BIGINT",
+    ),
     entries=1_234,
     unchanged=1_200,
     changes={"added": 1_000, "changed": 3, "removed": 2},
-    held=7,
-    held_digest="d",
-    joints=41,
-    bridged=2,
-    field_shares={"name": {"string": 1.0}},
+    holds=Holds(held=7, held_digest="d"),
+    completeness=Completeness(joints=41, bridged=2),
+    fields=Fields(field_shares={"name": {"string": 1.0}}),
     findings=(Finding(rule="size", level="warning", message="large"),),
 )
+LANDED = {
+    "sync_id": "20260601T030000-0a1b2c3d",
+    "base_sync_id": None,
+    "resource": "people",
+    "run_id": "scheduled__2026-06-01",
+    "mode": "sync",
+    "snapshot_at": "2026-06-01T03:00:00.123456+00:00",
+    "last_requested_at": "2026-06-01T03:00:00.123456+00:00",
+    "settings_fingerprint": "f",
+    "id_type": "BIGINT",
+    "entries": 1_234,
+    "unchanged": 1_200,
+    "changes": {"added": 1_000, "changed": 3, "removed": 2},
+    "population": 0,
+    "newly_missing": 0,
+    "held": 7,
+    "newly_held": 0,
+    "held_digest": "d",
+    "asks": False,
+    "order": "assumed",
+    "proof": "chain",
+    "windows": 0,
+    "joints": 41,
+    "bridged": 2,
+    "requests": 0,
+    "retries": 0,
+    "refused": 0,
+    "rewritten": 0,
+    "rejected": 0,
+    "changed_fields": {},
+    "field_shares": {"name": {"string": 1.0}},
+    "findings": [{"rule": "size", "level": "warning", "message": "large"}],
+    "skipped": None,
+    "publication_order": None,
+    "directory": None,
+}
+"""The report as the release before its parts had names landed it."""
+
+
+def test_the_json_of_a_report_is_flat_as_it_always_was() -> None:
+    assert json.loads(json.dumps(REPORT.as_json())) == LANDED
+
+
+def test_a_report_that_an_older_release_landed_is_read() -> None:
+    assert AuditReport.from_json(LANDED) == REPORT
+    later = {"publication_order", "directory", "rejected"}
+    assert AuditReport.from_json({key: LANDED[key] for key in LANDED.keys() - later}) == REPORT
+
+
+def test_a_report_takes_the_number_of_its_publication() -> None:
+    assert REPORT.numbered(3).as_json() == {**LANDED, "publication_order": 3}
 
 
 def test_a_report_survives_json() -> None:
@@ -81,3 +134,4 @@ def test_the_row_of_a_sync_counts_every_kind_and_holds_the_report() -> None:
     assert [values[kind] for kind in KINDS] == [1_000, 3, 0, 0, 2, 0]
     assert json.loads(values["report"]) == REPORT.as_json()
     assert values["snapshot_at"] == AT
+    assert tuple(values) == columns.names(columns.SYNCS)

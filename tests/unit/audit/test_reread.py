@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.reread import MAX_REREADS, Reread, check_reread, reread
 from directory_sync.audit.scratch import Snapshot
 from tests.simulation import LIMIT, StillList, page, snapshot_of

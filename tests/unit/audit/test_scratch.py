@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from directory_sync.api.answer import Entry
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.errors import EnvelopeError
 from tests.simulation import START, land, page, snapshot_of

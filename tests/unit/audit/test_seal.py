@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.seal import EMPTY_ANSWERS_NEEDED, SPARE_REQUESTS, ReadPage, Seal, seal
 from directory_sync.errors import ConfigError, SnapshotError
@@ -69,8 +69,14 @@ WEATHERS = st.builds(
 )
 
 
+# tests/chaos/test_pulls.py and test_ends.py pull hundreds of seeded lists beside these.
+EXAMPLES = 40 if settings.get_current_profile_name() == "default" else 1_000
+
+
 @given(WEATHERS, st.integers(0, 2**32), st.sampled_from([1, 2, 4]))
-@settings(max_examples=90, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 def test_no_entry_that_lasted_is_missing_from_a_sealed_snapshot(
     weather: Weather, seed: int, shards: int
 ) -> None:
@@ -191,9 +197,9 @@ def test_an_id_twice_in_one_answer_joins_nothing_and_is_counted(tmp_path: Path) 
 
 def test_a_list_of_doubled_ids_is_never_sealed(tmp_path: Path) -> None:
     """Every entry stands twice, one beside the other: no two windows can be joined."""
-    ids = [n // 2 for n in range(2, 62)]
+    ids = [n // 2 for n in range(2, 42)]
     with pytest.raises(SnapshotError):
-        sealed(tmp_path, ids, chain(0, 60))
+        sealed(tmp_path, ids, chain(0, 40))
 
 
 def with_doubled(how: str, *, entries: int, seed: int) -> tuple[list[int], set[int]]:
@@ -212,7 +218,7 @@ def with_doubled(how: str, *, entries: int, seed: int) -> tuple[list[int], set[i
 
 @pytest.mark.parametrize("shards", [1, 4])
 @pytest.mark.parametrize("how", ["anywhere", "side by side", "behind", "behind in order"])
-@pytest.mark.parametrize(("entries", "seed"), [(100, 21), (300, 12), (1_000, 5)])
+@pytest.mark.parametrize(("entries", "seed"), [(100, 21), (300, 12)])
 def test_a_still_list_of_which_a_tenth_of_the_ids_is_doubled_is_sealed(
     tmp_path: Path, how: str, entries: int, seed: int, shards: int
 ) -> None:
@@ -232,7 +238,7 @@ def test_a_lightly_edited_list_of_doubled_ids_misses_nobody_where_it_is_sealed(
     tmp_path: Path, seed: int
 ) -> None:
     """Ids that stood twice and lost one place are still in the list."""
-    ids, _ = with_doubled(("anywhere", "behind")[seed % 2], entries=300, seed=seed)
+    ids, _ = with_doubled(("anywhere", "behind")[seed % 2], entries=150, seed=seed)
     draw, lasting = random.Random(seed), set(ids)
     still = StillList(ids)
 
@@ -288,7 +294,7 @@ class ShuffledList(StillList):
         return super().__call__(offset, limit)
 
 
-@pytest.mark.parametrize(("entries", "shards"), [(100, 1), (150, 4)])
+@pytest.mark.parametrize(("entries", "shards"), [(40, 1), (150, 4)])
 def test_a_list_in_random_order_is_never_sealed(tmp_path: Path, entries: int, shards: int) -> None:
     shuffled = ShuffledList(range(entries))
     pages = read_shards(shuffled, shards=shards, seed=entries)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from directory_sync.api.client import DirectoryClient, Page
+from directory_sync.api.client import DirectoryClient
+from directory_sync.api.page import Page
 from directory_sync.audit.pages_seal import accept_walk, verify_rereads
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.seal import Seal
@@ -159,8 +160,8 @@ class Edited:
 
 def test_of_numbered_pages_that_are_edited_nobody_who_lasted_is_missed(tmp_path_factory):
     passed = refused = 0
-    for seed in range(150):
-        edited = Edited(seed, count=seed % 60, churn=(0.02, 0.1, 0.3)[seed % 3])
+    for seed in range(60):
+        edited = Edited(seed, count=seed, churn=(0.02, 0.1, 0.3)[seed % 3])
         try:
             pages = read(edited)
         except SnapshotError:
@@ -169,7 +170,7 @@ def test_of_numbered_pages_that_are_edited_nobody_who_lasted_is_missed(tmp_path_
         _, ids = verified(tmp_path_factory, pages)
         assert edited.lasting <= ids, seed
         passed += 1
-    assert passed > 75
+    assert passed > 30
     assert refused > 0
 
 
@@ -314,14 +315,14 @@ def test_a_page_that_is_shown_in_part_is_no_hole(tmp_path_factory):
 
 def test_an_entry_that_slides_into_a_hole_is_read_there(tmp_path_factory):
     """A hidden entry goes right before the page behind the hole is read: 15 slides into the hole, unread."""
-    for at in range(1, 30):
+    for at in range(1, 30, 2):
         numbered = NumberedList(list(range(6 * SIZE)), hidden=of_pages(2))
         numbered.edits = {at: lambda ids: ids.remove(11)}
         _, ids = verified(tmp_path_factory, read(numbered))
         assert ids == set(range(6 * SIZE)) - numbered.hidden, at
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(30))
 def test_of_hidden_pages_that_are_edited_nobody_visible_who_lasted_is_missed(seed, tmp_path_factory):
     draw = random.Random(seed)
     edited = Edited(seed, count=60, churn=(0.02, 0.1)[seed % 2])
@@ -340,7 +341,7 @@ def test_of_hidden_pages_that_are_edited_nobody_visible_who_lasted_is_missed(see
     assert edited.lasting - hidden <= verified(tmp_path_factory, pages)[1]
 
 
-@pytest.mark.parametrize("stray", range(1, 40))
+@pytest.mark.parametrize("stray", range(1, 40, 2))
 def test_beside_hidden_pages_a_stray_empty_answer_loses_nobody(stray, tmp_path_factory):
     numbered = NumberedList(list(range(8 * SIZE)), hidden=of_pages(2, 5), empty=(stray,))
     try:

@@ -8,8 +8,9 @@ import pytest
 from directory_sync.audit.seal import REQUESTS_NOT_LOGGED
 from directory_sync.audit.seal import seal as seal_it
 from directory_sync.extract.numbered import NumberedReader
+from directory_sync.extract.plan import Shard
 from directory_sync.extract.progress import SECONDS_BETWEEN_LINES, Progress, ReadFacts
-from directory_sync.extract.windows import Shard, ShardReader
+from directory_sync.extract.windows import ShardReader
 from tests.simulation import LIMIT, StillList, page, snapshot_of
 
 

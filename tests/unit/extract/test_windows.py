@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from directory_sync.api.answer import Entry
-from directory_sync.api.client import Page
+from directory_sync.api.page import Page
 from directory_sync.errors import ApiError, ApiUnavailableError, ConfigError
-from directory_sync.extract.windows import OVERLAP, Shard, ShardReader, refuse_fixed_answer
+from directory_sync.extract.plan import OVERLAP, Shard
+from directory_sync.extract.windows import ShardReader, refuse_fixed_answer
 
 AT = datetime(2025, 1, 1, tzinfo=UTC)
 RUNAWAY = 5_000

@@ -84,6 +84,8 @@ class DuckDBFile(Destination):
             "temp_directory": str(self._folder / "spill"),
             "preserve_insertion_order": False,
             "threads": 2,
+            # A table that is not there yet would be looked for among Python's variables: `cur`, `query`.
+            "python_enable_replacements": False,
         }
         try:
             self._opened = duckdb.connect(self.path, config=config)
