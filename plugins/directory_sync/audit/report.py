@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from directory_sync.config.mode import Mode
 from directory_sync.landing.zone import REPORT, Moment, naming_damage
 
 Level = Literal["error", "hold", "warning"]
@@ -64,7 +65,7 @@ class AuditReport:
     base_sync_id: str | None
     resource: str
     run_id: str
-    mode: str
+    mode: Mode
     snapshot_at: Moment
     last_requested_at: Moment
     settings_fingerprint: str
@@ -103,6 +104,7 @@ class AuditReport:
     def as_json(self) -> dict[str, Any]:
         """Returns the report as JSON values; times as ISO 8601."""
         content = asdict(self)
+        content["mode"] = self.mode.value
         content["snapshot_at"] = self.snapshot_at.isoformat()
         content["last_requested_at"] = self.last_requested_at.isoformat()
         content["findings"] = [asdict(finding) for finding in self.findings]
@@ -135,7 +137,7 @@ class AuditReport:
             parts.append(f"{self.held:,} held")
         if self.rejected:
             parts.append(f"{self.rejected:,} rejected")
-        entries = "entries" if self.mode != "interval" else "entries that changed in the interval"
+        entries = "entries" if not self.mode.is_partial else "entries that changed in the interval"
         return f"{self.resource}: {self.entries:,} {entries}: {', '.join(parts)}; {self._proven()}"
 
     def _proven(self) -> str:
@@ -174,6 +176,7 @@ class AuditReport:
             "retries", "refused", "rejected", "publication_order", "directory",
         )  # fmt: skip
         values = {name: getattr(self, name) for name in plain}
+        values["mode"] = self.mode.value
         values["sort_order"] = values.pop("order")
         counts = {kind: self.changes.get(kind, 0) for kind in KINDS}
         return {**values, **counts, "report": json.dumps(self.as_json(), sort_keys=True)}
