@@ -5,6 +5,7 @@ The packages are the data flow. An entry travels down this list; a package impor
     errors.py       every error, classed by what happens next
     config/         what is synced, and every setting: parsed and validated once
       form.py, paging.py          the form of a resource: what to read, and how the API pages it
+      mode.py                     what a run does: its mode, and what follows from it
       settings.py, limits.py      switches, and how many entries may be removed unasked
       connections.py              Airflow connections as plain data
       sign_in.py                  how a form says the API signs in; the connection alone holds the secrets
@@ -53,9 +54,11 @@ The packages are the data flow. An entry travels down this list; a package impor
       removals.py, question.py    what a person is asked, answered and has approved
       replay.py, branch.py        all of it again from the landing zone; what of it, after a restore
       retention.py, ownership.py  how long folders are kept; whose a folder, and a table, is
+    sync.py         the stages of one run put together; tasks, integration tests and the bench call it
     airflow/        the edge to Airflow
       tasks.py, approval.py       the tasks as declared (params.py, retry.py: what holds for them)
-      bodies.py                   what each task does (scope.py: the connections, settings, run it looks up)
+      bodies.py                   what each task does: one stage of `Sync`, told to Airflow
+      scope.py                    what a task looks up: connections, settings, its run
       display.py, notes.py        what the UI shows of a task, and of a run
       deadline.py                 the alert when a run is late
       hook.py, provider.py        the connection type in the UI, and its Test button

@@ -28,6 +28,7 @@ from directory_sync.audit.scratch import Snapshot
 from directory_sync.config import columns
 from directory_sync.config.fields import field_name, without_field
 from directory_sync.config.form import Resource
+from directory_sync.config.mode import Mode
 from directory_sync.errors import ConfigError
 from directory_sync.landing.zone import LandedFiles
 from directory_sync.warehouse.warehouse import Warehouse
@@ -90,19 +91,19 @@ class Difference:
         resource: Resource,
         rehash: bool,
         at: datetime,
-        mode: str = "sync",
+        mode: Mode = Mode.SYNC,
     ) -> None:
         """Reads ids and hashes, and joins them."""
         self._snapshot, self._files = snapshot, files
         self._warehouse, self._resource = warehouse, resource
         self._database = snapshot.database
         self._id_type = snapshot.id_type or self._table_id_type()
-        self._rehash, self._rewrites = rehash, rehash or mode == "rewrite"
+        self._rehash, self._rewrites = rehash, rehash or mode.rewrites
         self._load_states()
         snapshot.take_ids_as(self._id_type)
         snapshot.create_present()
         self._classify()
-        self._leave_alone(at, is_partial=mode == "interval")
+        self._leave_alone(at, is_partial=mode.is_partial)
 
     def _table_id_type(self) -> str:
         batch = next(self._warehouse.states(self._resource), None)

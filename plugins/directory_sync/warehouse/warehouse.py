@@ -23,6 +23,7 @@ from directory_sync.api.answer import EntryId
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
+from directory_sync.config.mode import Mode
 from directory_sync.config.settings import ConnectionFields, SyncSettings
 from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.warehouse.destinations import Destination, destination_of
@@ -80,6 +81,8 @@ class SyncPlace:
 ORDER = columns.PUBLICATION_ORDER.name
 _SYNC_COLUMNS = tuple(SyncRow.__dataclass_fields__)
 _LATER_COLUMNS = frozenset(column.name for column in columns.SYNCS if column.is_later)
+_FULL = ", ".join(f"'{mode}'" for mode in Mode if mode.is_full)
+_PARTIAL = ", ".join(f"'{mode}'" for mode in Mode if mode.is_partial)
 _LOGGED = columns.names(columns.LOGGED)
 _LOG_COLUMNS = {column.name: column for column in (*columns.CHANGES, columns.SYNC_HEADER)}
 
@@ -292,7 +295,7 @@ class Warehouse:
             at_most: how many.
             of_all_kinds: those of interval runs and of decisions as well, which are no full snapshots.
         """
-        full = f"AND {self._name('mode')} NOT IN ('interval', 'decide')"
+        full = f"AND {self._name('mode')} IN ({_FULL})"
         return self._syncs(resource, "" if of_all_kinds else full, at_most=at_most)
 
     def _syncs(self, resource: str, condition: str, *, at_most: int) -> list[SyncRow]:
@@ -358,7 +361,8 @@ class Warehouse:
         return bool(
             self._query(
                 f"SELECT 1 FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
-                f"AND {self._name('mode')} = 'interval' AND {self._name('last_requested_at')} > %s LIMIT 1",
+                f"AND {self._name('mode')} IN ({_PARTIAL}) "
+                f"AND {self._name('last_requested_at')} > %s LIMIT 1",
                 resource,
                 moment,
             )
@@ -369,7 +373,7 @@ class Warehouse:
 
         Before the first one it is the first that counts; without any, 0.
         """
-        at, full = self._name("snapshot_at"), f"{self._name('mode')} NOT IN ('interval', 'decide')"
+        at, full = self._name("snapshot_at"), f"{self._name('mode')} IN ({_FULL})"
         for condition, order in ((f"{at} <= %s", "DESC"), (f"{at} > %s", "ASC")):
             rows = self._query(
                 f"SELECT {self._name('entries')} FROM {self._table(SYNCS)} "
