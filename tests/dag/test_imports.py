@@ -20,8 +20,9 @@ print("\\n" + json.dumps({"new": sorted(set(sys.modules) - before), "all": sorte
 OURS = """
     airflow airflow.approval airflow.deadline airflow.display airflow.params airflow.retry airflow.scope
     airflow.tasks config config.connections config.directory config.dlt_provider config.form config.limits
-    config.memory config.paging config.refusal config.resources config.settings config.urls dag errors
-    extract extract.stage extract.windows landing landing.durable landing.place landing.tables landing.zone
+    config.memory config.names config.paging config.refusal config.resources config.settings config.urls
+    dag errors extract extract.stage extract.windows landing landing.durable landing.place landing.tables
+    landing.zone
 """
 """Our modules that declare; what works is imported in the task."""
 FOREIGN = {"airflow", "asgiref", "dlt", "google", "pendulum"}
