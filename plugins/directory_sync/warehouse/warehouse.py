@@ -22,6 +22,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from directory_sync.api.answer import EntryId
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
+from directory_sync.config.kinds import Kind
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
 from directory_sync.config.settings import ConnectionFields, SyncSettings
 from directory_sync.errors import WarehouseError, raise_alone
@@ -590,11 +591,12 @@ class Warehouse:
             for one in columns.HISTORY
         )
         body = (
-            f"SELECT {selected} FROM {self._table(resource.changes_table)} WHERE {name('kind')} <> 'missing'"
+            f"SELECT {selected} FROM {self._table(resource.changes_table)} "
+            f"WHERE {name('kind')} <> '{Kind.MISSING}'"
         )
         self._execute(
             f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM ({body}) AS versions "
-            f"WHERE {name('kind')} <> 'removed'"
+            f"WHERE {name('kind')} <> '{Kind.REMOVED}'"
         )
 
     def _table(self, name: str) -> str:
