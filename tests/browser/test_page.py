@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from demo.airflow_api import DagRun
 from demo.local_airflow import CHECKOUT, DAG_ID
 
-STATIC = CHECKOUT / "plugins" / "directory_sync" / "page" / "static"
+STATIC = CHECKOUT / "plugins" / "directory_sync" / "ui" / "static"
 FILES = sorted(path.name for path in STATIC.iterdir())
 
 
