@@ -13,6 +13,8 @@ The packages are the data flow. An entry travels down this list; a package impor
       directory.py                one directory: form, connections, settings
       urls.py, masking.py         what messages may show of a URL; what is masked in logs
       fields.py                   names and paths of fields
+      columns.py, kinds.py        the columns of our tables; the kinds of change and of proof
+      names.py                    the tasks, the tags, the page's parameters
       memory.py                   how much memory DuckDB is given, how large a batch is
       google_key.py               a service account's key, for a bucket or BigQuery
     api/            one request, and one answer
@@ -30,7 +32,10 @@ The packages are the data flow. An entry travels down this list; a package impor
       windows.py                  offset windows that overlap, several in flight; plan.py: which come next
       numbered.py, linked.py      pages by their numbers; pages along the API's own links
       progress.py                 how far a shard is, for its log
-    warehouse/      warehouse.py: the only module that speaks SQL to its tables
+    warehouse/      all SQL to its tables
+      warehouse.py                open and held by one process; loads, and what must hold for that
+      syncs.py, entries.py        what is read from `directory_syncs`; from a table and its change log
+      views.py, sql.py            the views; how a statement is run
       room.py                     what it has room for
       destinations/               how each connection type is opened, held and written in one transaction
     audit/          stage 2: seals the snapshot, checks it, compares it (stage.py; job.py: what it works on)

@@ -46,7 +46,8 @@ from directory_sync.config.form import Resource
 from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.errors import ConfigError
 from directory_sync.landing.zone import DIFFERENCE, REPORT, LandedFiles
-from directory_sync.warehouse.warehouse import SyncRow, Warehouse
+from directory_sync.warehouse.syncs import SyncRow
+from directory_sync.warehouse.warehouse import Warehouse
 
 RECENT_SYNCS = 14
 MAX_ABSENT = 10_000

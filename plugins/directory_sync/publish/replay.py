@@ -19,7 +19,8 @@ from directory_sync.landing.zone import LandedSnapshot, Landing
 from directory_sync.publish.branch import Publication, landed_publications, last_branch, names
 from directory_sync.publish.publications import mend_marks
 from directory_sync.publish.stage import publish_landed, roll_forward
-from directory_sync.warehouse.warehouse import SyncRow, Warehouse
+from directory_sync.warehouse.syncs import SyncRow
+from directory_sync.warehouse.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
 

@@ -51,7 +51,9 @@ from directory_sync.publish.columnar import Staged
 from directory_sync.publish.publications import mark_published, mend_marks, numbered, skip
 from directory_sync.publish.quarantine import rejected_resource, settle
 from directory_sync.publish.rows import DEDUPLICATED, Checked, Difference, check_rows, table_resource
-from directory_sync.warehouse.warehouse import SYNCS, Loading, Warehouse, innermost
+from directory_sync.warehouse.sql import innermost
+from directory_sync.warehouse.syncs import SYNCS
+from directory_sync.warehouse.warehouse import Loading, Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
