@@ -123,10 +123,12 @@ test-compose: install ## the containers, for real: two executors, the data kept 
 
 check: node lint types contracts ui ## what needs no run: lint, types, import contracts
 
-lint: install ## ruff, codespell, the Compose file's schema
+lint: install ## ruff, codespell, deptry (requirements), the Compose file's schema
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/codespell
+	@$(BIN)/deptry plugins dags docs/examples
+	@$(BIN)/deptry --config tests/deptry.toml bench compose demo sandbox tests
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 types: install ## mypy, strict

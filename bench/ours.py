@@ -6,8 +6,10 @@ from bench.server import CLIENT_ID, CLIENT_SECRET
 from directory_sync.api.client import DirectoryClient
 from directory_sync.api.rate import RequestRate
 from directory_sync.audit.job import Run
+from directory_sync.config.access import ApiSettings
+from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.form import Resource, parse_form
-from directory_sync.config.settings import ApiSettings, ConnectionFields, SyncSettings
+from directory_sync.config.settings import SyncSettings
 from directory_sync.landing.place import landing_place
 from directory_sync.landing.zone import LandedSnapshot, Landing
 from directory_sync.sync import Sync

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from directory_sync.config.settings import ConnectionFields
+from directory_sync.config.connections import ConnectionFields
 
 BUCKET = "landing-zone"
 

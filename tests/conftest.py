@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from directory_sync.config.settings import ConnectionFields
+from directory_sync.config.connections import ConnectionFields
 from tests.buckets import Bucket, running_bucket
 from tests.postgres import PostgresServer, running_server
 

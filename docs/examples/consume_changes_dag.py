@@ -32,7 +32,8 @@ def read_changes(sync_ids: list[str]) -> list[tuple[Any, str]]:
     import duckdb
 
     from directory_sync.airflow.scope import connection_fields
-    from directory_sync.config.settings import WAREHOUSE_CONNECTION, SyncSettings
+    from directory_sync.config.connections import WAREHOUSE_CONNECTION
+    from directory_sync.config.settings import SyncSettings
     from directory_sync.warehouse.destinations import DuckDBFile
 
     connection = connection_fields(WAREHOUSE_CONNECTION)

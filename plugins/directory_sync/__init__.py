@@ -6,8 +6,10 @@ The packages are the data flow. An entry travels down this list; a package impor
     config/         what is synced, and every setting: parsed and validated once
       form.py, paging.py          the form of a resource: what to read, and how the API pages it
       mode.py                     what a run does: its mode, and what follows from it
+      incremental.py              how it is asked for what changed within an interval
       settings.py, limits.py      switches, and how many entries may be removed unasked
       connections.py              Airflow connections as plain data
+      access.py                   the source connection: where the API is, and who we are there
       sign_in.py                  how a form says the API signs in; the connection alone holds the secrets
       dlt_provider.py             Airflow connections answer dlt's look-ups
       directory.py                one directory: form, connections, settings

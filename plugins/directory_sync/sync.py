@@ -35,9 +35,10 @@ from directory_sync.landing.zone import DATASET, LAYOUT, REPORT, ROLLED_FORWARD,
 if TYPE_CHECKING:
     from directory_sync.api.client import DirectoryClient
     from directory_sync.audit.report import AuditReport
+    from directory_sync.config.connections import ConnectionFields
     from directory_sync.config.form import Resource
     from directory_sync.config.limits import RemovalLimits
-    from directory_sync.config.settings import ConnectionFields, SyncSettings
+    from directory_sync.config.settings import SyncSettings
     from directory_sync.extract.progress import ReadFacts
     from directory_sync.landing.zone import LandedSnapshot, Landing
     from directory_sync.publish.ownership import Owner

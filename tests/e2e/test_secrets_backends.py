@@ -40,7 +40,8 @@ with DAG("settings_seen"):
         from directory_sync.landing.place import landing_place
         from directory_sync.warehouse.destinations import destination_of
         from directory_sync.airflow.scope import connection_fields
-        from directory_sync.config.settings import ApiSettings, SyncSettings
+        from directory_sync.config.access import ApiSettings
+        from directory_sync.config.settings import SyncSettings
 
         api, warehouse, landing = map(connection_fields, json.loads(os.environ["CONNECTIONS"]))
         settings = SyncSettings.from_environment()

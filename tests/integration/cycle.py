@@ -19,10 +19,12 @@ from directory_sync.api.client import DirectoryClient, Page
 from directory_sync.api.rate import RequestRate
 from directory_sync.audit.job import Run
 from directory_sync.audit.report import AuditReport
+from directory_sync.config.access import ApiSettings
+from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.form import Resource, parse_form
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.mode import Mode
-from directory_sync.config.settings import ApiSettings, ConnectionFields, SyncSettings
+from directory_sync.config.settings import SyncSettings
 from directory_sync.landing.place import LandingPlace, landing_place
 from directory_sync.landing.zone import LandedSnapshot, Landing
 from directory_sync.publish.ownership import Owner

@@ -5,7 +5,7 @@ from typing import Any
 
 import dlt
 
-from directory_sync.config.settings import ConnectionFields
+from directory_sync.config.connections import ConnectionFields
 from directory_sync.warehouse.destinations import MappedWarehouse, register
 from tests.integration.cycle import Cycle
 

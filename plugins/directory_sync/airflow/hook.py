@@ -11,9 +11,10 @@ from directory_sync.airflow.provider import CONNECTION_TYPE
 from directory_sync.airflow.scope import connection_fields
 from directory_sync.api.client import DirectoryClient
 from directory_sync.api.shape import shape_in_words
+from directory_sync.config.access import ApiSettings
+from directory_sync.config.connections import API_CONNECTION
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import LinkedPages
-from directory_sync.config.settings import API_CONNECTION, ApiSettings
 from directory_sync.errors import ApiUnavailableError, DirectorySyncError
 
 

@@ -9,20 +9,22 @@ from airflow.sdk import BaseHook, get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from directory_sync.config.connections import check_unread, fields_of
-from directory_sync.config.directory import Directory
-from directory_sync.config.dlt_provider import register
-from directory_sync.config.form import Resource, moment_of
-from directory_sync.config.limits import RemovalLimits
-from directory_sync.config.mode import Mode
-from directory_sync.config.settings import (
+from directory_sync.config.access import ApiSettings
+from directory_sync.config.connections import (
     LANDING_CONNECTION,
     WAREHOUSE_CONNECTION,
-    ApiSettings,
     ConnectionFields,
-    SyncSettings,
+    check_unread,
+    fields_of,
     missing_connection,
 )
+from directory_sync.config.directory import Directory
+from directory_sync.config.dlt_provider import register
+from directory_sync.config.form import Resource
+from directory_sync.config.incremental import moment_of
+from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.mode import Mode
+from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError
 from directory_sync.landing.place import LandingPlace, landing_place
 from directory_sync.landing.zone import LandedSnapshot, Landing, answers_to_dlt

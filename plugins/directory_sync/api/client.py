@@ -26,10 +26,10 @@ from directory_sync.api.oauth import TokenSource
 from directory_sync.api.page import Page
 from directory_sync.api.rate import RequestRate
 from directory_sync.api.transport import MAX_RETRIES, Attempts, Transport
+from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import Resource
 from directory_sync.config.masking import header_secrets, is_public, query_secrets, url_secrets
 from directory_sync.config.paging import NumberedPages, OffsetPages
-from directory_sync.config.settings import ApiSettings
 from directory_sync.config.urls import origin, shown, shown_origin
 from directory_sync.errors import ApiError, AuthError, ConfigError
 

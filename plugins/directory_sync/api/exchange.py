@@ -13,7 +13,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from directory_sync.config.settings import ApiSettings
+from directory_sync.config.access import ApiSettings
 from directory_sync.config.urls import has_userinfo, origin, shown, shown_origin
 from directory_sync.errors import ConfigError, EnvelopeError
 

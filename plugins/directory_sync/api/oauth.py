@@ -10,8 +10,8 @@ from urllib.parse import quote_plus
 
 import requests
 
+from directory_sync.config.access import ApiSettings
 from directory_sync.config.masking import url_secrets
-from directory_sync.config.settings import ApiSettings
 from directory_sync.config.urls import shown
 from directory_sync.errors import ApiError, AuthError, DirectorySyncError, EnvelopeError
 

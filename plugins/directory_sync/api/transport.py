@@ -26,7 +26,7 @@ from directory_sync.api.waits import (
     reset_seconds,
     retry_after_seconds,
 )
-from directory_sync.config.settings import ApiSettings
+from directory_sync.config.access import ApiSettings
 from directory_sync.errors import ApiUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -7,9 +7,10 @@ from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
+from directory_sync.config.connections import API_CONNECTION
 from directory_sync.config.dlt_provider import form_secrets
 from directory_sync.config.form import FORM_FILE, Resource, parse_form
-from directory_sync.config.settings import API_CONNECTION, SyncSettings
+from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError
 
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
+from directory_sync.config.incremental import Incremental, parse_incremental
 from directory_sync.config.paging import LinkedPages, OffsetPages, Pages, parse_pages
 from directory_sync.config.refusal import parse_selector, refuse, refuse_unknown
 from directory_sync.config.sign_in import check_sign_in
@@ -21,39 +21,9 @@ _HONOURED = {"columns", "schema_contract", "max_table_nesting"}
 _RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing_steps", *_HONOURED}
 _OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals", "label_field"}
 _ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator", "incremental"}
-_INCREMENTAL = {"cursor_path", "start_param", "end_param", "initial_value", "convert"}
 MAX_NAME = 63 - len("_field_changes")
 """PostgreSQL cuts a name after 63 characters: so long is a resource's with the longest addition of ours."""
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Incremental:
-    """How entries that changed within an interval are asked for, as dlt's form has it.
-
-    Attributes:
-        cursor_path: the field that says when an entry changed, as keys.
-        start_param: the parameter of the interval's begin, which belongs to it; end_param: of its end, which
-            does not; None: the API takes none.
-        initial_value: nothing changed before it; None: it is not known.
-        convert: makes a parameter's value of a time in ISO 8601.
-    """
-
-    cursor_path: tuple[str, ...]
-    start_param: str
-    end_param: str | None = None
-    initial_value: datetime | None = None
-    convert: Callable[[str], Any] | None = None
-
-    def params(self, start: datetime, end: datetime) -> dict[str, Any]:
-        """Returns the parameters that ask for an interval."""
-        if self.initial_value:
-            start = max(start, self.initial_value)
-        times = {self.start_param: start} | ({self.end_param: end} if self.end_param else {})
-        convert = self.convert or str
-        return {
-            name: convert(at.astimezone(UTC).isoformat().replace("+00:00", "Z")) for name, at in times.items()
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +168,7 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
         steps=_parse_steps(one.get("processing_steps") or (), where=where),
         order_is_stable=_choice(one, "order", "stable", where=where),
         sort_field=_parse_field(one, "sort_field", where=where),
-        incremental=_parse_incremental(endpoint.get("incremental"), endpoint["params"], where=where),
+        incremental=parse_incremental(endpoint.get("incremental"), endpoint["params"], where=where),
         label_field=_parse_field(one, "label_field", where=where),
         total_is_approximate=_choice(one, "total", "approximate", where=where),
         ignored_fields=_parse_ignored(one.get("ignored_fields") or (), where=where),
@@ -260,49 +230,6 @@ def _parse_field(one: Mapping[str, Any], key: str, *, where: str) -> tuple[str, 
     if not isinstance(path, str) or not path:
         raise ConfigError(f"`{key}` of {where} must be a dotted path, such as `name`.")
     return tuple(path.split("."))
-
-
-def _parse_incremental(given: Any, params: Mapping[str, Any], *, where: str) -> Incremental | None:
-    if given is None:
-        return None
-    where = f"`incremental` of {where}"
-    if not isinstance(given, Mapping):
-        refuse(f"The {type(given).__name__} in {where}", "a mapping with `cursor_path` and `start_param`")
-    refuse_unknown(given, _INCREMENTAL, where=where)
-    cursor, start, end = (given.get(key) for key in ("cursor_path", "start_param", "end_param"))
-    if not (isinstance(cursor, str) and cursor and isinstance(start, str) and start):
-        raise ConfigError(f"{where} needs `cursor_path` and `start_param`, each a string.")
-    if taken := {start, end} & set(params):
-        refuse(f"`{min(map(str, taken))}` in `params` beside {where}", "one of the two")
-    convert = given.get("convert")
-    if convert is not None and not callable(convert):
-        raise ConfigError(f"`convert` in {where} is no function.")
-    return Incremental(
-        cursor_path=tuple(cursor.split(".")),
-        start_param=start,
-        end_param=None if end is None else str(end),
-        initial_value=_parse_moment(given.get("initial_value"), where=where),
-        convert=convert,
-    )
-
-
-def _parse_moment(value: Any, *, where: str) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        return moment_of(str(value))
-    except ValueError:
-        raise ConfigError(f"`initial_value` in {where} must be a time in ISO 8601; got {value!r}.") from None
-
-
-def moment_of(value: str | datetime) -> datetime:
-    """Returns a time, or its text in ISO 8601, as a time: in UTC where it names no zone.
-
-    Raises:
-        ValueError: the text is no time.
-    """
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _parse_detail_path(path: Any, *, where: str) -> str | None:

@@ -1,39 +1,24 @@
-"""Every setting, validated once. The only reader of connections and of the environment.
+"""The switches of a deployment, validated once: the environment's `DIRECTORY_SYNC_<NAME>`.
 
-Connections hold secrets and addresses, the environment holds switches (`DIRECTORY_SYNC_<NAME>`),
-the form in the Dag file holds what is synced.
+Connections hold secrets and addresses (`access.py`), the form in the Dag file holds what is synced.
 """
 
 import os
-import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self, cast
-from urllib.parse import urljoin, urlsplit
+from typing import Any, Self
+from urllib.parse import urlsplit
 
+import pendulum
 from croniter import croniter
 
 from directory_sync.config.limits import RemovalLimits
-from directory_sync.config.sign_in import FROM_CONNECTION
+from directory_sync.config.urls import is_http_url
 from directory_sync.errors import ConfigError
 
-API_CONNECTION = "directory_api"
-WAREHOUSE_CONNECTION = "directory_warehouse"
-LANDING_CONNECTION = "directory_landing"
-API_EXTRA = frozenset(
-    {
-        "token_url", "scope", "auth_method", "verify", "timeout_seconds", "requests_per_second",
-        "retry_statuses", "test_path",
-    }
-)  # fmt: skip
-RETRY_STATUSES = frozenset({408, 425, 520, 522, 524, 529})
-"""What gateways answer in passing, besides the statuses that are always tried again (`client.py`)."""
-FIXED_STATUSES = frozenset({401, 403, 404, 410, 416})
-"""Statuses with a meaning of their own."""
-AUTH_METHODS = ("client_secret_post", "client_secret_basic")
 TICKS_LOOKED_AT = 50
 ENVIRONMENT_PREFIX = "DIRECTORY_SYNC_"
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -43,167 +28,40 @@ UNSTORABLE = ("refuse", "quarantine")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConnectionFields:
-    """An Airflow connection as plain data, whatever backend held it."""
-
-    conn_id: str
-    conn_type: str
-    host: str = ""
-    port: int | None = None
-    schema: str = ""
-    login: str = ""
-    password: str = field(default="", repr=False)
-    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def path(self) -> str:
-        """The path of a connection to a file or folder: its extra's, its host, or a URI's own.
-
-        Airflow takes the path of a URI, such as `duckdb:///data/warehouse.duckdb`, for a schema.
-        """
-        return str(self.extra.get("path") or self.host or (self.schema and f"/{self.schema.lstrip('/')}"))
-
-    @property
-    def said(self) -> dict[str, Any]:
-        """The extra under the names that Airflow's providers document, without what says nothing.
-
-        Older connections have their type before each name; a form stores what was left empty or unticked.
-        """
-        prefix = f"extra__{self.conn_type}__"
-        named = sorted(self.extra.items(), key=lambda item: not item[0].startswith(prefix))
-        return {name.removeprefix(prefix): value for name, value in named if value not in ("", None, False)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ApiSettings:
-    """How to reach the directory API and who we are there."""
-
-    base_url: str
-    client_id: str
-    client_secret: str = field(repr=False)
-    token_url: str = "/oauth/token"
-    scope: str = ""
-    auth_method: str = "client_secret_post"
-    verify: bool | str = True
-    timeout_seconds: float = 30.0
-    requests_per_second: float | None = None
-    retry_statuses: frozenset[int] = RETRY_STATUSES
-    test_path: str = ""
-    conn_id: str = API_CONNECTION
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError for a value no request could be made with."""
-        where = f"connection `{self.conn_id}`"
-        for name, url in (("host", self.base_url), ("token_url", self.token_url)):
-            # Anywhere before the query: a password may hold a slash.
-            if "@" in url.partition("?")[0]:
-                raise ConfigError(
-                    f"The {name} of {where} holds an `@`, before which a user or a password may stand; they "
-                    "go into login and password; an `@` of a path is written `%40`. Nothing was requested."
-                )
-        if not _is_http_url(self.base_url) or not {"?", "#"}.isdisjoint(self.base_url):
-            raise ConfigError(
-                f"The host of {where} must be the API's base URL, such as https://directory.example.org, "
-                "without a query. Nothing was requested."
-            )
-        for name, value in (("login", self.client_id), ("password", self.client_secret)):
-            if not value:
-                raise ConfigError(
-                    f"The {name} of {where} is empty: it holds the OAuth2 client "
-                    f"{'id' if name == 'login' else 'secret'}. Nothing was requested."
-                )
-            if FROM_CONNECTION in value:
-                raise ConfigError(
-                    f"The {name} of {where} holds {FROM_CONNECTION!r}, which stands for it in a form. "
-                    "Nothing was requested. Put the value that the API's owner gave you there."
-                )
-        if self.auth_method not in AUTH_METHODS:
-            raise ConfigError(
-                f"`auth_method` of {where} is {self.auth_method!r}; valid: {', '.join(AUTH_METHODS)}."
-            )
-        if not self.timeout_seconds > 0:
-            raise ConfigError(f"`timeout_seconds` of {where} must be above 0.")
-        if self.requests_per_second is not None and not self.requests_per_second > 0:
-            raise ConfigError(f"`requests_per_second` of {where} must be above 0, or be left out.")
-
-    @property
-    def absolute_token_url(self) -> str:
-        """The token URL; a path counts from the base URL's host."""
-        return urljoin(self.base_url, self.token_url)
-
-    def url(self, path: str) -> str:
-        """Returns the URL of an endpoint's path below the base URL."""
-        if urlsplit(path).scheme:
-            return path
-        return f"{self.base_url.rstrip('/')}/{path.lstrip('/')}"
-
-    @classmethod
-    def from_connection(
-        cls, connection: ConnectionFields | None, *, client: Mapping[str, Any] | None = None
-    ) -> Self:
-        """Reads the source connection.
-
-        Args:
-            connection: the connection `directory_api`; None where there is none.
-            client: the `client` part of the resource's form. Its `base_url` and `token_url` serve
-                where the connection has no host.
-
-        Raises:
-            ConfigError: no connection, or a value that cannot be used.
-        """
-        if connection is None:
-            raise missing_connection(API_CONNECTION)
-        refuse_unknown(connection, API_EXTRA, outcome="Nothing was requested.")
-        auth, timeout = dict((client or {}).get("auth") or {}), _number(connection, "timeout_seconds")
-        extra = connection.extra
-        base_url, token_url = _base_url(connection), extra.get("token_url")
-        if not base_url:
-            base_url = str((client or {}).get("base_url") or "")
-            token_url = token_url or auth.get("token_url") or auth.get("access_token_url")
-        return cls(
-            base_url=base_url,
-            client_id=connection.login,
-            client_secret=connection.password,
-            token_url=str(token_url or "/oauth/token"),
-            scope=str(extra.get("scope") or ""),
-            auth_method=str(extra.get("auth_method") or "client_secret_post"),
-            verify=_verify(extra.get("verify", True)),
-            conn_id=connection.conn_id,
-            timeout_seconds=30.0 if timeout is None else timeout,
-            requests_per_second=_number(connection, "requests_per_second"),
-            retry_statuses=_statuses(connection),
-            test_path=_test_path(connection),
-        )
-
-
-def refuse_unknown(
-    connection: ConnectionFields,
-    known: Collection[str],
-    *,
-    outcome: str,
-    given: Mapping[str, Any] | None = None,
-) -> None:
-    """Refuses a key of the extra that would be ignored, such as `verify_tls`.
-
-    Args:
-        connection: whose extra.
-        known: what can be honoured.
-        outcome: what was not done, in a sentence.
-        given: the extra as it is to be read; None: what it says, see `ConnectionFields.said`.
-
-    Raises:
-        ConfigError: there is such a key; it is named, its value is not.
-    """
-    if unknown := sorted((connection.said if given is None else given).keys() - set(known)):
-        raise ConfigError(
-            f"`{unknown[0]}` in the extra of the connection `{connection.conn_id}` cannot be honoured; "
-            f"valid: {', '.join(sorted(known))}. {outcome}"
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class SyncSettings:
-    """The switches of a deployment; each is read from `DIRECTORY_SYNC_<NAME>`."""
+    """The switches of a deployment; each is read from `DIRECTORY_SYNC_<NAME>`.
+
+    A test holds the table of settings in the README to these fields and their defaults.
+
+    Attributes:
+        home: an absolute path: where the DuckDB file, the snapshots and the lock files are without a
+            connection that names another place; by default `$AIRFLOW_HOME/directory_sync`.
+        dataset: the schema of the tables.
+        schedule: a cron expression, in UTC.
+        shards: how many tasks share out the directory.
+        requests_in_flight: how many requests of one shard wait for their answers at once.
+        retention_days: how long landed snapshots are kept, in days.
+        memory_limit_mb: of each DuckDB connection, in MB; 0: by the width of the rows, see `memory.py`.
+        warehouse_wait_seconds: how long to wait for a warehouse that another process holds, in seconds.
+        max_removed_share: a limit on removals, as are the seven settings after it: see `RemovalLimits`.
+        max_removed_count: as above.
+        max_removed_share_7_days: as above.
+        max_removed_count_7_days: as above.
+        max_removed_share_30_days: as above.
+        max_removed_count_30_days: as above.
+        min_population: as above.
+        max_small_share: as above.
+        runs_may_raise_limits: the parameters of a run may raise these limits.
+        approvers: ids of the users who may decide on removals; empty: whoever may in Airflow.
+        ask_again_days: after how many days a person is asked again about held removals.
+        response_timeout_hours: how long a question waits for its answer, in hours.
+        max_changed_share: removals wait where a larger share of the entries changed, 0 to 1.
+        max_size_deviation: a warning where the number of entries is out of line by a larger share, 0 to 1.
+        deadline_minutes: a run that takes longer is marked as late, in minutes; 0: none is.
+        owner_link: an http or mailto URL behind the owner's name in the interface; empty: none.
+        clock_tolerance_minutes: how far the clocks of two machines may be apart, in minutes.
+        unstorable: what becomes of an entry that the warehouse cannot hold, one of UNSTORABLE.
+    """
 
     home: Path
     dataset: str = "directory"
@@ -287,7 +145,7 @@ class SyncSettings:
         A run that waits counts for the Dag's `max_active_runs`, so a scheduled one does not hold up the next
         night. A run by hand waits as long from when it asks: the night that falls due meanwhile waits for it.
         """
-        ticks = croniter(self.schedule, datetime(2026, 1, 1, tzinfo=UTC), ret_type=datetime)
+        ticks = croniter(self.schedule, pendulum.datetime(2026, 1, 1), ret_type=datetime)
         times: list[datetime] = [ticks.get_next() for _ in range(TICKS_LOOKED_AT)]
         shortest = min(later - earlier for earlier, later in pairwise(times))
         return min(timedelta(hours=self.response_timeout_hours), shortest * 5 / 6)
@@ -336,94 +194,6 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _base_url(connection: ConnectionFields) -> str:
-    """A connection given as a URI has its port and scheme apart from the host."""
-    host = connection.host.strip()
-    if not host:
-        return ""
-    if "://" not in host:
-        scheme = connection.schema if connection.schema in ("http", "https") else "https"
-        host = f"{scheme}://{host}"
-    host = host.rstrip("/")
-    if connection.port and _is_http_url(host) and urlsplit(host).port is None:
-        parts = urlsplit(host)
-        host = parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
-    return host
-
-
-def _is_http_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
 def _is_owner_link(text: str) -> bool:
     parts = urlsplit(text)
-    return bool(parts.path) if parts.scheme == "mailto" else _is_http_url(text)
-
-
-def _verify(value: Any) -> bool | str:
-    """TLS verification: a boolean, its spelling, or the path of a CA bundle."""
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip()
-    if text.lower() in ("", "true", "1", "yes", "on"):
-        return True
-    return False if text.lower() in ("false", "0", "no", "off") else text
-
-
-def environment_connection(conn_id: str) -> tuple[str, str | None]:
-    """Returns the name of the variable that may hold a connection, and its text; None: it is not set."""
-    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
-    return variable, os.environ.get(variable)
-
-
-def missing_connection(conn_id: str) -> ConfigError:
-    """The error for a source connection that no backend has."""
-    return ConfigError(
-        f"There is no connection `{conn_id}`. Create one of the type `directory_api` (host = base URL, "
-        f"login = client id, password = client secret) or set AIRFLOW_CONN_{conn_id.upper()}. Nothing was "
-        "requested."
-    )
-
-
-def _statuses(connection: ConnectionFields) -> frozenset[int]:
-    """`retry_statuses` of the extra: a list, or a text with commas; an empty list is none at all."""
-    given = connection.extra.get("retry_statuses")
-    if given in (None, ""):
-        return RETRY_STATUSES
-    items = given.replace(",", " ").split() if isinstance(given, str) else given
-    texts = [str(item) for item in items] if isinstance(items, list | tuple) else ["no list"]
-    wrong = [text for text in texts if not re.fullmatch("[45][0-9][0-9]", text)]
-    if wrong or FIXED_STATUSES & set(map(int, texts)):
-        raise ConfigError(
-            f"`retry_statuses` of connection `{connection.conn_id}` must be statuses of 400 to 599, such as "
-            f'"408, 520", other than {", ".join(map(str, sorted(FIXED_STATUSES)))}. Nothing was requested.'
-        )
-    return frozenset(map(int, texts))
-
-
-def _test_path(connection: ConnectionFields) -> str:
-    """A path on the base URL: the token goes nowhere else."""
-    path = str(connection.extra.get("test_path") or "").strip()
-    if path and not path.startswith("/"):
-        raise ConfigError(
-            f"`test_path` of connection `{connection.conn_id}` must be a path on the base URL that begins "
-            "with `/`, such as /v1/directory. Nothing was requested."
-        )
-    return path
-
-
-def _number(connection: ConnectionFields, name: str) -> float | None:
-    """A number of the connection's extra; None where it is not given."""
-    value = connection.extra.get(name)
-    if value in (None, ""):
-        return None
-    try:
-        return float(cast("float", value))
-    except (TypeError, ValueError):
-        raise ConfigError(
-            f"`{name}` of connection `{connection.conn_id}` must be a number; got {type(value).__name__}."
-        ) from None
+    return bool(parts.path) if parts.scheme == "mailto" else is_http_url(text)

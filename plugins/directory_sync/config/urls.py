@@ -41,6 +41,15 @@ def origin(url: str) -> Origin:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
+def is_http_url(text: str) -> bool:
+    """Tells whether a text is an absolute URL that can be asked."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def has_userinfo(url: str) -> bool:
     """Tells whether a user or a password stands before the host."""
     try:

@@ -18,7 +18,8 @@ from typing import Any
 
 import fsspec
 
-from directory_sync.config.settings import LANDING_CONNECTION, ConnectionFields, SyncSettings, refuse_unknown
+from directory_sync.config.connections import LANDING_CONNECTION, ConnectionFields, refuse_unknown
+from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError, DirectorySyncError, SnapshotError, raise_alone
 
 # A bucket that is busy for some seconds is no reason to try a whole task again.

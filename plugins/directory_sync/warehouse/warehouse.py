@@ -16,8 +16,9 @@ import dlt
 from dlt.common.schema.utils import get_first_column_name_with_prop, get_nested_tables
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.form import Resource
-from directory_sync.config.settings import ConnectionFields, SyncSettings
+from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import WarehouseError
 from directory_sync.warehouse.destinations import Destination, destination_of
 from directory_sync.warehouse.destinations.one_transaction import in_one_transaction

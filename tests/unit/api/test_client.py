@@ -26,9 +26,9 @@ from directory_sync.api import exchange
 from directory_sync.api.client import DirectoryClient
 from directory_sync.api.rate import RequestRate
 from directory_sync.api.waits import backoff_seconds, retry_after_seconds
+from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import OffsetPages, Resource
 from directory_sync.config.paging import NumberedPages
-from directory_sync.config.settings import ApiSettings
 from directory_sync.errors import (
     ApiError,
     ApiUnavailableError,

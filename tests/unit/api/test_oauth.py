@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from directory_sync.api.oauth import TokenSource
-from directory_sync.config.settings import ApiSettings
+from directory_sync.config.access import ApiSettings
 from directory_sync.errors import ApiError, ApiUnavailableError, AuthError, EnvelopeError
 
 SECRET = "SENTINEL-SECRET +/&="

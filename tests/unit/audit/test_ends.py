@@ -13,9 +13,9 @@ from directory_sync.api.client import DirectoryClient
 from directory_sync.api.rate import RequestRate
 from directory_sync.audit.pages_seal import accept_walk, verify_rereads
 from directory_sync.audit.seal import seal
+from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import parse_pages
-from directory_sync.config.settings import ApiSettings
 from directory_sync.errors import ApiError
 from directory_sync.extract.linked import LinkedReader
 from directory_sync.extract.numbered import NumberedReader

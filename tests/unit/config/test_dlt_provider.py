@@ -8,6 +8,8 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
+from directory_sync.config.access import ApiSettings
+from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.dlt_provider import (
     PROVIDER_NAME,
     ConnectionsProvider,
@@ -15,7 +17,6 @@ from directory_sync.config.dlt_provider import (
     quiet_dlt,
     register,
 )
-from directory_sync.config.settings import ApiSettings, ConnectionFields
 from directory_sync.config.sign_in import FROM_CONNECTION
 from directory_sync.errors import ConfigError
 

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from directory_sync.config.access import ApiSettings
+from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.limits import RemovalLimits
-from directory_sync.config.settings import (
-    ApiSettings,
-    ConnectionFields,
-    SyncSettings,
-)
+from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError
 
 SECRET = "SENTINEL-SECRET"

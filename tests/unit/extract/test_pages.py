@@ -14,9 +14,9 @@ from directory_sync.api.page import Page
 from directory_sync.audit.pages_seal import accept_walk, verify_rereads
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.seal import Seal
+from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import LinkedPages, parse_pages
-from directory_sync.config.settings import ApiSettings
 from directory_sync.errors import ConfigError, DirectorySyncError, EnvelopeError, SnapshotError
 from directory_sync.extract.linked import LinkedReader
 from directory_sync.extract.numbered import NumberedReader

@@ -15,8 +15,9 @@ from dlt.common.configuration.specs.azure_credentials import AzureCredentialsWit
 from dlt.common.storages.configuration import FilesystemConfiguration
 from dlt.common.storages.fsspec_filesystem import prepare_fsspec_args
 
+from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.dlt_provider import register
-from directory_sync.config.settings import ConnectionFields, SyncSettings
+from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError, TransientError
 from directory_sync.landing.place import LANDING_KEYS, LandingPlace, landing_place
 

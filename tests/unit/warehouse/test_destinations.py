@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from directory_sync.config.settings import ConnectionFields, SyncSettings
+from directory_sync.config.connections import ConnectionFields
+from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError
 from directory_sync.warehouse.destinations import destination_of
 

@@ -19,7 +19,8 @@ from dlt.destinations.job_client_impl import SqlLoadJob
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 from sqlglot import exp
 
-from directory_sync.config.settings import ConnectionFields, SyncSettings
+from directory_sync.config.connections import ConnectionFields
+from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError
 from directory_sync.warehouse.destinations import (
     DESTINATIONS,

@@ -14,7 +14,8 @@ Whoever holds a warehouse reads, checks and writes it alone; others of ours wait
 from pathlib import Path
 from typing import TypeVar
 
-from directory_sync.config.settings import ConnectionFields, SyncSettings
+from directory_sync.config.connections import ConnectionFields
+from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError
 from directory_sync.warehouse.destinations.bigquery import BigQuery
 from directory_sync.warehouse.destinations.destination import Destination

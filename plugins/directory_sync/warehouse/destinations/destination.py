@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from directory_sync.config.settings import ConnectionFields, SyncSettings
+from directory_sync.config.connections import ConnectionFields
+from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import WarehouseError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
-from directory_sync.config.settings import refuse_unknown
+from directory_sync.config.connections import refuse_unknown
 from directory_sync.errors import ConfigError, WarehouseError
 from directory_sync.warehouse.destinations.destination import Destination
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import dlt
 
-from directory_sync.config.settings import refuse_unknown
+from directory_sync.config.connections import refuse_unknown
 from directory_sync.errors import ConfigError, WarehouseError, raise_alone
 from directory_sync.warehouse.destinations.destination import Destination
 
