@@ -65,7 +65,7 @@ browser node: install
 	@$(BIN)/python -m tests.programs $@
 
 test: browser check test-ui ## all checks and tests, on all cores
-	@$(PYTEST) $(PARALLEL) $(TESTS)
+	@$(PYTEST) $(PARALLEL) --cov --cov-report=term:skip-covered $(TESTS)
 	@$(PYTEST) --warehouse postgres $(ON_POSTGRES)
 
 test-unit: install ## what needs neither Airflow's database nor a server

@@ -31,9 +31,8 @@ def main(what: str, arguments: dict[str, Any]) -> None:
         allowance = arguments.get("requests_per_second")
         deployment = Deployment(url, home, arguments["run_id"], requests_per_second=allowance)
         stage, _, shard = what.partition("_")
-        {"extract": lambda: deployment.extract(int(shard)), "audit": deployment.audit}.get(
-            stage, deployment.publish
-        )()
+        sync = deployment.sync
+        {"extract": lambda: sync.extract(int(shard)), "audit": sync.audit, "publish": sync.publish}[stage]()
     print("\n" + json.dumps({"work_seconds": time.monotonic() - started, "peak_mb": _peak_mb()}))
 
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow.lib
 import pytest
 from filelock import FileLock
 from hypothesis import settings
@@ -16,6 +17,8 @@ from hypothesis import settings
 from directory_sync.config.connections import ConnectionFields
 from tests.buckets import Bucket, running_bucket
 from tests.postgres import PostgresServer, running_server
+
+pytest_plugins = ["tests.integration.listing"]
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -41,6 +44,8 @@ os.environ |= {
 
 # DuckDB looks for pandas with every value that it binds: in vain, and half of the time that an audit takes.
 if importlib.util.find_spec("pandas") is None:
+    # pyarrow looks once, and cannot read this sign of absence.
+    assert not pyarrow.lib._pandas_api.have_pandas
     sys.modules["pandas"] = None
 
 settings.register_profile("default", derandomize=True, deadline=None)
@@ -63,6 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what is about files where the warehouses, or the landing zones, are elsewhere.
 

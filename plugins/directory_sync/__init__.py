@@ -5,6 +5,7 @@ The packages are the data flow. An entry travels down this list; a package impor
     errors.py       every error, classed by what happens next
     config/         what is synced, and every setting: parsed and validated once
       form.py, paging.py          the form of a resource: what to read, and how the API pages it
+      mode.py                     what a run does: its mode, and what follows from it
       incremental.py              how it is asked for what changed within an interval
       settings.py, limits.py      switches, and how many entries may be removed unasked
       connections.py              Airflow connections as plain data
@@ -14,6 +15,8 @@ The packages are the data flow. An entry travels down this list; a package impor
       directory.py                one directory: form, connections, settings
       urls.py, masking.py         what messages may show of a URL; what is masked in logs
       fields.py                   names and paths of fields
+      columns.py, kinds.py        the columns of our tables; the kinds of change and of proof
+      names.py                    the tasks, the tags, the page's parameters
       memory.py                   how much memory DuckDB is given, how large a batch is
       google_key.py               a service account's key, for a bucket or BigQuery
     api/            one request, and one answer
@@ -31,7 +34,10 @@ The packages are the data flow. An entry travels down this list; a package impor
       windows.py                  offset windows that overlap, several in flight; plan.py: which come next
       numbered.py, linked.py      pages by their numbers; pages along the API's own links
       progress.py                 how far a shard is, for its log
-    warehouse/      warehouse.py: the only module that speaks SQL to its tables
+    warehouse/      all SQL to its tables
+      warehouse.py                open and held by one process; loads, and what must hold for that
+      syncs.py, entries.py        what is read from `directory_syncs`; from a table and its change log
+      views.py, sql.py            the views; how a statement is run
       room.py                     what it has room for
       destinations/               how each connection type is opened, held and written in one transaction
     audit/          stage 2: seals the snapshot, checks it, compares it (stage.py; job.py: what it works on)
@@ -55,9 +61,11 @@ The packages are the data flow. An entry travels down this list; a package impor
       removals.py, question.py    what a person is asked, answered and has approved
       replay.py, branch.py        all of it again from the landing zone; what of it, after a restore
       retention.py, ownership.py  how long folders are kept; whose a folder, and a table, is
+    sync.py         the stages of one run put together; tasks, integration tests and the bench call it
     airflow/        the edge to Airflow
       tasks.py, approval.py       the tasks as declared (params.py, retry.py: what holds for them)
-      bodies.py                   what each task does (scope.py: the connections, settings, run it looks up)
+      bodies.py                   what each task does: one stage of `Sync`, told to Airflow
+      scope.py                    what a task looks up: connections, settings, its run
       display.py, notes.py        what the UI shows of a task, and of a run
       deadline.py                 the alert when a run is late
       hook.py, provider.py        the connection type in the UI, and its Test button

@@ -27,6 +27,7 @@ from directory_sync.airflow.display import describe, owner_links  # noqa: E402
 from directory_sync.airflow.params import PARAMS  # noqa: E402
 from directory_sync.airflow.retry import DEFAULT_ARGS  # noqa: E402
 from directory_sync.config.directory import Directory  # noqa: E402
+from directory_sync.config.names import TAGS  # noqa: E402
 from directory_sync.errors import ConfigError  # noqa: E402
 
 __all__ = ["Directory", "directory_dag"]
@@ -51,7 +52,7 @@ def directory_dag(dag_id: str, directory: Directory, *, doc_md: str | None = Non
         max_active_runs=1,
         default_args=DEFAULT_ARGS,
         params=PARAMS,
-        tags=["directory", "dlt"],
+        tags=list(TAGS),
         doc_md=doc_md,
         deadline=alerts(settings),
         owner_links=owner_links(settings),

@@ -52,10 +52,12 @@ def a_report(night: int, at: datetime, entries: int, resource: str = RESOURCE, *
     )
 
 
-def a_run(run_id: str, at: datetime, *, state: str = "success", seconds: float = 260) -> dict[str, Any]:
+def a_run(
+    run_id: str, at: datetime, *, state: str = "success", seconds: float = 260, dag: str = DAG
+) -> dict[str, Any]:
     ended = iso(at + timedelta(seconds=seconds)) if state in ("success", "failed") else None
     return {
-        "dag_id": DAG,
+        "dag_id": dag,
         "dag_run_id": run_id,
         "run_type": "scheduled",
         "state": state,
@@ -87,6 +89,7 @@ class Answers:
     Attributes:
         faults: of a kind of request (dags, assets, events, runs, tasks, waiting): the status it is answered
             with, 0 for no answer at all.
+        datasets: of a further directory's Dag, the dataset that its assets' names begin with.
         asked: how often each kind of request came.
     """
 
@@ -97,25 +100,28 @@ class Answers:
     waiting: list[dict[str, Any]] = field(default_factory=list)
     resources: tuple[str, ...] = (RESOURCE,)
     dags: tuple[str, ...] = (DAG,)
+    datasets: Mapping[str, str] = field(default_factory=dict)
     dag: Mapping[str, Any] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
 
-    def publish(self, report: AuditReport, *, took: float = 260) -> None:
+    def publish(self, report: AuditReport, *, took: float = 260, dag: str = DAG) -> None:
         """Adds the event of a run that published, its run and its tasks."""
         at = report.snapshot_at
-        self.add_event(report.summary(), report.run_id, at + timedelta(seconds=took))
+        self.add_event(report.summary(), report.run_id, at + timedelta(seconds=took), dag=dag)
         if all(run["dag_run_id"] != report.run_id for run in self.runs):
-            self.runs.append(a_run(report.run_id, at, seconds=took))
+            self.runs.append(a_run(report.run_id, at, seconds=took, dag=dag))
             self.tasks += _tasks(report.run_id, at, took)
 
-    def add_event(self, extra: Any, run_id: str, at: datetime) -> None:
+    def add_event(self, extra: Any, run_id: str, at: datetime, *, dag: str = DAG) -> None:
+        resource = extra.get("resource") if isinstance(extra, dict) else None
+        place = self.resources.index(resource) if resource in self.resources else 0
         content = {
             "id": len(self.events) + 1,
-            "asset_id": 1,
+            "asset_id": self.dags.index(dag) * len(self.resources) + place + 1,
             "name": RESOURCE,
             "extra": extra,
-            "source_dag_id": DAG,
+            "source_dag_id": dag,
             "source_run_id": run_id,
             "source_task_id": "publish",
             "timestamp": iso(at),
@@ -139,6 +145,8 @@ class Answers:
     def _answer(self, route: Route) -> None:
         url = urlsplit(route.request.url)
         path, query = url.path.split("/api/v2/")[1], parse_qs(url.query)
+        of_dag = re.match(r"dags/([^/~]+)/", path)
+        query["of_dag"] = [of_dag[1]] if of_dag else list(self.dags)
         kind = _kind(path, query)
         if kind is None:
             route.fallback()
@@ -166,8 +174,13 @@ class Answers:
 
     def _assets(self, query: Any, body: Any) -> dict[str, Any]:
         pairs = [(dag, name) for dag in self.dags for name in self.resources]
+        in_front = {dag: f"{self.datasets[dag]}." if dag in self.datasets else "" for dag in self.dags}
         assets = [
-            {"id": n, "name": name, "producing_tasks": [{"dag_id": dag, "task_id": "publish"}]}
+            {
+                "id": n,
+                "name": in_front[dag] + name,
+                "producing_tasks": [{"dag_id": dag, "task_id": "publish"}],
+            }
             for n, (dag, name) in enumerate(pairs, start=1)
         ]
         return {"assets": assets, "total_entries": len(assets)}
@@ -186,11 +199,14 @@ class Answers:
 
     def _runs(self, query: Any, body: Any) -> dict[str, Any]:
         state = query.get("state", [None])[0]
-        found = [run for run in self.runs if state in (None, run["state"])]
+        found = [
+            run for run in self.runs if state in (None, run["state"]) and run["dag_id"] in query["of_dag"]
+        ]
         return _page("dag_runs", sorted(found, key=lambda r: r["run_after"], reverse=True), query)
 
     def _tasks(self, query: Any, body: Any) -> dict[str, Any]:
-        found = [task for task in self.tasks if task["dag_run_id"] in body["dag_run_ids"]]
+        runs = {run["dag_run_id"] for run in self.runs if run["dag_id"] in body["dag_ids"]}
+        found = [task for task in self.tasks if task["dag_run_id"] in runs & set(body["dag_run_ids"])]
         window = {"limit": [body["page_limit"]], "offset": [body["page_offset"]]}
         return _page("task_instances", found, window)
 

@@ -276,9 +276,9 @@ def the_syncs_row_is_loaded(act: Strike) -> None:
 
 @moment
 def the_publication_is_complete(act: Strike) -> None:
-    from directory_sync.airflow.scope import TaskScope
+    from directory_sync.sync import Sync
 
-    before(TaskScope, "retire_landing", act)
+    before(Sync, "retire_landing", act)
 
 
 # ---- what shows more than a deployment would

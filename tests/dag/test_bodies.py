@@ -19,6 +19,7 @@ from directory_sync.dag import Directory
 from directory_sync.errors import ConfigError
 from directory_sync.publish.ownership import OWNER
 from directory_sync.publish.question import QUESTION, Choice, Decision, land_decision
+from directory_sync.sync import Sync
 from tests.dag_file import directory as the_form
 from tests.unit.publish.test_question import question as a_question
 
@@ -104,12 +105,12 @@ def test_a_clock_that_is_ahead_deletes_nothing_young(
 def test_a_dag_of_another_directory_lands_nothing_in_a_folder_that_has_an_owner(
     running: Running, tmp_path: Path
 ) -> None:
-    running().prepare_landing()
+    Sync(running()).prepare_landing()
     owner = tmp_path / "landing" / RESOURCE / OWNER
     assert json.loads(owner.read_text()) == {"directory": "directory_api/directory_sync"}
     with pytest.raises(ConfigError, match="belongs to the directory `directory_api/directory_sync`"):
-        running(dag_id="others_sync").prepare_landing()
-    running(dag_id="others_sync", formerly=["directory_api/directory_sync"]).prepare_landing()
+        Sync(running(dag_id="others_sync")).prepare_landing()
+    Sync(running(dag_id="others_sync", formerly=["directory_api/directory_sync"])).prepare_landing()
     assert json.loads(owner.read_text()) == {"directory": "directory_api/others_sync"}
 
 

@@ -3,7 +3,7 @@
 import pytest
 from airflow.serialization.serialized_objects import DagSerialization
 
-from directory_sync.airflow.display import PAGE_URL
+from directory_sync.config.names import PAGE_URL
 
 LINK = f"{PAGE_URL}?dag=directory_sync&resource=directory_resource"
 

@@ -1,13 +1,15 @@
 """One sandbox and one real Airflow for all end-to-end tests."""
 
+import copy
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -128,8 +130,52 @@ class Stack:
         assert left == [0], "the window was asked for less often than it was to fail"
 
 
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What one state of a deployment is made of: its landing and warehouse, and the API's entries."""
+
+    folder: Path
+    entries: Mapping[str, Any]
+    ids: list[int]
+
+
+EDITED = ("_edited", "_edited_json", "_removed", "_revision", "_highest_id")
+"""What a sandbox's directory holds beside the records of its start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class States:
+    """Goes back to states that the deployment was in, so that no test sees what another one did."""
+
+    stack: Stack
+    folder: Path
+    kept: dict[str, State] = field(default_factory=dict)
+
+    @property
+    def _home(self) -> Path:
+        return self.stack.warehouse.parent
+
+    def keep(self, name: str) -> None:
+        """Keeps the present state."""
+        directory = self.stack.sandbox.directory
+        folder = shutil.copytree(self._home, self.folder / name)
+        entries = {one: copy.copy(getattr(directory, one)) for one in EDITED}
+        self.kept[name] = State(folder=folder, entries=entries, ids=directory.ids())
+
+    def go_to(self, name: str) -> None:
+        """Makes a state that was kept the present one."""
+        state, directory = self.kept[name], self.stack.sandbox.directory
+        shutil.rmtree(self._home)
+        shutil.copytree(state.folder, self._home)
+        with directory._lock:
+            for one, value in state.entries.items():
+                setattr(directory, one, copy.copy(value))
+            directory._order.fill(state.ids)
+            directory._note_total()
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory, migrated) -> Iterator[Stack]:
+def deployment(tmp_path_factory, migrated) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("airflow")
     temporary = tmp_path_factory.mktemp("temporary")
     (home / "config").mkdir()
@@ -142,6 +188,89 @@ def stack(tmp_path_factory, migrated) -> Iterator[Stack]:
         }
         with LocalAirflow(home, environment=environment, migrated=migrated) as airflow:
             yield Stack(sandbox=sandbox, airflow=airflow, temporary=temporary)
+
+
+@pytest.fixture(scope="session")
+def states(deployment, tmp_path_factory) -> States:
+    return States(stack=deployment, folder=tmp_path_factory.mktemp("states"))
+
+
+@pytest.fixture(scope="session")
+def first_run(deployment, states) -> DagRun:
+    """The first run, which is due as soon as there is a scheduler."""
+    run = deployment.run()
+    states.keep("first")
+    return run
+
+
+@pytest.fixture
+def stack(deployment, states, first_run) -> Stack:
+    """The deployment as its first run left it."""
+    states.go_to("first")
+    return deployment
+
+
+@pytest.fixture(scope="session")
+def quiet_run(deployment, states, first_run) -> DagRun:
+    """A run that finds nothing changed, with a reason."""
+    states.go_to("first")
+    return deployment.run(reason="because a test wants it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """A run that asked about removals, and what there was before and while it waited."""
+
+    run: DagRun
+    before: set[int]
+    edits: Any
+    questions: list[dict[str, Any]]
+    changes: dict[str, int]
+
+
+@pytest.fixture(scope="session")
+def rejected_run(deployment, states, first_run) -> Rejected:
+    states.go_to("first")
+    before = deployment.present()
+    edits = deployment.sandbox.directory.edit(7, 5, remove=3_000, seed=2)
+    run = deployment.run_until_asked()
+    questions = deployment.airflow.api.questions(DAG_ID, run.run_id)
+    changes = deployment.changes(run)
+    run = deployment.answer(run, "Reject", reason="a permission was lost")
+    states.keep("rejected")
+    return Rejected(run=run, before=before, edits=edits, questions=questions, changes=changes)
+
+
+@pytest.fixture
+def rejected(stack, states, rejected_run) -> Rejected:
+    """The deployment after 3,000 removals were rejected."""
+    states.go_to("rejected")
+    return rejected_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approved:
+    """A run that asked again, what was held, and how many pages were served while it ran."""
+
+    run: DagRun
+    held: list[int]
+    pages: int
+
+
+@pytest.fixture(scope="session")
+def approved_run(deployment, states, rejected_run) -> Approved:
+    states.go_to("rejected")
+    held, pages = rejected_run.edits.removed, deployment.sandbox.stats.pages
+    run = deployment.answer(deployment.run_until_asked(mode="decide"), "Approve")
+    states.keep("approved")
+    return Approved(run=run, held=held, pages=deployment.sandbox.stats.pages - pages)
+
+
+@pytest.fixture
+def approved(stack, states, approved_run) -> Approved:
+    """The deployment after the 3,000 removals were approved in a further run."""
+    states.go_to("approved")
+    return approved_run
 
 
 def table_differences(before: Path, after: Path, *, but: tuple[str, ...] = ()) -> dict[str, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The Dag under the real scheduler. Each test is one run, and leaves the next one a healthy sandbox."""
+"""The Dag under the real scheduler: each test begins with what the first run left, or with a named state."""
 
 import re
 
@@ -25,8 +25,8 @@ def table_entries(stack: Stack):
     return {id_: (name, updated_at) for id_, name, updated_at in rows}
 
 
-def test_the_first_run_publishes_every_entry(stack):
-    run = stack.run()
+def test_the_first_run_publishes_every_entry(stack, first_run):
+    run = first_run
     assert (run.run_type, run.state) == ("scheduled", "success")
     api = api_entries(stack)
     codes = sum(len(stack.sandbox.directory.get(id_)["codes"]) for id_ in api)
@@ -37,8 +37,9 @@ def test_the_first_run_publishes_every_entry(stack):
     assert differences(table_entries(stack), api) == []
 
 
-def test_one_start_of_the_scheduler_makes_one_run(stack):
-    assert [run.run_type for run in stack.airflow.api.runs(DAG_ID)] == ["scheduled"]
+def test_one_start_of_the_scheduler_makes_one_run(stack, first_run):
+    own = [run for run in stack.airflow.api.runs(DAG_ID) if run.run_type not in ("manual", "backfill")]
+    assert [(run.run_id, run.run_type) for run in own] == [(first_run.run_id, "scheduled")]
 
 
 def test_a_run_without_edits_writes_its_own_sync_row_and_nothing_else(stack, tmp_path):
@@ -59,23 +60,22 @@ def test_a_run_after_edits_publishes_exactly_the_edits(stack, tmp_path):
     assert [row[0] for row in removed] == edits.removed
 
 
-def test_a_run_says_its_outcome_in_its_note(stack):
-    run = stack.run(reason="because a test wants it")
-    first, reason = stack.airflow.api.run(DAG_ID, run.run_id).note.split("\n\n")
+def test_a_run_says_its_outcome_in_its_note(stack, quiet_run):
+    first, reason = stack.airflow.api.run(DAG_ID, quiet_run.run_id).note.split("\n\n")
     assert re.fullmatch(
-        r"✔ directory_resource: 28,307 entries: \+0 ~0 −0; .* joints proven, .*; \d+ s", first
+        r"✔ directory_resource: 28,298 entries: \+0 ~0 −0; .* joints proven, .*; \d+ s", first
     )
     assert reason == "✎ because a test wants it"
 
 
-def test_where_nothing_is_held_nobody_is_asked_and_no_process_starts(stack):
-    tasks = stack.tasks(stack.airflow.api.runs(DAG_ID)[0])
+def test_where_nothing_is_held_nobody_is_asked_and_no_process_starts(stack, quiet_run):
+    tasks = stack.tasks(quiet_run)
     assert {tasks[name].state for name in ("approve_removals", "remove")} == {"skipped"}
     assert {tasks[name].try_number for name in ("approve_removals", "remove")} == {0}
 
 
-def test_a_shard_shows_what_it_did(stack):
-    api, run_id, task = stack.airflow.api, stack.airflow.api.runs(DAG_ID)[0].run_id, SHARD.format(1)
+def test_a_shard_shows_what_it_did(stack, quiet_run):
+    api, run_id, task = stack.airflow.api, quiet_run.run_id, SHARD.format(1)
     [last] = [line for line in api.log(DAG_ID, run_id, task) if " entries in " in line.text]
     said = re.match(r"Shard 2 of 4: (\d+) pages, ([\d,]+) entries in ", last.text)
     shown = {key: api.xcom(DAG_ID, run_id, task, key) for key in ("pages", "entries", "retries")}
@@ -83,30 +83,27 @@ def test_a_shard_shows_what_it_did(stack):
     assert shown == {"pages": int(said[1]), "entries": int(said[2].replace(",", "")), "retries": 0}
 
 
-def test_no_task_of_a_run_that_succeeded_logs_an_error(stack):
-    run = stack.airflow.api.runs(DAG_ID)[0]
+def test_no_task_of_a_run_that_succeeded_logs_an_error(stack, quiet_run):
+    run = quiet_run
     ran = [task_id for task_id, tries in stack.tries(run).items() if tries]
     levels = {line.level for name in ran for line in stack.airflow.api.log(DAG_ID, run.run_id, name)}
     assert len(ran) == 6
     assert levels <= {"", "debug", "info", "warning"}
 
 
-def test_a_task_links_to_the_page_of_its_directory(stack):
-    run = stack.airflow.api.runs(DAG_ID)[0]
+def test_a_task_links_to_the_page_of_its_directory(stack, quiet_run):
+    run = quiet_run
     url = "/plugin/directory?dag=directory_sync&resource=directory_resource"
     for name in (SHARD.format(0), "audit", "publish"):
         assert stack.airflow.api.links(DAG_ID, run.run_id, name) == {"Directory": url}
 
 
-def test_too_many_removals_wait_for_a_person_and_a_rejection_removes_nothing(stack):
-    before = stack.present()
-    edits = stack.sandbox.directory.edit(7, 5, remove=3_000, seed=2)
-    run = stack.run_until_asked()
-    [question] = stack.airflow.api.questions(DAG_ID, run.run_id)
-    assert question["subject"] == "Remove 3,000 of 28,314 entries from directory_resource?"
+def test_too_many_removals_wait_for_a_person_and_a_rejection_removes_nothing(stack, rejected):
+    [question] = rejected.questions
+    assert question["subject"] == "Remove 3,000 of 28,305 entries from directory_resource?"
     assert "**3,000 entries (10.6%) are absent**" in question["body"]
-    assert stack.changes(run) == {"added": 7, "changed": 5, "missing": 3_000}
-    run = stack.answer(run, "Reject", reason="a permission was lost")
+    assert rejected.changes == {"added": 7, "changed": 5, "missing": 3_000}
+    run = rejected.run
     tasks = stack.tasks(run)
     assert (run.state, tasks["approve_removals"].state, tasks["remove"].state) == (
         "success",
@@ -116,25 +113,23 @@ def test_too_many_removals_wait_for_a_person_and_a_rejection_removes_nothing(sta
     assert (
         "the removal of 3,000 entries was rejected; nothing was removed (a permission was lost)" in run.note
     )
-    assert stack.present() == before | set(edits.added)
-    assert [row[0] for row in stack.query(HELD)] == edits.removed
+    assert stack.present() == rejected.before | set(rejected.edits.added)
+    assert [row[0] for row in stack.query(HELD)] == rejected.edits.removed
 
 
-def test_the_next_run_does_not_ask_for_the_same_set(stack):
+def test_the_next_run_does_not_ask_for_the_same_set(stack, rejected):
     run = stack.run()
     assert run.state == "success"
     assert stack.tasks(run)["approve_removals"].state == "skipped"
     assert "3,000 held" in run.note
 
 
-def test_mode_decide_asks_again_without_reading_the_directory_and_an_approval_removes(stack):
-    held = [row[0] for row in stack.query(HELD)]
-    pages = stack.sandbox.stats.pages
-    run = stack.answer(stack.run_until_asked(mode="decide"), "Approve")
+def test_mode_decide_asks_again_without_reading_the_directory_and_an_approval_removes(stack, approved):
+    run = approved.run
     assert run.state == "success"
-    assert stack.sandbox.stats.pages == pages
+    assert approved.pages == 0
     removed = stack.query(f"SELECT id FROM {TABLE} WHERE _removed_at IS NOT NULL ORDER BY id")
-    assert set(held) <= {row[0] for row in removed}
+    assert set(approved.held) <= {row[0] for row in removed}
     assert stack.query(HELD) == []
     [event] = stack.airflow.api.asset_events(DAG_ID, run.run_id)
     assert (event["mode"], event["changes"]["removed"]) == ("decide", 3_000)
@@ -142,9 +137,9 @@ def test_mode_decide_asks_again_without_reading_the_directory_and_an_approval_re
     assert differences(table_entries(stack), api_entries(stack)) == []
 
 
-def test_clearing_an_approved_decision_asks_nobody_again(stack, tmp_path):
+def test_clearing_an_approved_decision_asks_nobody_again(stack, approved, tmp_path):
     before = stack.copy_of_warehouse(tmp_path)
-    run = stack.airflow.api.runs(DAG_ID)[0]
+    run = approved.run
     stack.airflow.api.clear(DAG_ID, run.run_id, "approve_removals")
     run = stack.airflow.api.wait(DAG_ID, run.run_id, seconds=150)
     assert run.state == "success"
@@ -160,7 +155,7 @@ def test_a_run_that_would_lift_the_limits_reads_nothing_and_says_why(stack):
     assert {tries for name, tries in stack.tries(run).items() if "shard" in name} == {1}
 
 
-def test_entries_that_come_back_are_returned(stack):
+def test_entries_that_come_back_are_returned(stack, approved):
     gone = stack.query(f"SELECT id FROM {TABLE} WHERE _removed_at IS NOT NULL ORDER BY id")
     back = stack.sandbox.directory.restore([row[0] for row in gone])
     run = stack.run()
@@ -178,7 +173,7 @@ def test_a_backfill_of_a_directory_without_intervals_is_skipped_with_a_note(stac
     assert table_differences(before, stack.warehouse) == {}
 
 
-def test_mode_replay_rebuilds_an_emptied_warehouse_without_the_api(stack, tmp_path):
+def test_mode_replay_rebuilds_an_emptied_warehouse_without_the_api(stack, approved, tmp_path):
     before, pages = stack.copy_of_warehouse(tmp_path), stack.sandbox.stats.pages
     stack.warehouse.unlink()
     run = stack.run(mode="replay")
@@ -219,7 +214,7 @@ def test_a_wrong_secret_fails_each_shard_at_its_first_try(stack, tmp_path):
     assert table_differences(before, stack.warehouse) == {}
 
 
-def test_no_log_holds_the_secret_or_a_token(stack):
+def test_no_log_holds_the_secret_or_a_token(stack, quiet_run, approved):
     sandbox = stack.sandbox
     secrets = {sandbox.settings.client_secret, *sandbox._sandbox.tokens._expiries}
     texts = {
@@ -232,6 +227,6 @@ def test_no_log_holds_the_secret_or_a_token(stack):
     assert not [path for path, text in texts.items() if any(s in text for s in secrets)]
 
 
-def test_no_task_leaves_a_temporary_folder(stack):
+def test_no_task_leaves_a_temporary_folder(stack, approved):
     left = {path.name for path in stack.temporary.iterdir()}
     assert not {name for name in left if name.startswith(("dlt_", "directory_sync_"))}

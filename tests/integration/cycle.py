@@ -6,42 +6,39 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import dlt
 import duckdb
 
 from directory_sync.api.client import DirectoryClient, Page
 from directory_sync.api.rate import RequestRate
-from directory_sync.audit import stage as audit_stage
-from directory_sync.audit.job import Audit, Run
+from directory_sync.audit.job import Run
 from directory_sync.audit.report import AuditReport
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.connections import ConnectionFields
-from directory_sync.config.dlt_provider import register
 from directory_sync.config.form import Resource, parse_form
 from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.mode import Mode
 from directory_sync.config.settings import SyncSettings
-from directory_sync.extract.stage import directory_source
-from directory_sync.landing.place import LANDING_KEYS, LandingPlace, landing_place
-from directory_sync.landing.zone import DATASET, LAYOUT, REPORT, LandedSnapshot, Landing
-from directory_sync.publish import removals as removals_stage
-from directory_sync.publish import replay as replay_stage
-from directory_sync.publish import stage as publish_stage
-from directory_sync.publish.question import Question
+from directory_sync.landing.place import LandingPlace, landing_place
+from directory_sync.landing.zone import LandedSnapshot, Landing
+from directory_sync.publish.ownership import Owner
+from directory_sync.publish.question import Decision, Question, land_decision
 from directory_sync.publish.replay import Replayed
-from directory_sync.warehouse.warehouse import Warehouse, open_warehouse
+from directory_sync.sync import Sync
+from directory_sync.warehouse.warehouse import Warehouse
 from tests.buckets import copied_landing
 from tests.postgres import ADMIN, PostgresServer
 
 SECRET = "sandbox-secret-not-a-real-one"
 RESOURCE = "directory_resource"
+STARTED = datetime.now(UTC)
+"""When the scheduler started the runs, by a clock that no test moves: nothing landed is ever too old."""
 HAS_DATASET = "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?"
 
 
@@ -62,6 +59,7 @@ class Cycle:
         role: who it is there, with which password; None: the server's administrator.
         landing: the connection `directory_landing`; None: `home` holds the landing zone.
         directory: its name, as tables and folders are marked with it; None: they are not.
+        formerly: what it was called before.
     """
 
     url: str
@@ -81,6 +79,7 @@ class Cycle:
     role: tuple[str, str] | None = None
     landing: ConnectionFields | None = None
     directory: str | None = None
+    formerly: Sequence[str] = ()
 
     @property
     def switches(self) -> SyncSettings:
@@ -94,13 +93,11 @@ class Cycle:
 
     @property
     def parsed(self) -> Resource:
-        if self.interval is None or self._parsed.incremental is None:
-            return self._parsed
-        asked = self._parsed.incremental.params(*self.interval)
-        return replace(self._parsed, params={**self._parsed.params, **asked})
+        """The resource, as a run reads it."""
+        return self.sync("any").resource
 
     @property
-    def _parsed(self) -> Resource:
+    def of_form(self) -> Resource:
         return parse_form(
             {
                 "client": {
@@ -124,7 +121,7 @@ class Cycle:
             }
         )[0]
 
-    def client(self) -> DirectoryClient:
+    def client(self, resource: Resource | None = None, *, connections: int = 2) -> DirectoryClient:
         connection = ConnectionFields(
             conn_id="directory_api",
             conn_type="directory_api",
@@ -135,7 +132,14 @@ class Cycle:
         )
         api = ApiSettings.from_connection(connection)
         rate = RequestRate(api.requests_per_second, sleep=lambda _: None)
-        return DirectoryClient(api, self.parsed, rate=rate, mask=self.tokens.append, sleep=lambda _: None)
+        return DirectoryClient(
+            api,
+            resource or self.parsed,
+            rate=rate,
+            connections=connections,
+            mask=self.tokens.append,
+            sleep=lambda _: None,
+        )
 
     def landed(self, run_id: str) -> LandedSnapshot:
         return Landing(self.place).snapshot(RESOURCE, run_id)
@@ -145,116 +149,77 @@ class Cycle:
         """Where the landing zone is."""
         return landing_place(self.landing, self.switches)
 
+    # ---- the stages of a run
+
+    def sync(
+        self,
+        run_id: str,
+        *,
+        mode: str = "sync",
+        in_flight: int = 4,
+        read_page: Callable[[int], Page] | None = None,
+    ) -> Sync:
+        """The stages of a run, as the tasks have them."""
+        run = Run(
+            run_id=run_id,
+            mode=Mode.INTERVAL if self.interval else Mode(mode),
+            interval=self.interval,
+            directory=self.directory,
+            began_at=STARTED,
+        )
+        return Sync(_Parts(self, run, in_flight=in_flight, read_page=read_page))
+
     def extract(self, run_id: str, *, in_flight: int = 4) -> None:
-        """Each shard with a pipeline of its own, as dlt's helper runs them."""
-        landed = self.landed(run_id)
-        landed.prepare()
-        register(
-            {
-                "filesystem.bucket_url": lambda: landed.path,
-                "restore_from_destination": lambda: False,
-                **{key: partial(self.place.answer, key) for key in LANDING_KEYS},
-            }
-        )
-        source = directory_source(
-            shards=self.shards,
-            requests_in_flight=in_flight,
-            open_client=lambda shards, connections: (self.client(), self.parsed),
-        )
-        for one in source.decompose("scc"):
-            with tempfile.TemporaryDirectory() as folder:
-                dlt.pipeline(
-                    f"landing_{next(iter(one.resources))}",
-                    destination=dlt.destinations.filesystem(layout=LAYOUT),
-                    dataset_name=DATASET,
-                    pipelines_dir=folder,
-                ).run(one, loader_file_format="parquet")
+        self.sync(run_id, in_flight=in_flight).extract()
+
+    def audit(
+        self, run_id: str, *, read_page: Callable[[int], Page] | None = None, mode: str = "sync"
+    ) -> AuditReport:
+        report = self.sync(run_id, mode=mode, read_page=read_page).audit().report
+        assert report is not None
+        return report
+
+    def publish(self, run_id: str) -> AuditReport:
+        report = self.sync(run_id).publish().report
+        assert report is not None
+        return report
+
+    def publish_into(self, warehouse: Warehouse, folder: Path, run_id: str) -> AuditReport:
+        report = self.sync(run_id).publish_into(warehouse, folder).report
+        assert report is not None
+        return report
 
     @contextmanager
     def warehouse(self):
         with (
             tempfile.TemporaryDirectory() as name,
-            open_warehouse(self.connection, self.switches, folder=Path(name)) as warehouse,
+            self.sync("any").open_warehouse(Path(name)) as warehouse,
         ):
             yield warehouse, Path(name)
-
-    def job(self, run_id: str, folder: Path, mode: str = "sync") -> Audit:
-        return Audit(
-            resource=self.parsed,
-            landed=self.landed(run_id),
-            run=Run(
-                run_id=run_id,
-                mode="interval" if self.interval else mode,
-                interval=tuple(at.isoformat() for at in self.interval) if self.interval else None,
-                directory=self.directory,
-            ),
-            settings=self.switches,
-            limits=self.limits,
-            raised_limits=self.raised_limits,
-            folder=folder,
-        )
-
-    def audit(
-        self, run_id: str, *, read_page: Callable[[int], Page] | None = None, mode: str = "sync"
-    ) -> AuditReport:
-        with tempfile.TemporaryDirectory() as name, closing(self.client()) as client:
-            job = self.job(run_id, Path(name), mode)
-            return audit_stage.audit(
-                job,
-                open_warehouse=self._rolled_forward,
-                read_page=read_page or client.page,
-                has_entry=client.has_entry if job.resource.detail_path else None,
-            )
-
-    @contextmanager
-    def _rolled_forward(self):
-        with self.warehouse() as (warehouse, _):
-            publish_stage.roll_forward(self.parsed, warehouse=warehouse, landed_of=self.landed)
-            yield warehouse
-
-    def publish(self, run_id: str) -> AuditReport:
-        with self.warehouse() as (warehouse, folder):
-            return self.publish_into(warehouse, folder, run_id)
-
-    def publish_into(self, warehouse: Warehouse, folder: Path, run_id: str) -> AuditReport:
-        content = self.landed(run_id).read_json(REPORT)
-        assert content is not None
-        return publish_stage.publish(
-            self.parsed,
-            self.landed(run_id),
-            AuditReport.from_json(content),
-            warehouse=warehouse,
-            compare_again=lambda: audit_stage.compare_again(self.job(run_id, folder), warehouse=warehouse),
-            clock_tolerance=self.switches.clock_tolerance,
-            limits=self.limits,
-        )
 
     def ask(self, run_id: str) -> Question | None:
         """The question about what is held now, landed with a run."""
         with self.warehouse() as (warehouse, _):
-            return removals_stage.ask(
-                self.parsed,
-                self.landed(run_id),
-                warehouse=warehouse,
-                limits=self.limits,
-                dataset=self.switches.dataset,
-            )
+            return self.sync(run_id).ask(warehouse)
 
     def remove(self, run_id: str, question: Question) -> AuditReport:
-        """Carries out an approval."""
-        with self.warehouse() as (warehouse, _):
-            return removals_stage.remove(
-                self.parsed, self.landed(run_id), question, run_id=run_id, warehouse=warehouse
-            )
+        """Approves a question that was landed with the run, and carries the removal out."""
+        approval = Decision(digest=question.digest, sync_id=question.sync_id, choice="approved")
+        land_decision(self.landed(run_id), approval)
+        report = self.sync(run_id).remove().report
+        assert report is not None
+        return report
 
     def replay(self) -> Replayed:
         """Rebuilds the warehouse from what is landed."""
-        with self.warehouse() as (warehouse, folder):
-            return replay_stage.replay(self.job("replay", folder), Landing(self.place), warehouse=warehouse)
+        replayed = self.sync("replay", mode="replay").publish().replayed
+        assert replayed is not None
+        return replayed
 
     def roll_forward(self) -> list[str]:
+        """Finishes what was interrupted, as the run after it does."""
         with self.warehouse() as (warehouse, _):
-            return publish_stage.roll_forward(self.parsed, warehouse=warehouse, landed_of=self.landed)
+            return self.sync("after").finish_interrupted(warehouse)
 
     def run(self, run_id: str, *, mode: str = "sync") -> AuditReport:
         """A whole run; returns what was published."""
@@ -362,6 +327,48 @@ class Cycle:
             "(SELECT sync_id FROM directory_syncs WHERE run_id = ?) ORDER BY id",
             run_id,
         )
+
+
+class _Parts:
+    """What the stages of one run work with: the deployment's."""
+
+    def __init__(
+        self, cycle: Cycle, run: Run, *, in_flight: int, read_page: Callable[[int], Page] | None
+    ) -> None:
+        self._cycle, self._in_flight, self._read_page = cycle, in_flight, read_page
+        self.run, self.raised_limits = run, cycle.raised_limits
+        self.resource_names = {RESOURCE}
+        self.owner = Owner(name=cycle.directory, formerly=cycle.formerly) if cycle.directory else None
+
+    @property
+    def settings(self) -> SyncSettings:
+        return replace(self._cycle.switches, requests_in_flight=self._in_flight)
+
+    @property
+    def resource(self) -> Resource:
+        return self._cycle.of_form
+
+    @property
+    def limits(self) -> RemovalLimits:
+        return self._cycle.limits
+
+    @property
+    def landing(self) -> Landing:
+        return Landing(self._cycle.place)
+
+    @property
+    def landed(self) -> LandedSnapshot:
+        return self._cycle.landed(self.run.run_id)
+
+    @property
+    def warehouse(self) -> ConnectionFields | None:
+        return self._cycle.connection
+
+    def open_client(self, resource: Resource, *, share_of: int, connections: int) -> DirectoryClient:
+        client = self._cycle.client(resource, connections=connections)
+        if self._read_page is not None:
+            client.page = self._read_page  # type: ignore[method-assign]
+        return client
 
 
 def child_process(body: str, *arguments: Any) -> "subprocess.Popen[str]":

@@ -2,11 +2,13 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
 
 ONE = "/v1/directory/"
 TOKEN = "token-of-the-listing-2b1f"
@@ -96,3 +98,10 @@ class Listing:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def listing() -> Iterator[Listing]:
+    """A listing without entries; each test gives its own."""
+    with Listing() as server:
+        yield server

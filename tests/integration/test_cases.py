@@ -3,7 +3,6 @@
 Whatever is refused is refused before anything is written, by name, and the next night is fine.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +16,6 @@ from tests.postgres import PostgresServer
 
 WHISPER = "a-value-nobody-may-log"
 QUARANTINE = {"unstorable": "quarantine"}
-
-
-@pytest.fixture(scope="module")
-def listing() -> Iterator[Listing]:
-    with Listing() as server:
-        yield server
 
 
 @pytest.fixture

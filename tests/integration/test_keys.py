@@ -1,7 +1,6 @@
 """Keys of objects are content: none of them gets out, and a path of the form leads to them nevertheless."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,6 @@ KEYED = {
     "newlines": lambda n: {f"x{n}\n[2026-01-01] ERROR {MARK}": n},
     "control characters": lambda n: {"members": {f"\x1b[2J{MARK}\u202e": n}},
 }
-
-
-@pytest.fixture(scope="module")
-def listing() -> Iterator[Listing]:
-    with Listing() as server:
-        yield server
 
 
 @pytest.fixture

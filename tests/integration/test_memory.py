@@ -3,8 +3,7 @@
 The limit is as small for these entries as the default is for millions.
 """
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +12,11 @@ import pytest
 
 from directory_sync.audit.job import Audit, Run
 from directory_sync.audit.scratch import Snapshot, open_scratch
-from directory_sync.audit.stage import audit
+from directory_sync.audit.stage import compare_sealed, sealed
 from directory_sync.config.form import parse_form
 from directory_sync.config.settings import SyncSettings
 from directory_sync.landing.zone import DIFFERENCE, LandedFiles, LandedSnapshot
-from directory_sync.warehouse.warehouse import Warehouse, open_warehouse
+from directory_sync.warehouse.warehouse import open_warehouse
 from tests.simulation import StillList
 
 pytestmark = [pytest.mark.duckdb, pytest.mark.serial]
@@ -80,18 +79,17 @@ def test_an_audit_keeps_to_its_memory_limit(tmp_path: Path) -> None:
     job = Audit(
         resource=parse_form(FORM)[0],
         landed=LandedSnapshot.local(tmp_path),
-        run=Run(run_id="r", mode="sync", interval=None),
+        run=Run(run_id="r"),
         settings=settings,
         limits=settings.removal_limits,
         folder=tmp_path,
     )
-
-    @contextmanager
-    def opened() -> Iterator[Warehouse]:
-        with open_warehouse(None, settings, folder=tmp_path) as warehouse:
-            yield warehouse
-
-    report = audit(job, open_warehouse=opened, read_page=StillList(range(entries), limit=PAGE))
+    still = StillList(range(entries), limit=PAGE)
+    with (
+        sealed(job, read_page=still) as snapshot,
+        open_warehouse(None, settings, folder=tmp_path) as warehouse,
+    ):
+        report = compare_sealed(snapshot, warehouse=warehouse, read_page=still)
     assert report.changes["added"] == entries
     found = str(tmp_path / report.sync_id / DIFFERENCE)
     in_order = "SELECT count(*), bool_and(id = file_row_number) FROM read_parquet(?, file_row_number = true)"

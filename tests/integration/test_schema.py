@@ -1,6 +1,6 @@
 """What the form says of the table holds, or nothing is written."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,12 +15,6 @@ ENTRIES = [
     for n in range(1, 6)
 ]
 WHISPER = "a-value-nobody-may-log"
-
-
-@pytest.fixture(scope="module")
-def listing() -> Iterator[Listing]:
-    with Listing() as server:
-        yield server
 
 
 @pytest.fixture

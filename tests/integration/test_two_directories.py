@@ -24,7 +24,7 @@ def test_a_table_belongs_to_the_directory_that_published_last(api: SandboxServer
         claim(published, SECOND)
     renamed = Owner(name=SECOND.name, formerly=[FIRST.name])
     claim(published, renamed)
-    published.with_(directory=SECOND.name).run("three")
+    published.with_(directory=SECOND.name, formerly=[FIRST.name]).run("three")
     claim(published, SECOND)
     before = published.tables()
     published.lose_warehouse()

@@ -24,7 +24,7 @@ from directory_sync.errors import (
     WarehouseError,
     find_error,
 )
-from directory_sync.warehouse.warehouse import _without_values
+from directory_sync.warehouse.sql import without_values
 
 
 class WrappingError(Exception):
@@ -139,7 +139,7 @@ def test_a_wait_survives_pickling():
 
 
 def test_what_a_database_says_of_values_does_not_hang_on_our_error() -> None:
-    with pytest.raises(WarehouseError) as caught, _without_values():
+    with pytest.raises(WarehouseError) as caught, without_values():
         raise DatabaseTerminalException(ValueError("SENTINEL-ENTRY"))
     assert caught.value.__context__ is None
     assert "SENTINEL" not in "".join(traceback.format_exception(caught.value))

@@ -8,25 +8,23 @@ from airflow.sdk import DAG, BaseOperator, BaseOperatorLink
 
 from directory_sync.airflow import retry
 from directory_sync.config.form import Resource
+from directory_sync.config.names import PAGE_URL, PageKey, Stage
 from directory_sync.config.settings import SyncSettings
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
-PAGE_URL = "/plugin/directory"
-"""The page in the UI; it takes `dag` and `resource` as query parameters."""
-
 DOCS = {
     "shard": "Reads one share of the directory into the landing zone. The log counts pages and entries; XCom "
     "holds the counts. Cleared, it reads its share anew.",
-    "audit": "Proves that the snapshot is complete, checks it and compares it with the warehouse. The log "
-    "ends with the report. What does not join is read from the API again.",
-    "publish": "Merges the difference into the warehouse and updates the asset. Running it twice changes "
+    Stage.AUDIT: "Proves that the snapshot is complete, checks it and compares it with the warehouse. The "
+    "log ends with the report. What does not join is read from the API again.",
+    Stage.PUBLISH: "Merges the difference into the warehouse and updates the asset. Running it twice changes "
     "nothing twice.",
-    "approve_removals": "Asks a person, under *Required Actions*, where more entries vanished than the "
+    Stage.APPROVE_REMOVALS: "Asks a person, under *Required Actions*, where more entries vanished than the "
     "limits allow. Skipped where nothing is held.",
-    "remove": "Marks exactly the approved entries as removed and updates the asset. Skipped unless a person "
-    "approved.",
+    Stage.REMOVE: "Marks exactly the approved entries as removed and updates the asset. Skipped unless a "
+    "person approved.",
 }
 """A task's description, by the name of its stage."""
 
@@ -44,7 +42,7 @@ class DirectoryLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: "TaskInstanceKey") -> str:  # noqa: ARG002
         """Returns the page's URL; it is computed when the task ends."""
-        query = urlencode({"dag": operator.dag_id, "resource": self.resource})
+        query = urlencode({PageKey.DAG.value: operator.dag_id, PageKey.RESOURCE.value: self.resource})
         return f"{PAGE_URL}?{query}"
 
 

@@ -2,18 +2,17 @@
 
 from airflow.sdk import Param
 
-MODES = {
-    "sync": "Sync: read the directory, check it, publish the difference",
-    "interval": "Interval: fetch what changed within an interval; removes nothing (a backfill does this)",
-    "dry_run": "Dry run: the report of what a sync would change; nothing is published",
-    "decide": "Decide: ask again about the removals that wait; the directory is not read",
-    "replay": "Replay: rebuild the warehouse from landed snapshots; the directory is not read",
-    "rewrite": "Rewrite: a sync that writes unchanged entries to the table again, not to the change log",
-}
-"""What a run does."""
+from directory_sync.config.mode import Mode
 
-OFFLINE_MODES = ("decide", "replay")
-"""Modes that do not read the directory."""
+MODES = {
+    Mode.SYNC: "Sync: read the directory, check it, publish the difference",
+    Mode.INTERVAL: "Interval: fetch what changed within an interval; removes nothing (a backfill does this)",
+    Mode.DRY_RUN: "Dry run: the report of what a sync would change; nothing is published",
+    Mode.DECIDE: "Decide: ask again about the removals that wait; the directory is not read",
+    Mode.REPLAY: "Replay: rebuild the warehouse from landed snapshots; the directory is not read",
+    Mode.REWRITE: "Rewrite: a sync that writes unchanged entries to the table again, not to the change log",
+}
+"""What a run does, in the order of the form."""
 
 _REMOVALS = "Limits for removals in this run"
 _INTERVAL = "Interval"
@@ -24,10 +23,10 @@ _WAITING = (
 
 PARAMS = {
     "mode": Param(
-        "sync",
+        Mode.SYNC.value,
         type="string",
-        enum=list(MODES),
-        values_display=MODES,
+        enum=[mode.value for mode in MODES],
+        values_display={mode.value: text for mode, text in MODES.items()},
         title="Mode",
         description="What this run does.",
     ),

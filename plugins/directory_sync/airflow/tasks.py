@@ -1,4 +1,4 @@
-"""The Airflow tasks: each body opens what it needs and makes one call into a stage.
+"""The Airflow tasks: each body calls one stage of `Sync`.
 
 Nothing here runs at parse but declarations.
 """
@@ -16,7 +16,6 @@ from dlt.common.configuration.utils import get_resolved_traces
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
 from directory_sync.airflow.approval import ANSWER_FIELDS, RemovalApproval
-from directory_sync.airflow.params import OFFLINE_MODES
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
 from directory_sync.config.form import Resource
@@ -41,40 +40,65 @@ def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
     group = PipelineTasksGroup("extract", wipe_local_data=True)
     # What dlt leaves in its working folder goes at the end of a parse, and of a task.
     atexit.register(shutil.rmtree, os.environ["DLT_DATA_DIR"], ignore_errors=True)
-    scope: dict[str, TaskScope] = {}
-
-    def begin() -> None:
-        scope["now"] = TaskScope(directory, resource.name)
-        mode, skip_reason = scope["now"].mode, scope["now"].skip_reason
-        if mode in OFFLINE_MODES or skip_reason:
-            raise AirflowSkipException(skip_reason or f"The mode `{mode}` does not read the directory.")
-        scope["now"].check_limits()
-        scope["now"].prepare_landing()
-
-    def open_client(shards: int, in_flight: int) -> "tuple[DirectoryClient, Resource]":
-        now = scope["now"]
-        return now.client(share_of=shards, connections=in_flight), now.resource
-
+    shards = ShardTasks(directory, resource.name)
     group.add_run(
         dlt.pipeline(
             f"{resource.name}_landing",
             destination=dlt.destinations.filesystem(layout=LAYOUT),
             dataset_name=DATASET,
         ),
-        directory_source(
-            shards=settings.shards,
-            requests_in_flight=settings.requests_in_flight,
-            open_client=open_client,
-            tell=lambda facts: _show(scope["now"], facts),
-        ),
+        directory_source(shards, shards=settings.shards, requests_in_flight=settings.requests_in_flight),
         decompose="parallel-isolated",
         serialize_first_task=False,
         loader_file_format="parquet",
-        on_before_run=begin,
+        on_before_run=shards.begin,
     )
     # dlt keeps a record of every look-up until a pipeline runs; a parse runs none.
     get_resolved_traces().clear()
     return group
+
+
+class ShardTasks:
+    """What the shard tasks of a resource read with: each task looks up its own run.
+
+    dlt's helper declares the tasks at parse, all with this one object, and calls `begin` inside a task.
+
+    Args:
+        directory: the directory to read.
+        resource_name: which of its resources.
+    """
+
+    def __init__(self, directory: Directory, resource_name: str) -> None:
+        """Looks nothing up."""
+        self._directory, self._resource_name = directory, resource_name
+
+    def begin(self) -> None:
+        """Begins a task.
+
+        Raises:
+            AirflowSkipException: this run does not read the directory.
+        """
+        from directory_sync.sync import Sync
+
+        self._scope = TaskScope(self._directory, self._resource_name)
+        self._sync = Sync(self._scope)
+        if reason := self._sync.reads_nothing:
+            raise AirflowSkipException(reason)
+        self._sync.prepare_landing()
+
+    @property
+    def resource(self) -> Resource:
+        """The resource, as this run reads it."""
+        return self._sync.resource
+
+    def client(self, *, share_of: int, connections: int) -> "DirectoryClient":
+        """Opens an HTTP client, see `extract.stage.Reading`."""
+        return self._sync.client(share_of=share_of, connections=connections)
+
+    def done(self, facts: "ReadFacts") -> None:
+        """Shows what the shard did among its task's XComs."""
+        for name in ("pages", "entries", "seconds", "retries"):
+            self._scope.context["ti"].xcom_push(key=name, value=round(getattr(facts, name), 1))
 
 
 def audit(directory: Directory, resource: Resource) -> "XComArg":
@@ -129,9 +153,3 @@ def remove(directory: Directory, resource: Resource) -> "XComArg":
         return bodies.remove(TaskScope(directory, resource.name), outlet_events[asset].extra)
 
     return remove()
-
-
-def _show(scope: TaskScope, facts: "ReadFacts") -> None:
-    """Shows what a shard did among its task's XComs."""
-    for name in ("pages", "entries", "seconds", "retries"):
-        scope.context["ti"].xcom_push(key=name, value=round(getattr(facts, name), 1))

@@ -46,7 +46,8 @@ from directory_sync.config.form import Resource
 from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.errors import ConfigError
 from directory_sync.landing.zone import DIFFERENCE, REPORT, LandedFiles
-from directory_sync.warehouse.warehouse import SyncRow, Warehouse
+from directory_sync.warehouse.syncs import SyncRow
+from directory_sync.warehouse.warehouse import Warehouse
 
 RECENT_SYNCS = 14
 MAX_ABSENT = 10_000
@@ -362,7 +363,7 @@ def _check_interval(sealed: _Sealed) -> None:
     incremental, interval = sealed.job.resource.incremental, sealed.job.run.interval
     if not sealed.job.run.is_partial or incremental is None or interval is None:
         return
-    moment, name = datetime.fromisoformat(interval[0]), sealed.job.resource.name
+    moment, name = interval[0], sealed.job.resource.name
     entries, timed, before = sealed.snapshot.entries_before(sealed.files, incremental.cursor_path, moment)
     if entries and not timed:
         raise ConfigError(
@@ -373,7 +374,7 @@ def _check_interval(sealed: _Sealed) -> None:
     if before:
         raise ConfigError(
             f"{before:,} of {entries:,} entries that `{name}` answered for an interval changed before its "
-            f"begin, {interval[0]}: the API does not honour `{incremental.start_param}`. Nothing was "
+            f"begin, {moment.isoformat()}: the API does not honour `{incremental.start_param}`. Nothing was "
             f"published. Correct `incremental` in {sealed.job.resource.form_file}, or leave it out."
         )
 

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Literal
 
-Finding = Literal[
+from directory_sync.config.kinds import Kind
+
+EntryFinding = Literal[
     "added", "returned", "changed", "unchanged", "newly_missing", "still_missing", "held", "gone", "left"
 ]
 """An entry of the snapshot against the table, see `Difference`."""
@@ -15,39 +17,37 @@ Detail = Literal["no_path", "unasked", "there", "gone"]
 Order = Literal["proven", "assumed", "overtaken"]
 """Whether the list's order proves an absence; `overtaken`: an interval run has read the API since."""
 
-REWRITTEN = "rewritten"
-
-_FINDINGS: tuple[Finding, ...] = Finding.__args__  # type: ignore[attr-defined]
+_FINDINGS: tuple[EntryFinding, ...] = EntryFinding.__args__  # type: ignore[attr-defined]
 DETAILS: tuple[Detail, ...] = Detail.__args__  # type: ignore[attr-defined]
 
-_Rule = tuple[Finding, Detail | None, Order | None, bool | None, str | None]
+Rule = tuple[EntryFinding, Detail | None, Order | None, bool | None, Kind | None]
 
-RULES: tuple[_Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     # finding, detail, order, held: the kind of change. None matches all; a kind of None is no change.
-    ("added", None, None, None, "added"),
-    ("returned", None, None, None, "returned"),
-    ("changed", None, None, None, "changed"),
-    ("newly_missing", None, None, True, "missing"),
-    ("newly_missing", "gone", None, None, "removed"),
-    ("newly_missing", "there", None, None, "missing"),
-    ("newly_missing", "unasked", None, None, "missing"),
-    ("newly_missing", "no_path", "proven", None, "removed"),
-    ("newly_missing", "no_path", None, None, "missing"),
+    ("added", None, None, None, Kind.ADDED),
+    ("returned", None, None, None, Kind.RETURNED),
+    ("changed", None, None, None, Kind.CHANGED),
+    ("newly_missing", None, None, True, Kind.MISSING),
+    ("newly_missing", "gone", None, None, Kind.REMOVED),
+    ("newly_missing", "there", None, None, Kind.MISSING),
+    ("newly_missing", "unasked", None, None, Kind.MISSING),
+    ("newly_missing", "no_path", "proven", None, Kind.REMOVED),
+    ("newly_missing", "no_path", None, None, Kind.MISSING),
     ("still_missing", None, None, True, None),
-    ("still_missing", "gone", None, None, "removed"),
+    ("still_missing", "gone", None, None, Kind.REMOVED),
     ("still_missing", "there", None, None, None),
     ("still_missing", "unasked", None, None, None),
     ("still_missing", "no_path", "overtaken", None, None),
-    ("still_missing", "no_path", None, None, "removed"),
+    ("still_missing", "no_path", None, None, Kind.REMOVED),
     ("unchanged", None, None, None, None),
     ("held", None, None, None, None),
     ("gone", None, None, None, None),
     ("left", None, None, None, None),
 )
-"""The first rule that matches decides."""
+"""The first rule that matches decides. docs/completeness.md shows the same table."""
 
 
-def kind_of(finding: Finding, detail: Detail, order: Order, *, is_held: bool) -> str | None:
+def kind_of(finding: EntryFinding, detail: Detail, order: Order, *, is_held: bool) -> Kind | None:
     """Returns the kind of change of one entry; None: nothing of it changes.
 
     Args:
@@ -63,7 +63,7 @@ def kind_of(finding: Finding, detail: Detail, order: Order, *, is_held: bool) ->
     raise KeyError(found)
 
 
-def decisions(order: Order, *, is_held: bool, rewrites: bool) -> Iterator[tuple[Finding, Detail, str]]:
+def decisions(order: Order, *, is_held: bool, rewrites: bool) -> Iterator[tuple[EntryFinding, Detail, Kind]]:
     """Yields (finding, detail, kind) of all that changes in one snapshot.
 
     Args:
@@ -74,6 +74,6 @@ def decisions(order: Order, *, is_held: bool, rewrites: bool) -> Iterator[tuple[
     for finding, detail in product(_FINDINGS, DETAILS):
         kind = kind_of(finding, detail, order, is_held=is_held)
         if finding == "unchanged" and rewrites:
-            kind = REWRITTEN
+            kind = Kind.REWRITTEN
         if kind is not None:
             yield finding, detail, kind

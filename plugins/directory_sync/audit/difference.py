@@ -28,6 +28,8 @@ from directory_sync.audit.scratch import Snapshot
 from directory_sync.config import columns
 from directory_sync.config.fields import field_name, without_field
 from directory_sync.config.form import Resource
+from directory_sync.config.kinds import Kind
+from directory_sync.config.mode import Mode
 from directory_sync.errors import ConfigError
 from directory_sync.landing.zone import LandedFiles
 from directory_sync.warehouse.warehouse import Warehouse
@@ -90,19 +92,19 @@ class Difference:
         resource: Resource,
         rehash: bool,
         at: datetime,
-        mode: str = "sync",
+        mode: Mode = Mode.SYNC,
     ) -> None:
         """Reads ids and hashes, and joins them."""
         self._snapshot, self._files = snapshot, files
         self._warehouse, self._resource = warehouse, resource
         self._database = snapshot.database
         self._id_type = snapshot.id_type or self._table_id_type()
-        self._rehash, self._rewrites = rehash, rehash or mode == "rewrite"
+        self._rehash, self._rewrites = rehash, rehash or mode.rewrites
         self._load_states()
         snapshot.take_ids_as(self._id_type)
         snapshot.create_present()
         self._classify()
-        self._leave_alone(at, is_partial=mode == "interval")
+        self._leave_alone(at, is_partial=mode.is_partial)
 
     def _table_id_type(self) -> str:
         batch = next(self._warehouse.states(self._resource), None)
@@ -257,7 +259,10 @@ class Difference:
         )
         self._database.executemany(
             "INSERT INTO decisions VALUES (?, ?, ?)",
-            list(decisions(order, is_held=is_held, rewrites=self._rewrites)),
+            [
+                (finding, detail, kind.value)
+                for finding, detail, kind in decisions(order, is_held=is_held, rewrites=self._rewrites)
+            ],
         )
         self._database.execute(
             """CREATE OR REPLACE TABLE difference AS
@@ -313,8 +318,8 @@ class Difference:
                 described.append((entry_id, sorted(paths), bool(found) and shape.issuperset(found)))
             self._insert_described(described)
         self._database.execute(
-            """UPDATE difference SET kind = 'reshaped' FROM described AS d
-               WHERE d.id = difference.id AND d.reshaped AND difference.kind = 'changed'"""
+            f"""UPDATE difference SET kind = '{Kind.RESHAPED}' FROM described AS d
+               WHERE d.id = difference.id AND d.reshaped AND difference.kind = '{Kind.CHANGED}'"""
         )
         return changed
 
@@ -345,7 +350,7 @@ class Difference:
         for batch in self._warehouse.last_changes(self._resource, self._known_ids()):
             self._snapshot.insert_arrow("logged", batch)
         lost = self._database.execute(
-            """SELECT count(*) FROM difference WHERE kind <> 'added'
+            f"""SELECT count(*) FROM difference WHERE kind <> '{Kind.ADDED}'
                AND id NOT IN (SELECT id FROM logged)"""
         ).fetchone()
         if lost and lost[0]:
@@ -361,21 +366,22 @@ class Difference:
         Many are asked for part by part, each of which reads the log: it is cheaper to fetch all then.
         """
         row = self._database.execute(
-            """SELECT count(*) > $share * (SELECT count(*) FROM states)
-               FROM difference WHERE kind <> 'added'""",
+            f"""SELECT count(*) > $share * (SELECT count(*) FROM states)
+               FROM difference WHERE kind <> '{Kind.ADDED}'""",
             {"share": MAX_SHARE_ASKED_FOR},
         ).fetchone()
         if self._rewrites or (row and row[0]):
             return None
-        rows = self._database.execute("SELECT id FROM difference WHERE kind <> 'added' ORDER BY id")
+        rows = self._database.execute(f"SELECT id FROM difference WHERE kind <> '{Kind.ADDED}' ORDER BY id")
         return [row[0] for row in rows.fetchall()]
 
     def _pairs_of_records(self) -> Iterator[list[tuple[Any, str, str]]]:
         cursor = self._database.cursor()
-        for piece, bounds in self._pieces("kind IN ('changed', 'returned')"):
+        was_there = f"kind IN ('{Kind.CHANGED}', '{Kind.RETURNED}')"
+        for piece, bounds in self._pieces(was_there):
             cursor.execute(
                 f"""SELECT d.id, l.record, r.record
-                   FROM (FROM difference WHERE {piece} AND kind IN ('changed', 'returned')) AS d
+                   FROM (FROM difference WHERE {piece} AND {was_there}) AS d
                    JOIN (FROM logged WHERE {piece}) AS l ON l.id = d.id
                    JOIN (FROM records WHERE {piece}) AS r ON r.id = d.id ORDER BY d.id""",
                 bounds,
@@ -403,12 +409,12 @@ class Difference:
                 f"""SELECT $sync_id AS sync_id, d.id, d.kind, e.fields AS changed_fields,
                      coalesce(r.record, l.record) AS record, d.row_hash, $at AS snapshot_at,
                      coalesce(l.first_seen_at, $at) AS first_seen_at,
-                     CASE WHEN d.kind IN ('added', 'changed') THEN $at
-                          WHEN d.kind = 'returned' AND d.old_hash <> d.row_hash THEN $at
+                     CASE WHEN d.kind IN ('{Kind.ADDED}', '{Kind.CHANGED}') THEN $at
+                          WHEN d.kind = '{Kind.RETURNED}' AND d.old_hash <> d.row_hash THEN $at
                           ELSE l.changed_at END AS changed_at,
-                     CASE WHEN d.kind IN ('missing', 'removed')
+                     CASE WHEN d.kind IN ('{Kind.MISSING}', '{Kind.REMOVED}')
                           THEN coalesce(d.missing_since, $at) END AS missing_since,
-                     CASE WHEN d.kind = 'removed' THEN $at END AS removed_at
+                     CASE WHEN d.kind = '{Kind.REMOVED}' THEN $at END AS removed_at
                    FROM (FROM difference WHERE {piece}) AS d
                    LEFT JOIN (FROM records WHERE {piece}) AS r ON r.id = d.id
                    LEFT JOIN (FROM logged WHERE {piece}) AS l ON l.id = d.id

@@ -1,10 +1,12 @@
 """What an audit works on: the run, its snapshot, the limits that hold."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from directory_sync.config.form import Resource
 from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.mode import Mode
 from directory_sync.config.settings import SyncSettings
 from directory_sync.landing.zone import LandedSnapshot
 
@@ -14,19 +16,26 @@ class Run:
     """Which run a snapshot is of.
 
     Attributes:
-        interval: its data interval, as ISO 8601; None for a manual run without one.
+        interval: the data interval; None for a manual run without one.
         directory: which directory it reads, see `ownership`; None: it leaves no mark.
+        began_at: when the scheduler started it, by the scheduler's clock; None: unknown.
     """
 
     run_id: str
-    mode: str = "sync"
-    interval: tuple[str, str] | None = None
+    mode: Mode = Mode.SYNC
+    interval: tuple[datetime, datetime] | None = None
     directory: str | None = None
+    began_at: datetime | None = None
 
     @property
     def is_partial(self) -> bool:
         """Its snapshot holds what changed within an interval: a part of the directory."""
-        return self.mode == "interval"
+        return self.mode.is_partial
+
+    @property
+    def interval_text(self) -> tuple[str, str] | None:
+        """The data interval as the manifest has it, in ISO 8601."""
+        return (self.interval[0].isoformat(), self.interval[1].isoformat()) if self.interval else None
 
 
 @dataclass(frozen=True, kw_only=True)

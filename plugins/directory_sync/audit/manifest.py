@@ -98,7 +98,7 @@ def _manifest(
     content: dict[str, Any] = {
         "resource": job.resource.name,
         "run_id": job.run.run_id,
-        "interval": job.run.interval,
+        "interval": job.run.interval_text,
         "loads": list(files.loads),
         "files": {
             table: job.landed.relative(getattr(files, table)) for table in ("entries", "windows", "fields")

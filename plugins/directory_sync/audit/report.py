@@ -13,6 +13,7 @@ import msgspec
 
 from directory_sync.config import columns
 from directory_sync.config.kinds import KINDS, Kind, Proof
+from directory_sync.config.mode import Mode
 from directory_sync.landing.zone import REPORT, Moment, naming_damage
 
 Level = Literal["error", "hold", "warning"]
@@ -60,7 +61,7 @@ class Origin:
     base_sync_id: str | None
     resource: str
     run_id: str
-    mode: str
+    mode: Mode
     snapshot_at: Moment
     last_requested_at: Moment
     settings_fingerprint: str
@@ -184,7 +185,7 @@ class AuditReport:
         return self.origin.run_id
 
     @property
-    def mode(self) -> str:
+    def mode(self) -> Mode:
         """The mode of the run."""
         return self.origin.mode
 
@@ -211,6 +212,7 @@ class AuditReport:
     def as_json(self) -> dict[str, Any]:
         """Returns the report as JSON values; times as ISO 8601."""
         content = self._flat()
+        content["mode"] = self.mode.value
         content["snapshot_at"] = self.snapshot_at.isoformat()
         content["last_requested_at"] = self.origin.last_requested_at.isoformat()
         content["findings"] = list(content["findings"])
@@ -246,7 +248,7 @@ class AuditReport:
             parts.append(f"{held:,} held")
         if self.rejected:
             parts.append(f"{self.rejected:,} rejected")
-        entries = "entries" if self.mode != "interval" else "entries that changed in the interval"
+        entries = "entries" if not self.mode.is_partial else "entries that changed in the interval"
         return f"{self.resource}: {self.entries:,} {entries}: {', '.join(parts)}; {self._proven()}"
 
     def _proven(self) -> str:

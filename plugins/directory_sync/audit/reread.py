@@ -14,6 +14,7 @@ from directory_sync.api.page import Page
 from directory_sync.audit.report import Finding
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.seal import ReadPage
+from directory_sync.config.kinds import Kind
 from directory_sync.landing.zone import DIFFERENCE, LandedSnapshot
 
 ANSWERS_WHEN_STILL, ANSWERS_WHEN_MOVED = 1, 4
@@ -90,7 +91,7 @@ def removed_before(landed: LandedSnapshot, sync_id: str) -> set[EntryId]:
     removed: set[EntryId] = set()
     for batch in landed.of_sync(sync_id).read_tables(DIFFERENCE, rows=_ROWS):
         for row in batch.select(["id", "kind"]).to_pylist():
-            if row["kind"] == "removed":
+            if row["kind"] == Kind.REMOVED:
                 removed.add(row["id"])
     return removed
 

@@ -1,12 +1,14 @@
 """Stage 2: seals a landed snapshot, checks it and compares it with the warehouse.
 
-Writes, in this order: what it read itself, the difference, the report, and last the manifest. The manifest
-is what makes the landed files a snapshot.
+Written are, in this order: what it read itself (`sealed`), the difference and the report (`compare_sealed`),
+and last the manifest (`keep`). The manifest is what makes the landed files a snapshot. Between the first and
+the second step the warehouse is opened: nobody waits for it while the API is read.
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,73 +22,109 @@ from directory_sync.audit.scratch import Snapshot, make_room, open_scratch, shar
 from directory_sync.audit.seal import ReadPage
 from directory_sync.config.memory import naming_limit
 from directory_sync.errors import SnapshotError
-from directory_sync.landing.zone import MANIFEST, REPORT
+from directory_sync.landing.zone import MANIFEST, REPORT, LandedFiles
 from directory_sync.warehouse.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
 
+WHAT = "The audit of a snapshot"
 
-@naming_limit("The audit of a snapshot")
-def audit(
-    job: Audit,
-    *,
-    open_warehouse: Callable[[], AbstractContextManager[Warehouse]],
-    read_page: ReadPage,
-    has_entry: HasEntry | None = None,
-) -> AuditReport:
-    """Seals, checks and compares one snapshot; lands the difference and the report.
 
-    The warehouse is opened when the snapshot is sealed: nobody waits for it while the API is read. A dry run
-    does not write the manifest, so what it landed is no snapshot.
+@dataclass(frozen=True, kw_only=True)
+class SealedSnapshot:
+    """A snapshot whose completeness is proven, open in the scratch database.
+
+    Attributes:
+        job: whose snapshot, against which limits.
+        manifest: what was proven; not landed before `keep`.
+        is_known: an earlier try has landed this manifest: nothing was read for it.
+    """
+
+    job: Audit
+    manifest: Mapping[str, Any]
+    snapshot: Snapshot
+    files: LandedFiles
+    is_known: bool
+
+    def keep(self) -> None:
+        """Lands the manifest: from now on the landed files are a snapshot. A dry run leaves none."""
+        if self.job.run.mode.publishes and not self.is_known:
+            self.job.landed.make_durable(self.files)
+            self.job.landed.write_json(MANIFEST, self.manifest)
+
+
+@contextmanager
+def sealed(job: Audit, *, read_page: ReadPage) -> Iterator[SealedSnapshot]:
+    """Seals a landed snapshot; it is open until the block ends.
 
     Args:
         job: whose snapshot, against which limits.
-        open_warehouse: opens what it is compared with.
-        read_page: reads what does not join, and the places of absent entries once more.
-        has_entry: asks for one absent entry; None where the resource has no `detail_path`.
+        read_page: reads what does not join.
 
     Raises:
         SnapshotError: not sealed, or not reconciled.
-        ConfigError, EnvelopeError: what no retry cures; a clock that is wrong.
+        ConfigError, EnvelopeError: what no retry cures.
     """
-    database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
-    try:
-        loads = shard_of_load(database, job.landed)
-        files = job.landed.latest_files(loads)
-        make_room(database, files, memory_limit_mb=job.settings.memory_limit_mb)
-        manifest = _landed_manifest(job)
-        known = manifest if manifest and manifest["loads"] == list(files.loads) else None
-        if known is not None:
-            manifest, files = known, manifest_files(job.landed, known)
-            snapshot = Snapshot(database, files)
-        else:
-            snapshot = Snapshot(database, files)
-            manifest, files = seal_snapshot(job, snapshot, files, read_page=read_page)
-        with open_warehouse() as warehouse:
-            if known is not None and (published := _published_report(job, known, warehouse)) is not None:
-                return published
-            check_clocks(
-                job.resource.name,
-                job.run.run_id,
-                requested_at=datetime.fromisoformat(manifest["last_requested_at"]),
-                warehouse=warehouse,
-                tolerance=job.settings.clock_tolerance,
+    with naming_limit(WHAT):
+        database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
+        try:
+            loads = shard_of_load(database, job.landed)
+            files = job.landed.latest_files(loads)
+            make_room(database, files, memory_limit_mb=job.settings.memory_limit_mb)
+            manifest = _landed_manifest(job)
+            is_known = manifest is not None and manifest["loads"] == list(files.loads)
+            if manifest is not None and is_known:
+                files = manifest_files(job.landed, manifest)
+                snapshot = Snapshot(database, files)
+            else:
+                snapshot = Snapshot(database, files)
+                manifest, files = seal_snapshot(job, snapshot, files, read_page=read_page)
+            yield SealedSnapshot(
+                job=job, manifest=manifest, snapshot=snapshot, files=files, is_known=is_known
             )
-            report = compare(
-                job,
-                manifest,
-                snapshot,
-                files,
-                warehouse=warehouse,
-                has_entry=has_entry,
-                read_page=read_page,
-            )
-        if job.run.mode != "dry_run":
-            job.landed.make_durable(files)
-            job.landed.write_json(MANIFEST, manifest)
-        return report
-    finally:
-        database.close()
+        finally:
+            database.close()
+
+
+def compare_sealed(
+    sealed: SealedSnapshot,
+    *,
+    warehouse: Warehouse,
+    read_page: ReadPage,
+    has_entry: HasEntry | None = None,
+) -> AuditReport:
+    """Checks a sealed snapshot and compares it with the warehouse; lands the difference and the report.
+
+    A snapshot that is published already has the report that it was published with.
+
+    Args:
+        sealed: the snapshot.
+        warehouse: open, and held by this process.
+        read_page: reads the places of absent entries once more.
+        has_entry: asks for one absent entry; None where the resource has no `detail_path`.
+
+    Raises:
+        ConfigError: what no retry cures; a clock that is wrong.
+    """
+    job, manifest = sealed.job, sealed.manifest
+    if sealed.is_known and (published := _published_report(job, manifest, warehouse)) is not None:
+        return published
+    check_clocks(
+        job.resource.name,
+        job.run.run_id,
+        requested_at=datetime.fromisoformat(manifest["last_requested_at"]),
+        warehouse=warehouse,
+        tolerance=job.settings.clock_tolerance,
+    )
+    return compare(
+        job,
+        manifest,
+        sealed.snapshot,
+        sealed.files,
+        warehouse=warehouse,
+        has_entry=has_entry,
+        read_page=read_page,
+    )
 
 
 def _landed_manifest(job: Audit) -> dict[str, Any] | None:
@@ -107,7 +145,7 @@ def _published_report(job: Audit, manifest: Mapping[str, Any], warehouse: Wareho
     return report if report and report.sync_id == manifest["sync_id"] else None
 
 
-@naming_limit("The audit of a snapshot")
+@naming_limit(WHAT)
 def compare_again(job: Audit, *, warehouse: Warehouse) -> AuditReport:
     """Compares a sealed snapshot with what the warehouse has become since its audit."""
     manifest = job.landed.read_manifest()

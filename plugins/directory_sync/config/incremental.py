@@ -32,13 +32,15 @@ class Incremental:
     initial_value: DateTime | None = None
     convert: Callable[[str], Any] | None = None
 
-    def params(self, start: DateTime, end: DateTime) -> dict[str, Any]:
+    def params(self, start: datetime, end: datetime) -> dict[str, Any]:
         """Returns the parameters that ask for an interval."""
         if self.initial_value:
             start = max(start, self.initial_value)
         times = {self.start_param: start} | ({self.end_param: end} if self.end_param else {})
         convert = self.convert or str
-        return {name: convert(at.in_timezone("UTC").to_iso8601_string()) for name, at in times.items()}
+        return {
+            name: convert(moment_of(at).in_timezone("UTC").to_iso8601_string()) for name, at in times.items()
+        }
 
 
 def parse_incremental(given: Any, params: Mapping[str, Any], *, where: str) -> Incremental | None:

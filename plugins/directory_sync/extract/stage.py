@@ -5,9 +5,9 @@ dlt's filesystem destination: `entries`, one row an entry and window; `windows`,
 `fields`, how often each field had which JSON type. Nothing is requested before a resource is iterated.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dlt
 
@@ -29,23 +29,33 @@ if TYPE_CHECKING:
 SCHEMA_NAME = "directory"
 BATCH_ROWS = 5_000
 
-OpenClient = Callable[[int, int], tuple["DirectoryClient", Resource]]
-"""Answers (shards, requests in flight) with a client and the resource, inside the task."""
 
-Tell = Callable[["ReadFacts"], None]
-"""Takes what a shard did, inside the task; not called for a shard without work."""
+class Reading(Protocol):
+    """What the shards of a resource read with. Its parts are first used inside a task."""
+
+    @property
+    def resource(self) -> Resource:
+        """The resource to read."""
+
+    def client(self, *, share_of: int, connections: int) -> "DirectoryClient":
+        """Opens an HTTP client.
+
+        Args:
+            share_of: how many tasks share the API's allowance.
+            connections: how many to keep alive.
+        """
+
+    def done(self, facts: "ReadFacts") -> None:
+        """Takes the statistics of a shard that was read; not called for a shard without work."""
 
 
-def directory_source(
-    *, shards: int, requests_in_flight: int, open_client: OpenClient, tell: Tell = lambda _: None
-) -> "DltSource":
+def directory_source(reading: Reading, *, shards: int, requests_in_flight: int) -> "DltSource":
     """Declares one dlt resource per shard; does no I/O.
 
     Args:
+        reading: what the shards read with.
         shards: how many tasks share out the directory.
         requests_in_flight: how many requests of a shard wait for their answers at once.
-        open_client: opens the client when a shard begins.
-        tell: is told what a shard did when all of it was read.
     """
 
     @dlt.source(name=SCHEMA_NAME)
@@ -56,16 +66,14 @@ def directory_source(
                 name=f"shard_{number}",
                 table_name=ENTRIES,
                 write_disposition="append",
-            )(Shard(number=number, count=shards), requests_in_flight, open_client, tell)
+            )(Shard(number=number, count=shards), requests_in_flight, reading)
             for number in range(shards)
         ]
 
     return source()
 
 
-def read_shard(
-    shard: Shard, requests_in_flight: int, open_client: OpenClient, tell: Tell = lambda _: None
-) -> Iterator[Any]:
+def read_shard(shard: Shard, requests_in_flight: int, reading: Reading) -> Iterator[Any]:
     """Yields what one shard lands: Arrow tables, each marked with the table it belongs to.
 
     Raises:
@@ -73,8 +81,8 @@ def read_shard(
     """
     from directory_sync.extract.progress import Progress
 
-    client, resource = open_client(shard.count, requests_in_flight)
-    with closing(client):
+    resource = reading.resource
+    with closing(reading.client(share_of=shard.count, connections=requests_in_flight)) as client:
         if not isinstance(resource.pages, OffsetPages):
             if shard.number:
                 return
@@ -94,7 +102,7 @@ def read_shard(
             yield _marked(windows, WINDOWS)
             yield _marked(columns.fields(), FIELDS)
         if (facts := progress.finish()).pages:
-            tell(facts)
+            reading.done(facts)
 
 
 def _reader(

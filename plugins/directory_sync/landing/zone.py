@@ -21,10 +21,11 @@ no complete load names. What the manifest names, and each file of ours, is on th
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self, TypedDict
 from uuid import uuid4
@@ -35,7 +36,7 @@ import msgspec
 from directory_sync.config.memory import batch_rows
 from directory_sync.errors import SnapshotError, raise_alone
 from directory_sync.landing.durable import is_local, make_durable, put_in_place
-from directory_sync.landing.place import LandingPlace
+from directory_sync.landing.place import LANDING_KEYS, LandingPlace
 from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ DATASET_FOLDER = "dataset="
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
 PUBLISHED, SKIPPED = "published.json", "skipped.json"
+ROLLED_FORWARD = "rolled_forward.json"
 SYNC_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}(-removal)*")
 _LOAD_ID = re.compile(r"\d+\.\d+")
 
@@ -124,11 +126,27 @@ class LandedFiles:
     fields: tuple[str, ...] = ()
 
 
+def answers_to_dlt(
+    landed: "Callable[[], LandedSnapshot]", place: Callable[[], LandingPlace]
+) -> dict[str, Callable[[], Any]]:
+    """Returns what dlt asks for when it loads into a snapshot's folder; looked up when it asks."""
+    return {
+        "filesystem.bucket_url": lambda: landed().path,
+        "restore_from_destination": lambda: False,
+        **{key: partial(_answer_of, place, key) for key in LANDING_KEYS},
+    }
+
+
+def _answer_of(place: Callable[[], LandingPlace], key: str) -> Any:
+    return place().answer(key)
+
+
 class Landing:
     """The landing zone: a place, or a folder in it."""
 
     def __init__(self, place: LandingPlace, *, folder: str = "") -> None:
         """Opens the file system of the place; creates nothing."""
+        self.place = place
         self._fs, root = place.open()
         self._root = f"{root}/{folder}" if folder else root
 

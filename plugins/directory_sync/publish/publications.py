@@ -17,7 +17,8 @@ from directory_sync.audit.report import AuditReport
 from directory_sync.config.form import Resource
 from directory_sync.errors import ConfigError, SnapshotError
 from directory_sync.landing.zone import SKIPPED, LandedSnapshot, Mark, folder_name
-from directory_sync.warehouse.warehouse import SyncRow, Warehouse
+from directory_sync.warehouse.syncs import SyncRow
+from directory_sync.warehouse.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from directory_sync.config import columns
 from directory_sync.config.form import Resource
 from directory_sync.config.kinds import KINDS, Kind
 from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.mode import Mode
 from directory_sync.errors import ConfigError, DataError
 from directory_sync.publish.logged import logged_rows
 from directory_sync.publish.question import as_code
@@ -119,7 +120,7 @@ def _refusal(
             "DIRECTORY_SYNC_UNSTORABLE=quarantine; see docs/runbook.md#dataerror."
         )
     population = int(difference.sync_values["entries"])
-    if difference.sync_values["mode"] == "interval":
+    if Mode(difference.sync_values["mode"]).is_partial:
         # Its entries are those that changed.
         population = warehouse.present(resource)
     if limits.exceeded_by(missing=len(rejected), population=population):

@@ -16,11 +16,12 @@ from directory_sync.config.fields import value_at
 from directory_sync.config.form import Resource
 from directory_sync.config.kinds import KINDS, Kind
 from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.mode import Mode
 from directory_sync.errors import RemovalsHeld
 from directory_sync.landing.zone import DIFFERENCE, REPORT, LandedSnapshot
 from directory_sync.publish.logged import logged_rows
 from directory_sync.publish.publications import mark_published, numbered
-from directory_sync.publish.question import QUESTION, Question, void_decision
+from directory_sync.publish.question import QUESTION, Question, landed_question, void_decision
 from directory_sync.publish.stage import publish_landed, roll_forward
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -69,6 +70,18 @@ def ask(
     return question
 
 
+def was_never_asked(resource: Resource, landed: LandedSnapshot, *, warehouse: Warehouse) -> bool:
+    """Tells whether the run that was to ask about the held entries ended before it did.
+
+    Args:
+        resource: whose entries.
+        landed: the folder of any run of the resource.
+        warehouse: open, and held by this process.
+    """
+    last = warehouse.last_asked(resource)
+    return last is not None and landed_question(landed.of_run(last.run_id)) is None
+
+
 def remove(
     resource: Resource, landed: LandedSnapshot, question: Question, *, run_id: str, warehouse: Warehouse
 ) -> AuditReport:
@@ -101,7 +114,7 @@ def remove(
             report.origin,
             sync_id=sync_id,
             base_sync_id=last.sync_id,
-            mode="decide",
+            mode=Mode.DECIDE,
             run_id=run_id,
             snapshot_at=last.snapshot_at,
             last_requested_at=last.last_requested_at,

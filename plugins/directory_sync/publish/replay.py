@@ -13,12 +13,14 @@ from functools import partial
 
 from directory_sync.audit.job import Audit, Run
 from directory_sync.audit.stage import compare_again
+from directory_sync.config.mode import Mode
 from directory_sync.errors import SnapshotError
 from directory_sync.landing.zone import LandedSnapshot, Landing
 from directory_sync.publish.branch import Publication, landed_publications, last_branch, names
 from directory_sync.publish.publications import mend_marks
 from directory_sync.publish.stage import publish_landed, roll_forward
-from directory_sync.warehouse.warehouse import SyncRow, Warehouse
+from directory_sync.warehouse.syncs import SyncRow
+from directory_sync.warehouse.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +143,12 @@ def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool
     if report.origin.base_sync_id != (last.sync_id if last else None):
         manifest, fence = landed.read_manifest(), warehouse.last_snapshot(job.resource.name)
         is_older = fence is not None and report.snapshot_at <= fence.last_requested_at
-        if report.mode == "decide" or is_older or manifest is None or manifest["sync_id"] != report.sync_id:
+        if (
+            report.mode is Mode.DECIDE
+            or is_older
+            or manifest is None
+            or manifest["sync_id"] != report.sync_id
+        ):
             logger.warning("%s is left out: what it changed is not there", report.sync_id)
             return False
         # In the task's folder: what was landed stays.

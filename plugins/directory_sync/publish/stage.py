@@ -15,7 +15,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,13 +30,14 @@ from dlt.extract.extract import select_schema
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.audit.clocks import check_clocks
+from directory_sync.audit.job import Audit
 from directory_sync.audit.report import AuditReport
+from directory_sync.audit.stage import compare_again
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
 from directory_sync.config.kinds import Kind
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
-from directory_sync.config.settings import CLOCK_TOLERANCE
 from directory_sync.errors import (
     ConfigError,
     DataError,
@@ -51,7 +51,9 @@ from directory_sync.publish.columnar import Staged
 from directory_sync.publish.publications import mark_published, mend_marks, numbered, skip
 from directory_sync.publish.quarantine import rejected_resource, settle
 from directory_sync.publish.rows import DEDUPLICATED, Checked, Difference, check_rows, table_resource
-from directory_sync.warehouse.warehouse import SYNCS, Loading, Warehouse, innermost
+from directory_sync.warehouse.sql import innermost
+from directory_sync.warehouse.syncs import SYNCS
+from directory_sync.warehouse.warehouse import Loading, Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,16 +66,7 @@ CHANGE_COLUMNS = columns.names(columns.CHANGES)
 SYNC_HEADER = columns.SYNC_HEADER.name
 
 
-def publish(
-    resource: Resource,
-    landed: LandedSnapshot,
-    report: AuditReport,
-    *,
-    warehouse: Warehouse,
-    compare_again: Callable[[], AuditReport],
-    clock_tolerance: timedelta = CLOCK_TOLERANCE,
-    limits: RemovalLimits | None = None,
-) -> AuditReport:
+def publish(job: Audit, report: AuditReport, *, warehouse: Warehouse) -> AuditReport:
     """Publishes an audited snapshot; returns the report of what the warehouse holds now.
 
     A snapshot that began before the last published one ended is skipped with a note: the table never
@@ -81,13 +74,9 @@ def publish(
     older state of the warehouse is compared again.
 
     Args:
-        resource: whose table.
-        landed: where the difference lies.
+        job: what the audit worked on.
         report: the audit's.
         warehouse: open, and held by this process.
-        compare_again: compares the snapshot with the warehouse as it is now.
-        clock_tolerance: how far the clocks of two machines may be apart.
-        limits: the run's on removals, see `load`.
 
     Raises:
         ConfigError: a schema contract or a name that the warehouse cannot take; a clock that is wrong.
@@ -95,6 +84,7 @@ def publish(
         SnapshotError: the landed difference is damaged.
         WarehouseError: the load failed; a retry finishes it.
     """
+    resource, landed = job.resource, job.landed
     if known := warehouse.sync(report.sync_id):
         logger.info("%s is published already", report.sync_id)
         report = AuditReport.from_json(json.loads(known.report))
@@ -109,16 +99,16 @@ def publish(
         report.run_id,
         requested_at=report.origin.last_requested_at,
         warehouse=warehouse,
-        tolerance=clock_tolerance,
+        tolerance=job.settings.clock_tolerance,
     )
     last, fence = warehouse.last_sync(resource.name), warehouse.last_snapshot(resource.name)
     if fence and report.snapshot_at <= fence.last_requested_at:
         return skip(report, landed, fence=fence)
     if (last.sync_id if last else None) != report.origin.base_sync_id:
         logger.info("The warehouse has moved on since the audit; comparing again")
-        report = compare_again()
+        report = compare_again(job, warehouse=warehouse)
     report = numbered(report, landed, warehouse=warehouse, marks=marks)
-    return publish_landed(resource, landed, report, warehouse=warehouse, limits=limits)
+    return publish_landed(resource, landed, report, warehouse=warehouse, limits=job.limits)
 
 
 def publish_landed(

@@ -4,6 +4,7 @@ It is JavaScript in `static/`, which needs no build: Airflow lends it React and 
 own REST API with the rights of whoever looks, and nothing else; the warehouse is never opened.
 
     app.py                      serves the files, to logged-in users alone
+    facts.py                    what Python and the page both know -> static/facts.js
     static/page.js              what Airflow imports: the page and its tabs
     static/card.js              the card on the home page
     static/sections.js          the parts of the page, in their order

@@ -9,6 +9,7 @@ import pytest
 from directory_sync.audit.report import AuditReport, Completeness, Fields, Finding, Holds, Origin
 from directory_sync.config import columns
 from directory_sync.config.kinds import KINDS
+from directory_sync.config.mode import Mode
 
 AT = datetime(2026, 6, 1, 3, 0, 0, 123456, tzinfo=UTC)
 REPORT = AuditReport(
@@ -17,7 +18,7 @@ REPORT = AuditReport(
         base_sync_id=None,
         resource="people",
         run_id="scheduled__2026-06-01",
-        mode="sync",
+        mode=Mode.SYNC,
         snapshot_at=AT,
         last_requested_at=AT,
         settings_fingerprint="f",

@@ -4,7 +4,7 @@ import pytest
 
 from directory_sync.config import columns
 from directory_sync.config.kinds import KINDS, Kind
-from directory_sync.warehouse.warehouse import SyncRow
+from directory_sync.warehouse.syncs import SyncRow
 
 ALL = {
     "changes": (*columns.CHANGES, columns.SYNC_HEADER),

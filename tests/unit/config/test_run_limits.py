@@ -37,7 +37,7 @@ def test_a_run_may_tighten_the_limits() -> None:
 @pytest.mark.parametrize("given", [{"max_removed_share": 1.0}, {"max_removed_count": 501}])
 def test_a_run_that_would_lift_a_limit_reads_nothing(given: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=rf"`{next(iter(given))}` is .* Nothing was read"):
-        scope_of(given).check_limits()
+        _ = scope_of(given).limits
 
 
 @pytest.mark.parametrize(("user", "named"), [("vera", "by vera"), (None, "by a trigger without a user")])

@@ -1,7 +1,6 @@
 """Stage 1 declares a dlt resource a shard, asks for nothing before it is iterated, closes what it opened."""
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -32,9 +31,19 @@ class StillClient:
         self.is_closed = True
 
 
-def opener(client: StillClient, *, limit: int = LIMIT) -> Callable[[int, int], Any]:
-    resource = Resource(name="people", path="/people", selector=("data",), pages=OffsetPages(limit=limit))
-    return lambda shards, in_flight: (client, resource)
+class StillReading:
+    """What the shards of such a list read with; `told`: the statistics of those that were read."""
+
+    def __init__(self, client: StillClient, *, limit: int = LIMIT) -> None:
+        pages = OffsetPages(limit=limit)
+        self.resource = Resource(name="people", path="/people", selector=("data",), pages=pages)
+        self._client, self.told = client, []
+
+    def client(self, **_: int) -> StillClient:
+        return self._client
+
+    def done(self, facts: Any) -> None:
+        self.told.append(facts)
 
 
 def tables_of(items: list[Any]) -> dict[str, list[Any]]:
@@ -49,17 +58,17 @@ def tables_of(items: list[Any]) -> dict[str, list[Any]]:
 
 
 def read(client: StillClient, shard: Shard, *, limit: int = LIMIT) -> dict[str, list[Any]]:
-    return tables_of(list(read_shard(shard, 2, opener(client, limit=limit))))
+    return tables_of(list(read_shard(shard, 2, StillReading(client, limit=limit))))
 
 
 def test_a_source_has_one_resource_a_shard() -> None:
-    source = directory_source(shards=3, requests_in_flight=2, open_client=opener(StillClient(StillList([]))))
+    source = directory_source(StillReading(StillClient(StillList([]))), shards=3, requests_in_flight=2)
     assert list(source.resources) == ["shard_0", "shard_1", "shard_2"]
 
 
 def test_nothing_is_requested_before_a_resource_is_iterated() -> None:
     still = StillList(range(60))
-    directory_source(shards=3, requests_in_flight=2, open_client=opener(StillClient(still))).decompose("scc")
+    directory_source(StillReading(StillClient(still)), shards=3, requests_in_flight=2).decompose("scc")
     assert still.asked == []
 
 
@@ -113,14 +122,14 @@ def test_the_client_is_closed_at_the_end_and_after_a_failure() -> None:
 
 def test_what_was_read_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "directory_sync.extract.progress")
-    told: list[Any] = []
-    list(read_shard(Shard(number=0, count=1), 2, opener(StillClient(StillList(range(60)))), told.append))
+    reading = StillReading(StillClient(StillList(range(60))))
+    list(read_shard(Shard(number=0, count=1), 2, reading))
     assert caplog.messages[-1].startswith("Shard 1 of 1: 4 pages, 60 entries in ")
-    assert [(facts.pages, facts.entries) for facts in told] == [(4, 60)]
+    assert [(facts.pages, facts.entries) for facts in reading.told] == [(4, 60)]
 
 
 def test_a_shard_without_a_share_says_and_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "directory_sync.extract.progress")
-    told: list[Any] = []
-    list(read_shard(Shard(number=3, count=4), 2, opener(StillClient(StillList(range(5)))), told.append))
-    assert (caplog.messages, told) == ([], [])
+    reading = StillReading(StillClient(StillList(range(5))))
+    list(read_shard(Shard(number=3, count=4), 2, reading))
+    assert (caplog.messages, reading.told) == ([], [])

@@ -1,5 +1,6 @@
 // The card on Airflow's home page: a line for each directory.
 
+import { PAGE_KEY, PAGE_URL } from "./facts.js";
 import { keyOf, useDirectory, useSources } from "./directory.js";
 import { Inner, InnerButton, Loading, Problem, Sign, h } from "./parts.js";
 import { changeSentence, headline, notices } from "./verdict.js";
@@ -17,8 +18,8 @@ function Line({ source }) {
     ? notices({ ...facts, tasks: [] }).filter((notice) => notice.to && notice.level === "warning")
     : [];
   const query = new URLSearchParams({
-    dag: source.dagId,
-    ...(source.resource && { resource: source.resource }),
+    [PAGE_KEY.DAG]: source.dagId,
+    ...(source.resource && { [PAGE_KEY.RESOURCE]: source.resource }),
   });
   return h(
     Flex,
@@ -27,7 +28,7 @@ function Line({ source }) {
     h(
       Box,
       { flex: 1, minW: 0 },
-      h(Inner, { fontWeight: "medium", overflowWrap: "anywhere", to: `/plugin/directory?${query}` }, text),
+      h(Inner, { fontWeight: "medium", overflowWrap: "anywhere", to: `${PAGE_URL}?${query}` }, text),
       facts.latest && h(Text, { color: "fg.muted", fontSize: "sm" }, changeSentence(facts.latest)),
     ),
     most.length > 0 && h(InnerButton, { to: most[0].to }, most[0].action),
@@ -49,6 +50,6 @@ export function Card() {
       { gap: 3 },
       all.slice(0, MOST_LINES).map((source) => h(Line, { key: keyOf(source), source })),
     ),
-    all.length > MOST_LINES && h(Inner, { to: "/plugin/directory" }, `All ${all.length}`),
+    all.length > MOST_LINES && h(Inner, { to: PAGE_URL }, `All ${all.length}`),
   );
 }

@@ -2,6 +2,7 @@
 
 import { Card } from "./card.js";
 import { EVENTS, keyOf, useDirectory, useSources } from "./directory.js";
+import { PAGE_KEY } from "./facts.js";
 import { Choose, Loading, Problem, h } from "./parts.js";
 import { readEvents, readRun, readRuns, readTasks, useReading } from "./reading.js";
 import {
@@ -154,9 +155,9 @@ function Content({ dagId, runId }) {
   const [query, setQuery] = useSearchParams();
   const { all, assets, dags, isLoading } = useSources(dagId);
   const asked = (source) =>
-    (dagId || source.dagId === query.get("dag")) && source.resource === query.get("resource");
-  const source = all.find(asked) ?? all.find((one) => !dagId && one.dagId === query.get("dag")) ?? all[0];
-  const range = Object.hasOwn(RANGES, query.get("range")) ? query.get("range") : DEFAULT_RANGE;
+    (dagId || source.dagId === query.get(PAGE_KEY.DAG)) && source.resource === query.get(PAGE_KEY.RESOURCE);
+  const source = all.find(asked) ?? all.find((one) => !dagId && one.dagId === query.get(PAGE_KEY.DAG)) ?? all[0];
+  const range = Object.hasOwn(RANGES, query.get(PAGE_KEY.RANGE)) ? query.get(PAGE_KEY.RANGE) : DEFAULT_RANGE;
   const change = (values) =>
     setQuery(
       (before) => {
@@ -168,7 +169,10 @@ function Content({ dagId, runId }) {
     );
   const choose = (key) => {
     const [dag, resource] = JSON.parse(key);
-    change({ ...(!dagId && { dag }), ...(resource !== null && { resource }) });
+    change({
+      ...(!dagId && { [PAGE_KEY.DAG]: dag }),
+      ...(resource !== null && { [PAGE_KEY.RESOURCE]: resource }),
+    });
   };
   const name = ({ dag, resource }) =>
     [dagId ? null : dag.dag_display_name, resource].filter(Boolean).join(" · ");
@@ -204,7 +208,7 @@ function Content({ dagId, runId }) {
     source &&
       (runId
         ? h(OneRun, { key: keyOf(source), runId, source })
-        : h(Overview, { key: keyOf(source), onRange: (chosen) => change({ range: chosen }), range, source })),
+        : h(Overview, { key: keyOf(source), onRange: (chosen) => change({ [PAGE_KEY.RANGE]: chosen }), range, source })),
   );
 }
 

@@ -1,5 +1,7 @@
 // The requests to Airflow's own API, with the rights of whoever looks, and when they are made again.
 
+import { TAGS } from "./facts.js";
+
 const { useCallback, useEffect, useRef, useState } = globalThis.React;
 
 const PAGE = 100;
@@ -73,8 +75,7 @@ async function askAll(key, most, askPage) {
 
 export async function readDags(signal) {
   const query = [
-    ["tags", "directory"],
-    ["tags", "dlt"],
+    ...TAGS.map((tag) => ["tags", tag]),
     ["tags_match_mode", "all"],
     ["order_by", "dag_id"],
     ["limit", PAGE],

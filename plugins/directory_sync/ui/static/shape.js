@@ -1,7 +1,6 @@
 // What Airflow's API answers -> what the page shows. Pure functions: no request, no clock, no React.
 
-/** The kinds of change, as the reports name them. */
-export const KINDS = ["added", "changed", "reshaped", "missing", "removed", "returned"];
+import { KINDS, STAGE, STAGES } from "./facts.js";
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const number = (value) => (Number.isFinite(value) ? value : 0);
@@ -16,7 +15,7 @@ export function sources(dags, assets) {
   // A second directory's assets have its dataset in front: `partners.people`. A resource's name has no dot.
   const resourceOf = (name) => name.slice(name.lastIndexOf(".") + 1);
   return dags.flatMap((dag) => {
-    const publishes = (task) => task.dag_id === dag.dag_id && /(^|\.)publish$/.test(task.task_id);
+    const publishes = (task) => task.dag_id === dag.dag_id && task.task_id.split(".").at(-1) === STAGE.PUBLISH;
     const own = (assets ?? []).filter((asset) => (asset.producing_tasks ?? []).some(publishes));
     const found = own.map(({ id, name }) => ({ dag, dagId: dag.dag_id, resource: resourceOf(name), assetId: id }));
     return found.length ? found : [{ dag, dagId: dag.dag_id, resource: null, assetId: null }];
@@ -185,12 +184,10 @@ export function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-export const STAGES = ["extract", "audit", "publish", "approve_removals", "remove"];
-
 function stageOf(taskId, prefix) {
   if (!taskId.startsWith(prefix)) return null;
   const name = taskId.slice(prefix.length);
-  return name.startsWith("extract.") ? "extract" : STAGES.includes(name) ? name : null;
+  return name.startsWith(`${STAGE.EXTRACT}.`) ? STAGE.EXTRACT : STAGES.includes(name) ? name : null;
 }
 
 /**
@@ -222,7 +219,7 @@ export function stageTimes(runs, tasks, resource) {
 export function throughput(times, published) {
   const entries = new Map(published.map((report) => [report.runId, report.entries]));
   return times.map((run) =>
-    run.extract && entries.has(run.runId) ? entries.get(run.runId) / run.extract : null,
+    run[STAGE.EXTRACT] && entries.has(run.runId) ? entries.get(run.runId) / run[STAGE.EXTRACT] : null,
   );
 }
 

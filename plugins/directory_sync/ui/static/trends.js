@@ -1,5 +1,6 @@
 // Series of numbers: how long the stages took, what it took to read and how that is proven.
 
+import { PROOF, STAGE, STAGES } from "./facts.js";
 import { Rows, Section, h } from "./parts.js";
 import { stageTimes, throughput, trend } from "./shape.js";
 import { count, counted, duration } from "./words.js";
@@ -57,21 +58,17 @@ function Trends({ label, runs, rows }) {
   });
 }
 
-const STAGE_NAMES = {
-  extract: "extract",
-  audit: "audit",
-  publish: "publish",
-  approve_removals: "approve_removals (with the wait)",
-  remove: "remove",
-};
+const stageName = (stage) => (stage === STAGE.APPROVE_REMOVALS ? `${stage} (with the wait)` : stage);
 
 /** How long the stages took, and how fast the directory was read. */
 export function Stages({ runs, tasks, resource, published, reading }) {
   const ended = runs.filter((run) => run.state === "success" || run.state === "failed");
   const times = stageTimes(ended, tasks, resource);
-  const stages = Object.entries(STAGE_NAMES)
-    .map(([stage, name]) => ({ name, trend: trend(times.map((run) => run[stage])), write: duration }))
-    .filter((row) => row.trend.values.length);
+  const stages = STAGES.map((stage) => ({
+    name: stageName(stage),
+    trend: trend(times.map((run) => run[stage])),
+    write: duration,
+  })).filter((row) => row.trend.values.length);
   const rows = [
     ...stages,
     { name: "whole run", trend: trend(times.map((run) => run.total)), write: duration },
@@ -93,10 +90,10 @@ export function Stages({ runs, tasks, resource, published, reading }) {
 }
 
 const PROOFS = {
-  chain: "Proven: overlapping windows link the first entry to the end.",
-  reread:
+  [PROOF.CHAIN]: "Proven: overlapping windows link the first entry to the end.",
+  [PROOF.REREAD]:
     "Proven by reading again: each page was the same before and after the next. Edits that cancel out go unseen.",
-  walk: "Not proven: the API's own links led from page to page.",
+  [PROOF.WALK]: "Not proven: the API's own links led from page to page.",
 };
 const ORDERS = {
   observed: "Order observed: an absent entry is removed.",

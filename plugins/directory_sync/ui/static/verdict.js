@@ -1,5 +1,6 @@
 // The first sentence of the page and what waits for a person, in words.
 
+import { KIND, PROOF } from "./facts.js";
 import { byStart, isActive, scheduleSeconds } from "./shape.js";
 import { ago, count, counted, interval, listed } from "./words.js";
 
@@ -57,7 +58,7 @@ export function headline({ dag, runs, latest, now }) {
       text: `Out of date: the ${entries} were read ${read}, a run is due every ${due}.`,
     };
   }
-  if (latest.proof === "walk") {
+  if (latest.proof === PROOF.WALK) {
     return { level: "warning", text: `${entries}, read ${read}; that this is all of them is not proven.` };
   }
   const failed = ended?.state === "failed" ? "; a later task of the run failed" : "";
@@ -75,10 +76,10 @@ export function runHeadline({ run, latest }) {
     const entries = counted(latest.entries, "entry", "entries");
     if (latest.isInterval && !failed)
       return { level: "ok", text: `This run fetched ${entries} that changed in its interval.` };
-    const complete = latest.proof === "walk" ? "completeness is not proven" : "complete";
+    const complete = latest.proof === PROOF.WALK ? "completeness is not proven" : "complete";
     const rest = failed ? "; a later task failed" : "";
     return {
-      level: failed || latest.proof === "walk" ? "warning" : "ok",
+      level: failed || latest.proof === PROOF.WALK ? "warning" : "ok",
       text: `This run published ${entries}, ${complete}${rest}.`,
     };
   }
@@ -92,12 +93,12 @@ export function runHeadline({ run, latest }) {
 }
 
 const CHANGES = [
-  ["added", "added"],
-  ["returned", "returned"],
-  ["changed", "changed"],
-  ["reshaped", "in a new shape"],
-  ["removed", "removed"],
-  ["missing", "missing but not removed"],
+  [KIND.ADDED, "added"],
+  [KIND.RETURNED, "returned"],
+  [KIND.CHANGED, "changed"],
+  [KIND.RESHAPED, "in a new shape"],
+  [KIND.REMOVED, "removed"],
+  [KIND.MISSING, "missing but not removed"],
 ];
 
 /** What a publication changed, in a sentence. */

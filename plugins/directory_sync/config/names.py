@@ -1,0 +1,27 @@
+"""Names of the Dag that the page in Airflow's interface reads, and of the page itself."""
+
+from enum import StrEnum
+
+TAGS = ("directory", "dlt")
+"""The tags by which the page finds its Dags."""
+
+PAGE_URL = "/plugin/directory"
+"""The page; it takes the `PageKey`s as query parameters."""
+
+
+class Stage(StrEnum):
+    """A task of a resource, or its group of tasks; in the order in which they run."""
+
+    EXTRACT = "extract"
+    AUDIT = "audit"
+    PUBLISH = "publish"
+    APPROVE_REMOVALS = "approve_removals"
+    REMOVE = "remove"
+
+
+class PageKey(StrEnum):
+    """What a link to the page says."""
+
+    DAG = "dag"
+    RESOURCE = "resource"
+    RANGE = "range"

@@ -1,0 +1,522 @@
+"""One sync of one resource, from the API to the warehouse, without Airflow: how the stages are put together.
+
+A run calls these methods of `Sync` in this order; each may run in a process of its own:
+
+    extract    the directory into the landing zone (in the Dag: the shard tasks of `airflow/tasks.py`)
+    audit      seals the snapshot; opens the warehouse and finishes what was interrupted; compares; keeps the
+               snapshot. Mode `decide`: asks again about the removals that wait
+    publish    writes the difference; asks a person where removals are held. Mode `replay`: rebuilds the
+               warehouse from what is landed
+    remove     carries out an approved removal
+
+The Dag's tasks, the integration tests and the bench use it alike. What a stage came to is an `Outcome`.
+"""
+
+import logging
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import dlt
+
+from directory_sync.audit.job import Audit, Run
+from directory_sync.config.dlt_provider import register
+from directory_sync.config.mode import Mode
+from directory_sync.errors import ConfigError, DirectorySyncError
+from directory_sync.extract.stage import directory_source
+from directory_sync.landing.zone import DATASET, LAYOUT, REPORT, ROLLED_FORWARD, answers_to_dlt
+
+# Each stage imports what it alone needs: the shard tasks of a run start without DuckDB.
+if TYPE_CHECKING:
+    from directory_sync.api.client import DirectoryClient
+    from directory_sync.audit.report import AuditReport
+    from directory_sync.config.connections import ConnectionFields
+    from directory_sync.config.form import Resource
+    from directory_sync.config.limits import RemovalLimits
+    from directory_sync.config.settings import SyncSettings
+    from directory_sync.extract.progress import ReadFacts
+    from directory_sync.landing.zone import LandedSnapshot, Landing
+    from directory_sync.publish.ownership import Owner
+    from directory_sync.publish.question import Question
+    from directory_sync.publish.replay import Replayed
+    from directory_sync.warehouse.warehouse import Warehouse
+
+logger = logging.getLogger(__name__)
+
+Summary = dict[str, Any]
+"""Counts, digests, findings; never a record."""
+
+
+class Parts(Protocol):
+    """What a sync works with. Each part is looked up when it is first used: a stage that skips needs few."""
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+
+    @property
+    def resource(self) -> "Resource":
+        """The resource as the form has it."""
+
+    @property
+    def resource_names(self) -> Collection[str]:
+        """The names of all resources of the form; no connection is needed for them."""
+
+    @property
+    def settings(self) -> "SyncSettings":
+        """The deployment's switches."""
+
+    @property
+    def limits(self) -> "RemovalLimits":
+        """The limits on removals of this run.
+
+        Raises:
+            ConfigError: the run would lift one, and the deployment does not let it.
+        """
+
+    @property
+    def raised_limits(self) -> str | None:
+        """Which limits this run lifts, and who says so; None: none."""
+
+    @property
+    def owner(self) -> "Owner | None":
+        """The directory, as its tables and folders are marked with it; None: they are not."""
+
+    @property
+    def landing(self) -> "Landing":
+        """The landing zone."""
+
+    @property
+    def landed(self) -> "LandedSnapshot":
+        """The folder of this run's snapshot."""
+
+    @property
+    def warehouse(self) -> "ConnectionFields | None":
+        """The connection of the warehouse; None: the embedded DuckDB file."""
+
+    def open_client(self, resource: "Resource", *, share_of: int, connections: int) -> "DirectoryClient":
+        """Opens an HTTP client.
+
+        Args:
+            resource: what it reads.
+            share_of: how many tasks share the API's allowance.
+            connections: how many to keep alive.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a stage came to.
+
+    Attributes:
+        skipped: why the stage did nothing, or nothing more; None: it did its work.
+        note: a line for the run's note; None: there is nothing to say.
+        summary: what the stages after it, and the asset event, are told.
+        sync_ids: the publications that the asset event tells of.
+        is_last: the stages after this one have nothing to do in this run.
+        report: of the audit or the publication.
+        question: what a person is asked; None: nothing.
+        replayed: what a replay did.
+    """
+
+    skipped: str | None = None
+    note: str | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    sync_ids: tuple[str, ...] = ()
+    is_last: bool = False
+    report: "AuditReport | None" = None
+    question: "Question | None" = None
+    replayed: "Replayed | None" = None
+
+    @property
+    def event(self) -> Summary:
+        """The extra of the asset event."""
+        return {**self.summary, "sync_ids": list(self.sync_ids)}
+
+
+class Sync:
+    """The stages of one run of one resource.
+
+    Args:
+        parts: what it works with.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        """Looks nothing up yet."""
+        self._parts = parts
+        self._read: list[ReadFacts] = []
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+        return self._parts.run
+
+    @property
+    def settings(self) -> "SyncSettings":
+        """The deployment's switches."""
+        return self._parts.settings
+
+    @property
+    def landed(self) -> "LandedSnapshot":
+        """The folder of this run's snapshot."""
+        return self._parts.landed
+
+    @cached_property
+    def resource(self) -> "Resource":
+        """The resource; in an interval run, asked for the interval.
+
+        Raises:
+            ConfigError: an interval run has no interval.
+        """
+        resource = self._parts.resource
+        if not self.run.is_partial or resource.incremental is None:
+            return resource
+        if self.run.interval is None:
+            raise ConfigError(
+                "The run has no data interval: fill in `interval_start` and `interval_end`. Nothing was read."
+            )
+        return replace(
+            resource, params={**resource.params, **resource.incremental.params(*self.run.interval)}
+        )
+
+    @property
+    def skip_reason(self) -> str | None:
+        """Why there is nothing to read and to publish for this run's interval; None: there may be."""
+        if not self.run.is_partial:
+            return None
+        resource, interval = self._parts.resource, self.run.interval
+        if resource.incremental is None:
+            return (
+                f"`{resource.name}` serves only its present state: N intervals would be N identical pulls. "
+                "Mode `replay` rebuilds the past from landed snapshots."
+            )
+        initial = resource.incremental.initial_value
+        if interval and initial and interval[1] <= initial:
+            return f"`{resource.name}` has nothing from before {initial.isoformat()}."
+        return None
+
+    # ---- extract
+
+    @property
+    def reads_nothing(self) -> str | None:
+        """Why this run does not read the directory; None: it does."""
+        if not self.run.mode.reads_api:
+            return f"The mode `{self.run.mode}` does not read the directory."
+        return self.skip_reason
+
+    def prepare_landing(self) -> None:
+        """Makes the folder that the shards load into.
+
+        Raises:
+            ConfigError: the resource's landing folder is another directory's, or the run would lift a limit
+                that the deployment does not let it lift.
+        """
+        from directory_sync.publish.ownership import claim_landing
+
+        _ = self._parts.limits
+        if owner := self._parts.owner:
+            claim_landing(self.landed, owner)
+        self.landed.prepare()
+
+    def extract(self, shard: int | None = None) -> "list[ReadFacts]":
+        """Lands shards of the directory in this process, each with a pipeline of its own.
+
+        Args:
+            shard: the number of the shard, from 0; None: all of them.
+
+        Returns:
+            The statistics of the shards that had work.
+        """
+        self.prepare_landing()
+        register(answers_to_dlt(lambda: self.landed, lambda: self._parts.landing.place))
+        shards = self.settings.shards
+        source = directory_source(self, shards=shards, requests_in_flight=self.settings.requests_in_flight)
+        for number in range(shards) if shard is None else (shard,):
+            with _folder() as folder:
+                dlt.pipeline(
+                    f"landing_shard_{number}",
+                    destination=dlt.destinations.filesystem(layout=LAYOUT),
+                    dataset_name=DATASET,
+                    pipelines_dir=str(folder),
+                ).run(source.with_resources(f"shard_{number}"), loader_file_format="parquet")
+        return self._read
+
+    def client(self, *, share_of: int = 1, connections: int = 2) -> "DirectoryClient":
+        """Opens an HTTP client for this run's resource, see `Parts.open_client`."""
+        return self._parts.open_client(self.resource, share_of=share_of, connections=connections)
+
+    def done(self, facts: "ReadFacts") -> None:
+        """Keeps the statistics of a shard that was read."""
+        self._read.append(facts)
+
+    # ---- audit
+
+    def audit(self) -> Outcome:
+        """Seals, checks and compares the snapshot; in mode `decide`, asks about what is held.
+
+        Raises:
+            SnapshotError: not sealed, or not reconciled.
+            DirectorySyncError: what the client, the audit or the warehouse raises.
+        """
+        if reason := self.skip_reason:
+            return Outcome(skipped=reason, note=f"Skipped: {reason}")
+        if self.run.mode is Mode.REPLAY:
+            return Outcome(skipped="A replay publishes what was audited before.")
+        try:
+            return self._audit() if self.run.mode.reads_api else self._ask_again()
+        except DirectorySyncError:
+            # The stage that publishes does not run then.
+            self.retire_landing()
+            raise
+
+    def _audit(self) -> Outcome:
+        from directory_sync.audit.stage import compare_sealed, sealed
+
+        with (
+            _folder() as folder,
+            closing(self.client()) as client,
+            sealed(self.job(folder), read_page=client.page) as snapshot,
+        ):
+            with self.open_warehouse(folder) as warehouse:
+                if self.run.mode.writes:
+                    self.finish_interrupted(warehouse)
+                report = compare_sealed(
+                    snapshot,
+                    warehouse=warehouse,
+                    read_page=client.page,
+                    has_entry=client.has_entry if self.resource.detail_path else None,
+                )
+            snapshot.keep()
+        _log(report)
+        is_dry = not self.run.mode.publishes
+        note = f"Dry run, nothing was published. {report.headline()}" if is_dry else None
+        return Outcome(summary=report.summary(), note=note, report=report)
+
+    def finish_interrupted(self, warehouse: "Warehouse") -> list[str]:
+        """Finishes publications of earlier runs that were interrupted; returns their ids.
+
+        They are noted with this run: the asset event of its publication tells of them.
+
+        Args:
+            warehouse: open, and held by this process.
+        """
+        from directory_sync.publish.stage import roll_forward
+
+        finished = roll_forward(self.resource, warehouse=warehouse, landed_of=self.landed.of_run)
+        if finished:
+            self.landed.write_json(ROLLED_FORWARD, {"sync_ids": finished})
+        return finished
+
+    def _ask_again(self) -> Outcome:
+        with _folder() as folder, self.open_warehouse(folder) as warehouse:
+            self.finish_interrupted(warehouse)
+            question = self.ask(warehouse)
+        if question is None:
+            return Outcome(
+                skipped="No removal waits for a decision.",
+                note=f"{self.resource.name}: no removal waits for a decision",
+            )
+        return Outcome(summary={"held": question.held, "held_digest": question.digest}, question=question)
+
+    # ---- publish
+
+    def publish(self) -> Outcome:
+        """Publishes the difference and asks about the removals that it held; in mode `replay`, rebuilds.
+
+        Raises:
+            ConfigError: the run was not audited; what `publish.stage` raises.
+            DirectorySyncError: what `publish.stage` raises.
+        """
+        if self.run.mode is Mode.REPLAY:
+            return self.replay()
+        try:
+            reason = self.skip_reason
+            if not self.run.mode.publishes:
+                reason = f"The mode `{self.run.mode}` publishes nothing."
+            if reason:
+                return Outcome(skipped=reason)
+            with _folder() as folder, self.open_warehouse(folder) as warehouse:
+                return self.publish_into(warehouse, folder)
+        finally:
+            self.retire_landing()
+
+    def publish_into(self, warehouse: "Warehouse", folder: Path) -> Outcome:
+        """Publishes the difference into a warehouse that is open.
+
+        Args:
+            warehouse: open, and held by this process.
+            folder: the one it was opened in.
+        """
+        from directory_sync.publish.stage import publish
+
+        report = publish(self.job(folder), _landed_report(self.landed), warehouse=warehouse)
+        if report.skipped:
+            return replace(self._told(report), skipped=report.headline())
+        question = self.ask(warehouse, report) if self._asks(report, warehouse) else None
+        rolled_forward = (self.landed.read_json(ROLLED_FORWARD) or {}).get("sync_ids", [])
+        return replace(
+            self._told(report),
+            sync_ids=(*rolled_forward, report.sync_id),
+            question=question,
+            is_last=question is None,
+        )
+
+    def _asks(self, report: "AuditReport", warehouse: "Warehouse") -> bool:
+        """A person is to be asked: the audit says so, or the run that was to ask ended before it did."""
+        from directory_sync.publish.removals import was_never_asked
+
+        if report.holds.asks:
+            return True
+        return bool(report.holds.held) and was_never_asked(self.resource, self.landed, warehouse=warehouse)
+
+    # ---- ask, remove
+
+    def ask(self, warehouse: "Warehouse", report: "AuditReport | None" = None) -> "Question | None":
+        """Lands the question about the entries that are held now; None where there are none.
+
+        Args:
+            warehouse: open, and held by this process.
+            report: of the publication that held them; None: they are asked about again.
+        """
+        from directory_sync.publish import removals
+
+        findings = report.findings if report else ()
+        return removals.ask(
+            self.resource,
+            self.landed,
+            warehouse=warehouse,
+            limits=self._parts.limits,
+            reasons=[finding.message for finding in findings if finding.level == "hold"],
+            dataset=self.settings.dataset,
+        )
+
+    def remove(self) -> Outcome:
+        """Carries out the removal that was approved in this run.
+
+        Raises:
+            RemovalsHeld: the approval is stale.
+            WarehouseError: the load failed; a retry finishes it.
+        """
+        from directory_sync.publish import removals
+        from directory_sync.publish.question import landed_decision, landed_question
+
+        question = landed_question(self.landed)
+        decision = landed_decision(self.landed, question) if question else None
+        if question is None or decision is None or decision.choice != "approved":
+            return Outcome(skipped="No removal was approved in this run.")
+        with _folder() as folder, self.open_warehouse(folder) as warehouse:
+            report = removals.remove(
+                self.resource, self.landed, question, run_id=self.run.run_id, warehouse=warehouse
+            )
+        told = self._told(report, f"({decision.note(question.held)})")
+        return replace(told, sync_ids=(report.sync_id,))
+
+    # ---- replay
+
+    def replay(self) -> Outcome:
+        """Rebuilds the warehouse from what is landed, without the API."""
+        from directory_sync.publish.replay import replay
+
+        with _folder() as folder, self.open_warehouse(folder) as warehouse:
+            replayed = replay(self.job(folder), self._parts.landing, warehouse=warehouse)
+        headline = replayed.headline(self.resource.name)
+        logger.info("%s", headline)
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(replayed).items()}
+        return Outcome(
+            note=headline,
+            summary={"mode": self.run.mode.value, **values},
+            sync_ids=replayed.sync_ids,
+            is_last=True,
+            replayed=replayed,
+        )
+
+    # ---- for all stages
+
+    def job(self, folder: Path) -> Audit:
+        """Returns what the audit of this run works on.
+
+        Args:
+            folder: the task's own.
+        """
+        return Audit(
+            resource=self.resource,
+            landed=self.landed,
+            run=self.run,
+            settings=self.settings,
+            limits=self._parts.limits,
+            raised_limits=self._parts.raised_limits,
+            folder=folder,
+        )
+
+    @contextmanager
+    def open_warehouse(self, folder: Path) -> "Iterator[Warehouse]":
+        """Opens the warehouse and holds it until the block ends. It writes nothing of its own.
+
+        Args:
+            folder: the task's own; the warehouse works in it.
+
+        Raises:
+            ConfigError: the resource's tables are another directory's.
+        """
+        from directory_sync.publish.ownership import claim_table
+        from directory_sync.warehouse.warehouse import open_warehouse
+
+        with open_warehouse(self._parts.warehouse, self.settings, folder=folder) as warehouse:
+            if owner := self._parts.owner:
+                claim_table(self.resource.name, owner, warehouse=warehouse)
+            yield warehouse
+
+    def retire_landing(self) -> None:
+        """Deletes landed folders that are older than the retention: of failed runs, and of former resources.
+
+        The last act of a run. It needs no connection but the landing zone's: another may be what failed.
+        """
+        from directory_sync.publish.retention import retire
+
+        # The scheduler's clock beside this machine's: one that is ahead would delete everything.
+        began = self.run.began_at
+        now = min([datetime.now(UTC), *([began] if began else [])])
+        retire(
+            self._parts.landing,
+            resources=set(self._parts.resource_names),
+            before=now - self.settings.retention,
+            keep=self.run.run_id,
+            owner=self._parts.owner,
+        )
+
+    def _told(self, report: "AuditReport", *said: str) -> Outcome:
+        """A publication: logged, and its headline and what else is said as the run's note."""
+        from directory_sync.audit.compare import RAISED_LIMITS
+
+        _log(report)
+        raised = [finding.message for finding in report.findings if finding.rule == RAISED_LIMITS]
+        note = " ".join([report.headline(), *raised, *said])
+        return Outcome(note=note, summary=report.summary(), report=report)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder that goes with the stage."""
+    with tempfile.TemporaryDirectory(prefix="directory_sync_") as name:
+        yield Path(name)
+
+
+def _landed_report(landed: "LandedSnapshot") -> "AuditReport":
+    from directory_sync.audit.report import AuditReport
+
+    content = landed.read_json(REPORT)
+    if content is None:
+        raise ConfigError(
+            "The landing zone has no report of this run: the audit has not run, or the landing zone was "
+            "emptied. Clear the run's `extract` tasks and let it run again."
+        )
+    return AuditReport.from_json(content)
+
+
+def _log(report: "AuditReport") -> None:
+    logger.info("\n".join(report.lines()))

@@ -1,0 +1,47 @@
+"""The facts that Python and the page share, as a module of JavaScript.
+
+`static/facts.js` is written by this module, and a test holds the two together. After a change:
+`PYTHONPATH=plugins python -m directory_sync.ui.facts`
+"""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+
+from directory_sync.config.kinds import KINDS, Proof
+from directory_sync.config.names import PAGE_URL, TAGS, PageKey, Stage
+
+FACTS = Path(__file__).parent / "static" / "facts.js"
+
+
+def facts_js() -> str:
+    """Returns the module's text."""
+    kind = {one.name: one.value for one in KINDS}
+    facts = {
+        "KIND": ("The kinds of change, as reports and tables name them.", kind),
+        "PROOF": ("What shows that a snapshot is complete.", _values(Proof)),
+        "STAGE": ("The tasks of a resource, in their order.", _values(Stage)),
+        "TAGS": ("The tags of a Dag of this product.", list(TAGS)),
+        "PAGE_KEY": ("The query parameters of the page.", _values(PageKey)),
+        "PAGE_URL": ("Where the page is, below Airflow's own address.", PAGE_URL),
+    }
+    parts = ["// Facts that Python has too. Written by directory_sync.ui.facts: change them there.\n"]
+    parts += [
+        f"\n/** {text} */\nexport const {name} = {_script(value)};\n" for name, (text, value) in facts.items()
+    ]
+    parts.append("\nexport const KINDS = Object.values(KIND);\nexport const STAGES = Object.values(STAGE);\n")
+    return "".join(parts)
+
+
+def _script(value: object) -> str:
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    return "{\n" + "".join(f"  {name}: {json.dumps(one)},\n" for name, one in value.items()) + "}"
+
+
+def _values(names: type[StrEnum]) -> dict[str, str]:
+    return {one.name: one.value for one in names}
+
+
+if __name__ == "__main__":
+    FACTS.write_text(facts_js(), encoding="utf-8")

@@ -1,0 +1,43 @@
+// Facts that Python has too. Written by directory_sync.ui.facts: change them there.
+
+/** The kinds of change, as reports and tables name them. */
+export const KIND = {
+  ADDED: "added",
+  CHANGED: "changed",
+  RESHAPED: "reshaped",
+  MISSING: "missing",
+  REMOVED: "removed",
+  RETURNED: "returned",
+};
+
+/** What shows that a snapshot is complete. */
+export const PROOF = {
+  CHAIN: "chain",
+  REREAD: "reread",
+  WALK: "walk",
+};
+
+/** The tasks of a resource, in their order. */
+export const STAGE = {
+  EXTRACT: "extract",
+  AUDIT: "audit",
+  PUBLISH: "publish",
+  APPROVE_REMOVALS: "approve_removals",
+  REMOVE: "remove",
+};
+
+/** The tags of a Dag of this product. */
+export const TAGS = ["directory", "dlt"];
+
+/** The query parameters of the page. */
+export const PAGE_KEY = {
+  DAG: "dag",
+  RESOURCE: "resource",
+  RANGE: "range",
+};
+
+/** Where the page is, below Airflow's own address. */
+export const PAGE_URL = "/plugin/directory";
+
+export const KINDS = Object.values(KIND);
+export const STAGES = Object.values(STAGE);

@@ -1,0 +1,148 @@
+"""The table of a resource, and its change log."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from directory_sync.api.answer import EntryId
+from directory_sync.config import columns
+from directory_sync.config.form import Resource
+from directory_sync.warehouse.syncs import SYNCS, Syncs
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+IDS_PER_QUERY = 1_000
+_LOGGED = columns.names(columns.LOGGED)
+
+
+class Entries(Syncs):
+    """Reads the entries' present states, and their change rows."""
+
+    def states(self, resource: Resource) -> "Iterator[pa.Table]":
+        """Yields (id, row_hash, missing_since, removed_at) of all entries, in batches."""
+        names = [column.taken_from for column in columns.STATES]
+        selected = self._names(columns.names(columns.STATES))
+        yield from self._arrow(names, f"SELECT {selected} FROM {self._table(resource.name)}")
+
+    def present(self, resource: Resource) -> int:
+        """Returns how many entries are not marked as removed."""
+        rows = self._query(
+            f"SELECT count(*) FROM {self._table(resource.name)} WHERE {self._name('_removed_at')} IS NULL"
+        )
+        return int(rows[0][0]) if rows else 0
+
+    def held(self, resource: Resource) -> Iterator[tuple[EntryId, datetime]]:
+        """Yields the entries that wait for a decision, each with its absence's begin, ordered by id.
+
+        They are sorted here: of texts, each warehouse has an order of its own.
+        """
+        moments = self.held_moments(resource)
+        if not moments:
+            return
+        missing, marks = self._name("_missing_since"), ", ".join(["%s"] * len(moments))
+        batches = self._arrow(
+            ("id", "missing_since"),
+            f"SELECT {self._name('id')}, {missing} FROM {self._table(resource.name)} "
+            f"WHERE {self._name('_removed_at')} IS NULL AND {missing} IN ({marks})",
+            *moments,
+        )
+        absences = (zip(*(column.to_pylist() for column in b.columns), strict=True) for b in batches)
+        yield from sorted(absence for batch in absences for absence in batch)
+
+    def changes(self, resource: Resource, sync_id: str, selected: Sequence[str]) -> "Iterator[pa.Table]":
+        """Yields columns of the change rows of one sync, in batches."""
+        yield from self._arrow(
+            selected,
+            f"SELECT {self._names(selected)} FROM {self._table(resource.changes_table)} "
+            f"WHERE {self._name('sync_id')} = %s",
+            sync_id,
+        )
+
+    def changed_after(self, resource: Resource, moment: datetime) -> "Iterator[pa.Table]":
+        """Yields the ids of entries that syncs of later snapshots changed."""
+        later = self._query(
+            f"SELECT {self._name('sync_id')} FROM {self._table(SYNCS)} "
+            f"WHERE {self._name('resource')} = %s AND {self._name('snapshot_at')} > %s",
+            resource.name,
+            moment,
+        )
+        if not later:
+            return
+        marks = ", ".join(["%s"] * len(later))
+        yield from self._arrow(
+            ("id",),
+            f"SELECT DISTINCT {self._name('id')} FROM {self._table(resource.changes_table)} "
+            f"WHERE {self._name('sync_id')} IN ({marks})",
+            *(row[0] for row in later),
+        )
+
+    def last_changes(self, resource: Resource, ids: Sequence[EntryId] | None = None) -> "Iterator[pa.Table]":
+        """Yields the last change row of entries: id, record, row_hash, first_seen_at, changed_at.
+
+        Args:
+            resource: whose entries.
+            ids: which ones; None: of all.
+        """
+        if ids is None:
+            yield from self._arrow(_LOGGED, self._all_last_changes_sql(resource))
+            return
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            chunk = ids[start : start + IDS_PER_QUERY]
+            marks = ", ".join(["%s"] * len(chunk))
+            condition = f"WHERE {self._name('id')} IN ({marks})"
+            yield from self._arrow(_LOGGED, self._last_changes_sql(resource, condition), *chunk)
+
+    def _last_changes_sql(self, resource: Resource, condition: str) -> str:
+        names = self._names(_LOGGED)
+        return (
+            f"SELECT {names} FROM (SELECT {names}, row_number() OVER ({self._newest_first()}) AS newest "
+            f"FROM {self._table(resource.changes_table)} {condition}) AS ranked WHERE newest = 1"
+        )
+
+    def _all_last_changes_sql(self, resource: Resource) -> str:
+        """Ranks without the records: the rank of all rows takes the memory of all that is ranked."""
+        names = ", ".join(f"versions.{self._name(column)}" for column in _LOGGED)
+        entry_id, sync_id = self._name("id"), self._name("sync_id")
+        table = self._table(resource.changes_table)
+        return (
+            f"SELECT {names} FROM {table} AS versions JOIN "
+            f"(SELECT {entry_id}, {sync_id}, row_number() OVER ({self._newest_first()}) AS newest "
+            f"FROM {table}) AS ranked "
+            f"ON versions.{entry_id} = ranked.{entry_id} "
+            f"AND versions.{sync_id} = ranked.{sync_id} WHERE newest = 1"
+        )
+
+    def _newest_first(self) -> str:
+        return (
+            f"PARTITION BY {self._name('id')} "
+            f"ORDER BY {self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC"
+        )
+
+    def unfinished_syncs(self, resource: Resource) -> list[str]:
+        """Returns the syncs whose change rows stand without their row in `directory_syncs`, oldest first."""
+        sync_id, table = self._name("sync_id"), self._table(resource.changes_table)
+        has_syncs = bool(self._query(f"SELECT 1 FROM {self._table(SYNCS)} LIMIT 1"))
+        if self._destination.has_indexes:
+            self._create_indexes(resource)
+            # From one sync to the next by the index: what it costs grows with the syncs, not with their rows.
+            logged = (
+                f"WITH RECURSIVE logged AS (SELECT min({sync_id}) AS {sync_id} FROM {table} UNION ALL "
+                f"SELECT (SELECT min(later.{sync_id}) FROM {table} AS later "
+                f"WHERE later.{sync_id} > logged.{sync_id}) FROM logged WHERE logged.{sync_id} IS NOT NULL) "
+                f"SELECT {sync_id} FROM logged WHERE {sync_id} IS NOT NULL"
+            )
+        else:
+            logged = f"SELECT DISTINCT {sync_id} FROM {table} WHERE {sync_id} IS NOT NULL"
+        known = f" AND {sync_id} NOT IN (SELECT {sync_id} FROM {self._table(SYNCS)})" if has_syncs else ""
+        # They begin with the time of their snapshot.
+        return sorted(row[0] for row in self._query(logged + known))
+
+    def _create_indexes(self, resource: Resource) -> None:
+        """Creates the indexes of the change log where they are missing: by sync, and by entry."""
+        table = resource.changes_table
+        for column in ("sync_id", "id"):
+            name = f"{table[:30]}_{sha256(table.encode()).hexdigest()[:8]}_by_{column}"
+            where = f"{self._table(table)} ({self._name(column)})"
+            self._execute(f"CREATE INDEX IF NOT EXISTS {self._name(name)} ON {where}")

@@ -1,0 +1,110 @@
+"""How statements are run: in SQL that all of dlt's warehouses take.
+
+Identifiers are quoted by dlt's SQL client for its destination, values are bound. An error of the database is
+named by its class: its message may quote values of entries.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import dlt
+from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from directory_sync.config import columns
+from directory_sync.config.memory import is_out_of_memory, out_of_memory
+from directory_sync.errors import WarehouseError, raise_alone
+from directory_sync.warehouse.destinations import Destination
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS_PER_BATCH, RECORDS_PER_BATCH = 20_000, 2_000
+_LOG_COLUMNS = {column.name: column for column in (*columns.CHANGES, columns.SYNC_HEADER)}
+
+
+class Sql:
+    """Runs statements in a dataset.
+
+    Args:
+        pipeline: dlt's pipeline to the warehouse; its schema is what the warehouse holds.
+        client: dlt's SQL client of the pipeline's dataset, open.
+        destination: what the warehouse is, and how it is held.
+    """
+
+    def __init__(self, pipeline: dlt.Pipeline, client: Any, destination: Destination) -> None:
+        """Asks nothing yet."""
+        self.pipeline, self._client, self._destination = pipeline, client, destination
+
+    def _table(self, name: str) -> str:
+        return str(self._client.make_qualified_table_name(name))
+
+    def _name(self, column: str) -> str:
+        return str(self._client.escape_column_name(column))
+
+    def _names(self, columns: Sequence[str]) -> str:
+        return ", ".join(self._name(column) for column in columns)
+
+    def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Returns all rows; none where the table is not there yet."""
+        with without_values():
+            try:
+                return [tuple(row) for row in self._client.execute_sql(sql, *values) or ()]
+            except DatabaseUndefinedRelation:
+                return []
+
+    _execute = _query
+
+    def _arrow(self, columns: Sequence[str], sql: str, *values: Any) -> "Iterator[pa.Table]":
+        """Yields all rows in batches under our names; none where the table is not there yet."""
+        with without_values():
+            try:
+                rows = RECORDS_PER_BATCH if "record" in columns else ROWS_PER_BATCH
+                for batch in self._destination.batches(self._client, sql, values, rows):
+                    yield _as_arrow(batch, columns)
+            except DatabaseUndefinedRelation:
+                return
+
+
+def _as_arrow(batch: Any, columns: Sequence[str]) -> "pa.Table":
+    """A batch as Arrow, whatever the driver gave: a column that is null throughout has its type."""
+    import pyarrow as pa
+
+    if isinstance(batch, pa.Table):
+        return batch.rename_columns(list(columns))
+    arrays = {}
+    for name, values in zip(columns, zip(*batch, strict=True), strict=True):
+        arrays[name] = pa.array(values, _LOG_COLUMNS[name].arrow_type())
+    return pa.table(arrays)
+
+
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Raises a database's error again without its message, which may quote values of entries.
+
+    Raises:
+        WarehouseError: a statement was refused; the class of the error is named.
+        ConfigError: the memory does not suffice.
+    """
+    failed_with, lacks_memory = "", False
+    try:
+        yield
+    except (DatabaseException, PipelineStepFailed) as e:
+        failed_with, lacks_memory = innermost(e), is_out_of_memory(e)
+    if lacks_memory:
+        raise_alone(out_of_memory("A table of the warehouse"))
+    if failed_with:
+        raise_alone(
+            WarehouseError(
+                f"The warehouse refused a statement ({failed_with}). Nothing was published. Airflow tries "
+                "again; see docs/runbook.md#warehouseerror."
+            )
+        )
+
+
+def innermost(exception: BaseException) -> str:
+    """Returns the class of the first cause. Its message may quote values; a database's own class does not."""
+    while cause := exception.__cause__ or exception.__context__:
+        exception = cause
+    return type(exception).__name__

@@ -1,0 +1,201 @@
+"""`directory_syncs`: the publications, their order, and what was held and asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from directory_sync.config import columns
+from directory_sync.config.form import Resource
+from directory_sync.config.mode import Mode
+from directory_sync.warehouse.sql import Sql
+
+SYNCS = "directory_syncs"
+ORDER = columns.PUBLICATION_ORDER.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncRow:
+    """One publication: a row of `directory_syncs`.
+
+    Attributes:
+        publication_order: its number; None: it is from before there were numbers.
+        directory: whose it is, see `ownership`; None: nobody's mark.
+    """
+
+    sync_id: str
+    base_sync_id: str | None
+    publication_order: int | None
+    directory: str | None
+    resource: str
+    run_id: str
+    mode: str
+    snapshot_at: datetime
+    last_requested_at: datetime
+    settings_fingerprint: str
+    id_type: str | None
+    entries: int
+    held: int
+    report: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncPlace:
+    """Where a publication stands in the order of publication."""
+
+    sync_id: str
+    base_sync_id: str | None
+    run_id: str
+    order: int | None
+
+
+_SYNC_COLUMNS = tuple(SyncRow.__dataclass_fields__)
+_LATER_COLUMNS = frozenset(column.name for column in columns.SYNCS if column.is_later)
+_FULL = ", ".join(f"'{mode}'" for mode in Mode if mode.is_full)
+_PARTIAL = ", ".join(f"'{mode}'" for mode in Mode if mode.is_partial)
+
+
+class Syncs(Sql):
+    """Reads `directory_syncs`."""
+
+    def last_sync(self, resource: str) -> SyncRow | None:
+        """Returns the last publication of any kind, None before the first: what a difference is based on.
+
+        It has the highest number. Of those from before there were numbers it is the one that no other names
+        as its base. Its snapshot need not be the latest one: interval runs are published beside others.
+        """
+        newest = self._syncs(resource, "", at_most=1)
+        if not newest or newest[0].publication_order is not None:
+            return newest[0] if newest else None
+        base, sync_id = self._name("base_sync_id"), self._name("sync_id")
+        named = f"SELECT {base} FROM {self._table(SYNCS)} WHERE {base} IS NOT NULL"
+        tips = self._syncs(resource, f"AND {sync_id} NOT IN ({named})", at_most=1)
+        return tips[0] if tips else None
+
+    def last_snapshot(self, resource: str) -> SyncRow | None:
+        """Returns the last published full snapshot, None before the first: the fence."""
+        return next(iter(self.recent_syncs(resource, at_most=1)), None)
+
+    def recent_syncs(self, resource: str, *, at_most: int, of_all_kinds: bool = False) -> list[SyncRow]:
+        """Returns the last publications in their order, the last one first.
+
+        Args:
+            resource: whose.
+            at_most: how many.
+            of_all_kinds: those of interval runs and of decisions as well, which are no full snapshots.
+        """
+        full = f"AND {self._name('mode')} IN ({_FULL})"
+        return self._syncs(resource, "" if of_all_kinds else full, at_most=at_most)
+
+    def sync(self, sync_id: str) -> SyncRow | None:
+        """Returns one publication, None where it was not published."""
+        rows = self._query(
+            f"SELECT {self._sync_columns} FROM {self._table(SYNCS)} WHERE {self._name('sync_id')} = %s",
+            sync_id,
+        )
+        return _sync_row(rows[0]) if rows else None
+
+    def places(self, resource: str, *, at_most: int | None = None) -> list[SyncPlace]:
+        """Returns where publications stand in the order of publication, the last one first.
+
+        Args:
+            resource: whose.
+            at_most: how many; None: all.
+        """
+        numbered = self._name(ORDER) if self._has_column(ORDER) else "NULL"
+        rows = self._query(
+            f"SELECT {self._names(('sync_id', 'base_sync_id', 'run_id'))}, {numbered} "
+            f"FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
+            f"ORDER BY {self._newest_publication}{'' if at_most is None else f' LIMIT {int(at_most)}'}",
+            resource,
+        )
+        return [SyncPlace(sync_id=row[0], base_sync_id=row[1], run_id=row[2], order=row[3]) for row in rows]
+
+    def ahead_of(self, resource: str, moment: datetime) -> SyncRow | None:
+        """Returns a publication whose requests are said to come after a moment; None where none is."""
+        ahead = self._query(
+            f"SELECT {self._sync_columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
+            f"AND {self._name('last_requested_at')} > %s ORDER BY {self._newest_publication} LIMIT 1",
+            resource,
+            moment,
+        )
+        return _sync_row(ahead[0]) if ahead else None
+
+    def has_interval_after(self, resource: str, moment: datetime) -> bool:
+        """Tells whether an interval run was published whose requests came later."""
+        return bool(
+            self._query(
+                f"SELECT 1 FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
+                f"AND {self._name('mode')} IN ({_PARTIAL}) "
+                f"AND {self._name('last_requested_at')} > %s LIMIT 1",
+                resource,
+                moment,
+            )
+        )
+
+    def entries_at(self, resource: str, moment: datetime) -> int:
+        """Returns how many entries the full snapshot had that was the last one at a moment.
+
+        Before the first one it is the first that counts; without any, 0.
+        """
+        at, full = self._name("snapshot_at"), f"{self._name('mode')} IN ({_FULL})"
+        for condition, order in ((f"{at} <= %s", "DESC"), (f"{at} > %s", "ASC")):
+            rows = self._query(
+                f"SELECT {self._name('entries')} FROM {self._table(SYNCS)} "
+                f"WHERE {self._name('resource')} = %s AND {full} AND {condition} "
+                f"ORDER BY {at} {order} LIMIT 1",
+                resource,
+                moment,
+            )
+            if rows:
+                return int(rows[0][0])
+        return 0
+
+    def held_moments(self, resource: Resource) -> list[datetime]:
+        """Returns the snapshots whose missing entries wait for a person's decision."""
+        rows = self._query(
+            f"SELECT {self._name('snapshot_at')} FROM {self._table(SYNCS)} "
+            f"WHERE {self._name('resource')} = %s AND {self._name('newly_held')} > 0",
+            resource.name,
+        )
+        return [row[0] for row in rows]
+
+    def last_asked(self, resource: Resource) -> SyncRow | None:
+        """Returns the last sync that was to ask a person about held entries; None where none were since."""
+        asked = self._syncs(resource.name, f"AND {self._name('asks')}", at_most=1)
+        settled = self._syncs(resource.name, f"AND {self._name('held')} = 0", at_most=1)
+        if asked and settled and settled[0].snapshot_at >= asked[0].snapshot_at:
+            return None
+        return asked[0] if asked else None
+
+    def _syncs(self, resource: str, condition: str, *, at_most: int) -> list[SyncRow]:
+        rows = self._query(
+            f"SELECT {self._sync_columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
+            f"{condition} ORDER BY {self._newest_publication} LIMIT {int(at_most)}",
+            resource,
+        )
+        return [_sync_row(row) for row in rows]
+
+    @property
+    def _sync_columns(self) -> str:
+        """The columns of a SyncRow; null is one that the table has not got yet."""
+        return ", ".join(
+            self._name(column) if self._has_column(column) else "NULL" for column in _SYNC_COLUMNS
+        )
+
+    @property
+    def _newest_publication(self) -> str:
+        numbered = f"COALESCE({self._name(ORDER)}, 0) DESC, " if self._has_column(ORDER) else ""
+        return f"{numbered}{self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC"
+
+    def _has_column(self, column: str) -> bool:
+        """A table of `directory_syncs` that an older version made gets its new columns at a publication."""
+        if column not in _LATER_COLUMNS:
+            return True
+        name = self.pipeline.default_schema_name
+        tables = self.pipeline.schemas[name].tables if name else None
+        return tables is not None and SYNCS in tables and column in tables[SYNCS]["columns"]
+
+
+def _sync_row(row: Sequence[Any]) -> SyncRow:
+    return SyncRow(**dict(zip(_SYNC_COLUMNS, row, strict=True)))
