@@ -11,7 +11,7 @@ import requests
 
 ENDED = frozenset({"success", "failed"})
 _ENDED_TASK = ENDED | {"skipped", "upstream_failed", "removed"}
-_TIMEOUT_SECONDS = 30.0
+_TIMEOUT_SECONDS = 120.0
 _SECONDS_TO_READ = 2.0
 _POLL_SECONDS = 0.7
 
