@@ -31,7 +31,8 @@ The packages are the data flow. An entry travels down this list; a package impor
       room.py                     what it has room for
       destinations/               how each connection type is opened, held and written in one transaction
     audit/          stage 2: seals the snapshot, checks it, compares it (stage.py; job.py: what it works on)
-      scratch.py                  the landed entries as a DuckDB query
+      landed.py, records.py       the landed entries as tables of a DuckDB database; their records
+      scratch.py                  what the seal asks of these tables
       chain.py, border.py         what joins the windows; what stands behind the last of them
       seal.py, pages_seal.py      the proof that no entry was missed: for windows, for pages
       manifest.py                 sealed, and said so

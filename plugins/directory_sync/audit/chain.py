@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from directory_sync.api.answer import EntryId
 from directory_sync.api.page import Page
-from directory_sync.audit.scratch import Snapshot, Window
+from directory_sync.audit.landed import Window
+from directory_sync.audit.scratch import Snapshot
 from directory_sync.extract.plan import OVERLAP
 
 MAX_PLACES = 64
