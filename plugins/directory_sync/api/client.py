@@ -28,7 +28,6 @@ from directory_sync.api.rate import RequestRate
 from directory_sync.api.transport import MAX_RETRIES, Attempts, Transport
 from directory_sync.config.form import Resource
 from directory_sync.config.masking import header_secrets, is_public, query_secrets, url_secrets
-from directory_sync.config.paging import NumberedPages, OffsetPages
 from directory_sync.config.settings import ApiSettings
 from directory_sync.config.urls import origin, shown, shown_origin
 from directory_sync.errors import ApiError, AuthError, ConfigError
@@ -83,47 +82,37 @@ class DirectoryClient:
         """The path of the list, as messages show it."""
         return shown(self._resource.path)
 
-    def page(self, offset: int, limit: int | None = None) -> Page:
+    def page(self, at: int | None = None, limit: int | None = None) -> Page:
         """Returns the answer to one page request.
+
+        Args:
+            at: an offset or a page's number, as the list is paged; None: the first page.
+            limit: entries to ask for in a window; None: as many as the form says.
 
         Raises:
             ApiUnavailableError: no answer after the retries.
             AuthError, ApiError, EnvelopeError: see the table above.
             ConfigError: TLS is not trusted, or the URL is none.
         """
-        pages = self._resource.pages
-        assert isinstance(pages, OffsetPages)
-        limit = limit or pages.limit
-        request = self.list_request({pages.limit_param: limit, pages.offset_param: offset})
-        where = f"{self.path} at offset {offset}"
-        page, _ = self.read(request, where, offset=offset, limit=limit, place=(pages.offset_param, offset))
-        return page
-
-    def numbered_page(self, number: int) -> Page:
-        """Returns the answer to the request of a page by its number; as `total` what counts the pages.
-
-        Raises:
-            DirectorySyncError: as `page`.
-        """
-        pages = self._resource.pages
-        assert isinstance(pages, NumberedPages)
-        request = self.list_request({pages.page_param: number})
-        where, before = f"{self.path}, page {number}", number - pages.base_page
-        page, _ = self.read(request, where, before=before, place=(pages.page_param, number))
+        address = self._resource.pages.address(at, limit)
+        page, _ = self.read(
+            self.list_request(address.params),
+            f"{self.path}{address.words}",
+            offset=address.offset,
+            limit=address.limit,
+            before=address.before,
+            place=address.place,
+        )
         return page
 
     def first_page(self) -> Page:
-        """Returns the first page, however the API pages.
+        """Returns the first page, however the API pages; its `total` counts entries, or is None.
 
         Raises:
             DirectorySyncError: as `page`.
         """
-        pages = self._resource.pages
-        if isinstance(pages, OffsetPages):
-            return self.page(0)
-        if isinstance(pages, NumberedPages):
-            return self.numbered_page(pages.base_page)._replace(total=None)
-        return self.read(self.list_request(), self.path)[0]
+        page = self.page()
+        return page if self._resource.pages.counts_entries else page._replace(total=None)
 
     def list_request(self, params: Mapping[str, Any] | None = None) -> Request:
         """Returns a request of the list, with these parameters besides the form's; it holds no token."""

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 from directory_sync.api.page import Page
 from directory_sync.audit.border import Answer, Border, Moves, View, prior_of, stray_of
 from directory_sync.audit.chain import Chain, Link
-from directory_sync.audit.scratch import Snapshot, Window
+from directory_sync.audit.landed import Window
+from directory_sync.audit.scratch import Snapshot
+from directory_sync.config.paging import OffsetPages, Proof
 from directory_sync.errors import ApiError, ConfigError, SnapshotError
 from directory_sync.extract.plan import OVERLAP
 from directory_sync.extract.progress import Progress
@@ -79,7 +81,7 @@ class Seal:
     contradictions: int
     order_is_observed: bool
     crossed: int = 0
-    proof: str = "chain"
+    proof: Proof = OffsetPages.proof
 
 
 def seal(snapshot: Snapshot, read_page: ReadPage) -> Seal:
