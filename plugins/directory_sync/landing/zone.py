@@ -33,8 +33,8 @@ from uuid import uuid4
 import fsspec
 import msgspec
 
+from directory_sync.config.kinds import Proof
 from directory_sync.config.memory import batch_rows
-from directory_sync.config.paging import Proof
 from directory_sync.errors import SnapshotError, raise_alone
 from directory_sync.landing.durable import is_local, make_durable, put_in_place
 from directory_sync.landing.place import LANDING_KEYS, LandingPlace
