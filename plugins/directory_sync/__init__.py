@@ -41,8 +41,11 @@ The packages are the data flow. An entry travels down this list; a package impor
       room.py                     what it has room for
       destinations/               how each connection type is opened, held and written in one transaction
     audit/          stage 2: seals the snapshot, checks it, compares it (stage.py; job.py: what it works on)
-      scratch.py                  the landed entries as a DuckDB query
-      chain.py, border.py         what joins the windows; what stands behind the last of them
+      landed.py, records.py       the landed entries as tables of a DuckDB database; their records
+      scratch.py                  what the seal asks of these tables
+      joint.py                    when two answers are two pieces of one list
+      chain.py, border.py         what joins the windows; what stands behind the last of them (far.py)
+      bridge.py                   reads what does not join, and on to the end
       seal.py, pages_seal.py      the proof that no entry was missed: for windows, for pages
       manifest.py                 sealed, and said so
       reread.py, details.py       absent entries asked for again: at their places, one by one

@@ -29,7 +29,6 @@ from directory_sync.api.transport import MAX_RETRIES, Attempts, Transport
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import Resource
 from directory_sync.config.masking import header_secrets, is_public, query_secrets, url_secrets
-from directory_sync.config.paging import NumberedPages, OffsetPages
 from directory_sync.config.urls import origin, shown, shown_origin
 from directory_sync.errors import ApiError, AuthError, ConfigError
 
@@ -83,33 +82,32 @@ class DirectoryClient:
         """The path of the list, as messages show it."""
         return shown(self._resource.path)
 
-    def page(self, offset: int, limit: int | None = None) -> Page:
+    @property
+    def form_file(self) -> str:
+        """The file of the resource's form, as messages name it."""
+        return self._resource.form_file
+
+    def page(self, at: int | None = None, limit: int | None = None) -> Page:
         """Returns the answer to one page request.
+
+        Args:
+            at: an offset or a page's number, as the list is paged; None: the first page.
+            limit: entries to ask for in a window; None: as many as the form says.
 
         Raises:
             ApiUnavailableError: no answer after the retries.
             AuthError, ApiError, EnvelopeError: see the table above.
             ConfigError: TLS is not trusted, or the URL is none.
         """
-        pages = self._resource.pages
-        assert isinstance(pages, OffsetPages)
-        limit = limit or pages.limit
-        request = self.list_request({pages.limit_param: limit, pages.offset_param: offset})
-        where = f"{self.path} at offset {offset}"
-        page, _ = self.read(request, where, offset=offset, limit=limit, place=(pages.offset_param, offset))
-        return page
-
-    def numbered_page(self, number: int) -> Page:
-        """Returns the answer to the request of a page by its number; as `total` what counts the pages.
-
-        Raises:
-            DirectorySyncError: as `page`.
-        """
-        pages = self._resource.pages
-        assert isinstance(pages, NumberedPages)
-        request = self.list_request({pages.page_param: number})
-        where, before = f"{self.path}, page {number}", number - pages.base_page
-        page, _ = self.read(request, where, before=before, place=(pages.page_param, number))
+        address = self._resource.pages.address(at, limit)
+        page, _ = self.read(
+            self.list_request(address.params),
+            f"{self.path}{address.words}",
+            offset=address.offset,
+            limit=address.limit,
+            before=address.before,
+            place=address.place,
+        )
         return page
 
     def list_request(self, params: Mapping[str, Any] | None = None) -> Request:

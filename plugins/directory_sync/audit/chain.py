@@ -7,17 +7,14 @@ from itertools import pairwise
 
 from directory_sync.api.answer import EntryId
 from directory_sync.api.page import Page
-from directory_sync.audit.scratch import Snapshot, Window
+from directory_sync.audit.joint import MIN_SHARE_MOVED, Places, ascend, displacement, is_sound
+from directory_sync.audit.landed import Window
+from directory_sync.audit.scratch import Snapshot
 from directory_sync.extract.plan import OVERLAP
 
 MAX_PLACES = 64
-MAX_IMPLIED_EDITS_SHARE = 0.1
-MIN_SHARE_MOVED = 0.25
 MIN_NEIGHBOURS, MIN_SHARE_IN_PLACE = 3, 0.8
 """A list stands still where so many neighbouring answers share what they must, at the places they must."""
-
-Places = list[tuple[int, int, EntryId]]
-"""Positions of the shared entries in two windows, and their ids, in the order of the first."""
 
 
 class _Components:
@@ -57,6 +54,9 @@ class Link:
 
 class Chain:
     """The windows of a snapshot and what links them.
+
+    First it is told from all pairs how far the list drifted, then each pair is judged by that: no outcome
+    depends on the order in which pairs are found.
 
     Two answers that show shared entries in different orders contradict each other: the older one serves
     in no joint, so what it showed is read again.
@@ -125,8 +125,8 @@ class Chain:
         pairs = {pair: at for pair, at in self._pairs(shared).items() if window.number in pair}
         self._judge(pairs)
         shifts = [
-            _displacement(self._windows[one], window, places)
-            for (one, other), places in pairs.items()
+            displacement(self._windows[one], window, places)
+            for (one, other), places in sorted(pairs.items())
             if other == window.number and one in self._landed
         ]
         fresh = sum(len(at) == 1 for at in found.values())
@@ -177,36 +177,52 @@ class Chain:
         return {pair: sorted(places) for pair, places in pairs.items()}
 
     def _judge(self, pairs: "dict[tuple[int, int], Places]") -> None:
-        """Judges pairs of windows, those that share most first: they show how far the list moved."""
+        """Judges pairs of windows by how far the list drifted, which all of them together tell."""
+        self._drift = self._drift_of(pairs)
         contradicted = len(self._contradicted)
-        for (one, other), shared in sorted(pairs.items(), key=lambda item: -len(item[1])):
+        for (one, other), shared in sorted(pairs.items(), key=lambda item: (-len(item[1]), item[0])):
             a, b = self._windows[one], self._windows[other]
-            places = self._without_doubled(a, b, shared)
+            places, doubled = self._without_doubled(a, b, shared)
+            self.doubled |= doubled
             if self._is_still and self._are_far(a, b, places):
                 self.doubled |= {i for _, _, i in places}
                 self.rejected += 1
-                continue
-            if any(y >= later for (_, y, _), (_, later, _) in pairwise(places)):
+            elif not ascend(places):
                 if not {one, other} & self._contradicted:
                     self._contradicted.add(min(a, b, key=lambda w: w.requested_at).number)
-                continue
-            moved = _displacement(a, b, places)
-            if not _is_sound(a, b, places, drift=self._drift):
+            elif not is_sound(a, b, places, drift=self._drift):
                 self.rejected += 1
-                continue
-            self._sound.append((one, other))
-            self.displaced += moved != 0
-            self.moves[moved if a.requested_at <= b.requested_at else -moved] += 1
-            if len(places) > 2:
-                self._drift = max(self._drift, abs(moved))
-            self._link(one, other)
+            else:
+                moved = displacement(a, b, places)
+                self._sound.append((one, other))
+                self.displaced += moved != 0
+                self.moves[moved if a.requested_at <= b.requested_at else -moved] += 1
+                self._link(one, other)
         if len(self._contradicted) > contradicted:
             self._components = _Components()
             for one, other in (*self._sound, *self._adjacent):
                 self._link(one, other)
 
-    def _without_doubled(self, a: Window, b: Window, places: Places) -> Places:
-        """The shared entries less those that stand elsewhere in the list too.
+    def _drift_of(self, pairs: "dict[tuple[int, int], Places]") -> int:
+        """How far the list drifted: as joints of several entries show that are sound by the drift known.
+
+        A drift that is found makes more joints sound, which may show a greater one: until none does.
+        """
+        drift, found = -1, self._drift
+        while found > drift:
+            drift = self._drift = found
+            for (one, other), shared in pairs.items():
+                a, b = self._windows[one], self._windows[other]
+                places, _ = self._without_doubled(a, b, shared)
+                is_told = len(places) > 2 and ascend(places)
+                if is_told and not (self._is_still and self._are_far(a, b, places)):
+                    moved = abs(displacement(a, b, places))
+                    if moved > found and is_sound(a, b, places, drift=drift):
+                        found = moved
+        return drift
+
+    def _without_doubled(self, a: Window, b: Window, places: Places) -> tuple[Places, set[EntryId]]:
+        """The shared entries less those that stand elsewhere in the list too; and the ids of these.
 
         Of two answers that overlap, what both show has moved alike. A few ids that seem to have moved far
         beside others that did not stand at two places; in a list that stands still no number of them.
@@ -215,18 +231,16 @@ class Chain:
         far = len(places) - len(near)
         is_many = far >= MIN_SHARE_MOVED * min(a.entries, b.entries)
         if not near or not far or (is_many and not self._is_still):
-            return places
-        self.doubled |= {i for x, y, i in places if (x, y, i) not in set(near)}
-        return near
+            return places, set()
+        return near, {i for x, y, i in places if (x, y, i) not in set(near)}
 
     def _near(self, a: Window, b: Window, places: Places) -> Places:
-        return [place for place in places if abs(_displacement(a, b, [place])) <= OVERLAP + self._drift]
+        return [place for place in places if abs(displacement(a, b, [place])) <= OVERLAP + self._drift]
 
     def _are_far(self, a: Window, b: Window, places: Places) -> bool:
         """What two answers share stands far apart in the list, and is no piece of it that moved."""
         is_many = len(places) > 2 and len(places) >= MIN_SHARE_MOVED * min(a.entries, b.entries)
-        ascends = all(y < later for (_, y, _), (_, later, _) in pairwise(places))
-        return not self._near(a, b, places) and not (is_many and ascends)
+        return not self._near(a, b, places) and not (is_many and ascend(places))
 
     def _stands_still(self, pairs: "dict[tuple[int, int], Places]") -> bool:
         """Tells whether answers that must overlap by their offsets do so, but for the drift of the totals.
@@ -241,39 +255,13 @@ class Chain:
             shared = pairs.get((a.number, b.number)) or [
                 (x, y, i) for y, x, i in pairs.get((b.number, a.number), ())
             ]
-            same = sorted(place for place in shared if abs(_displacement(a, b, [place])) <= self._drift)
-            in_place += bool(same) and _is_sound(a, b, same, drift=self._drift)
+            same = sorted(place for place in shared if abs(displacement(a, b, [place])) <= self._drift)
+            in_place += bool(same) and is_sound(a, b, same, drift=self._drift)
         return len(neighbours) >= MIN_NEIGHBOURS and in_place >= MIN_SHARE_IN_PLACE * len(neighbours)
 
     def _link(self, one: int, other: int) -> None:
         if not {one, other} & self._contradicted:
             self._components.join(one, other)
-
-
-def _displacement(a: Window, b: Window, places: Places) -> int:
-    x, y, _ = places[0]
-    return (b.offset + y) - (a.offset + x)
-
-
-def _is_sound(a: Window, b: Window, places: Places, *, drift: int) -> bool:
-    """Tells whether what two answers share shows that they overlap in the list.
-
-    Two contiguous pieces of one list overlap in a contiguous piece, which begins where one of them begins
-    and ends where one of them ends. Entries that do not fit are edits between the two requests; an id
-    that stands twice in the list implies so many that it gives itself away. Shared entries must besides
-    stand where they stood, but for the overlap and the drift that was seen, or be many.
-    """
-    (first_a, first_b, _), (last_a, last_b, _) = places[0], places[-1]
-    before = min(first_a, first_b)
-    behind = min(a.entries - 1 - last_a, b.entries - 1 - last_b)
-    between = (last_a - first_a + 1) + (last_b - first_b + 1) - 2 * len(places)
-    allowed = max(2, int(MAX_IMPLIED_EDITS_SHARE * min(a.entries, b.entries)))
-    if before + behind + between > allowed:
-        return False
-    if abs(_displacement(a, b, places)) <= OVERLAP + drift:
-        return True
-    # Further than was seen: only a large piece of both shows that the list moved, not a few doubled ids.
-    return len(places) > 2 and len(places) >= MIN_SHARE_MOVED * min(a.entries, b.entries)
 
 
 def _spread(totals: set[int]) -> int:

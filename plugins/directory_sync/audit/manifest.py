@@ -20,7 +20,7 @@ from directory_sync.audit.report import Finding
 from directory_sync.audit.scratch import Counts, Snapshot
 from directory_sync.audit.seal import ReadPage, Seal, seal
 from directory_sync.config.form import Resource
-from directory_sync.config.paging import NumberedPages, OffsetPages
+from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages
 from directory_sync.errors import SnapshotError
 from directory_sync.landing.zone import LandedFiles, LandedSnapshot
 
@@ -67,11 +67,15 @@ def seal_snapshot(
 
 def _prove(resource: Resource, snapshot: Snapshot, read_page: ReadPage) -> Seal:
     """Seals a snapshot as far as how the API pages allows."""
-    if isinstance(resource.pages, OffsetPages):
-        return seal(snapshot, read_page)
-    if isinstance(resource.pages, NumberedPages):
-        return verify_rereads(snapshot, base_page=resource.pages.base_page)
-    return accept_walk(snapshot)
+    match resource.pages:
+        case OffsetPages():
+            return seal(snapshot, read_page)
+        case NumberedPages() as pages:
+            return verify_rereads(snapshot, base_page=pages.base_page)
+        case LinkedPages():
+            return accept_walk(snapshot)
+        case pages:
+            raise TypeError(f"{type(pages).__name__} has no seal")
 
 
 OWN_FIELDS = "audit/fields.parquet"

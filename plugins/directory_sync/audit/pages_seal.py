@@ -26,6 +26,7 @@ from itertools import pairwise
 
 from directory_sync.audit.scratch import Reading, Snapshot
 from directory_sync.audit.seal import Seal
+from directory_sync.config.paging import LinkedPages, NumberedPages
 from directory_sync.errors import SnapshotError
 from directory_sync.extract.numbered import EMPTY_ANSWERS_NEEDED, pages_ahead
 
@@ -78,7 +79,7 @@ def verify_rereads(snapshot: Snapshot, *, base_page: int) -> RereadSeal:
         order_is_observed=(
             not pages.hidden and snapshot.ids_ascend() and _is_monotonous(found, pages.joints)
         ),
-        proof="reread",
+        proof=NumberedPages.proof,
         hidden=pages.hidden,
     )
 
@@ -104,7 +105,7 @@ def accept_walk(snapshot: Snapshot) -> Seal:
         rejected=0,
         contradictions=0,
         order_is_observed=snapshot.ids_ascend() and _is_monotonous(found, pairwise(found)),
-        proof="walk",
+        proof=LinkedPages.proof,
     )
 
 

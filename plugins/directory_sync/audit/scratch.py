@@ -1,8 +1,8 @@
 """The landed entries as tables of a DuckDB database in the task's own folder.
 
-All questions to a snapshot are asked here, in SQL over the Parquet files: which ids stand in several
-windows, which version of an entry stands, how fields are filled. Memory is bounded; what does not fit goes
-to the task's folder.
+All questions to a snapshot are asked in SQL over the Parquet files. `landed.py` makes the tables,
+`records.py` reads the records; here is what the seal asks: which ids stand in several windows, and where.
+Memory is bounded; what does not fit goes to the task's folder.
 """
 
 import logging
@@ -12,44 +12,17 @@ from datetime import datetime
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from directory_sync.api.answer import EntryId
-from directory_sync.api.page import Page
-from directory_sync.config.fields import readings
+from directory_sync.audit.landed import Window
+from directory_sync.audit.records import RecordTables
 from directory_sync.config.memory import duckdb_limit_mb
-from directory_sync.errors import EnvelopeError, SnapshotError
-from directory_sync.landing.tables import AUDIT_SHARD, PageColumns, mixed_ids
-from directory_sync.landing.zone import LandedFiles, LandedSnapshot, damaged, naming_damage
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from directory_sync.errors import SnapshotError
+from directory_sync.landing.zone import LandedFiles, LandedSnapshot, naming_damage
 
 logger = logging.getLogger(__name__)
-
-ID_TYPES = {"BIGINT", "VARCHAR"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """One answer, as the seal sees it: which piece of the list it showed, and when.
-
-    Attributes:
-        number: names the window within the snapshot.
-        entries: how many entries the answer had; never 0.
-    """
-
-    number: int
-    offset: int
-    entries: int
-    requested_at: datetime
-
-    @property
-    def end(self) -> int:
-        """The offset after the last entry, at the time of the request."""
-        return self.offset + self.entries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,101 +131,8 @@ def shard_of_load(database: duckdb.DuckDBPyConnection, snapshot: LandedSnapshot)
     return shards
 
 
-class Snapshot:
-    """The landed entries of one pull, and those the audit adds.
-
-    Args:
-        database: the scratch database; tables are made in it.
-        files: what was landed.
-    """
-
-    def __init__(self, database: duckdb.DuckDBPyConnection, files: LandedFiles) -> None:
-        """Numbers the windows; reads the records not at all.
-
-        Raises:
-            EnvelopeError: integers and strings are mixed among the ids of the shards.
-            SnapshotError: a file is damaged.
-        """
-        self.database = database
-        self.added = PageColumns(AUDIT_SHARD)
-        with naming_damage("windows"):
-            self._create_windows(files)
-        with naming_damage("entries"):
-            self._id_type = self._create_positions(files)
-        self._check_positions()
-        self._next_number = self._count_windows() + 1
-
-    @property
-    def id_type(self) -> str | None:
-        """`BIGINT` or `VARCHAR`; None in an empty snapshot."""
-        return self._id_type
-
-    def _create_windows(self, files: LandedFiles) -> None:
-        self.database.execute(
-            """CREATE OR REPLACE TABLE windows (
-                 number BIGINT, shard INTEGER NOT NULL, "window" BIGINT NOT NULL, asked INTEGER NOT NULL,
-                 entries INTEGER NOT NULL, total BIGINT, requested_at TIMESTAMPTZ NOT NULL,
-                 retries INTEGER, refused INTEGER)"""
-        )
-        if files.windows:
-            self.database.execute(
-                """INSERT INTO windows
-                   SELECT row_number() OVER (ORDER BY "window", requested_at, shard), shard, "window",
-                          asked, entries, total, requested_at, retries, refused
-                   FROM read_parquet(?)""",
-                [list(files.windows)],
-            )
-
-    def _create_positions(self, files: LandedFiles) -> str | None:
-        types = {
-            row[1]
-            for path in files.entries
-            for row in self.database.execute("DESCRIBE SELECT id FROM read_parquet(?)", [path]).fetchall()
-        }
-        if types - ID_TYPES:
-            raise damaged("entries", "have an `id` which is neither an integer nor a string")
-        if len(types) > 1:
-            raise EnvelopeError(
-                "The `id` of entries is an integer in one shard and a string in another. Nothing was "
-                "published. Ask the API's vendor."
-            )
-        found = types.pop() if types else None
-        self._make_positions(found or "BIGINT")
-        if files.entries:
-            self.database.execute(
-                """INSERT INTO positions
-                   SELECT e.id, w.number, e.position, e.row_hash, e.requested_at, e."window"
-                   FROM read_parquet(?) AS e
-                   JOIN windows AS w USING (shard, "window", requested_at)""",
-                [list(files.entries)],
-            )
-        return found
-
-    def take_ids_as(self, id_type: str) -> None:
-        """Gives the ids of an empty snapshot the type of the table's: the two are compared."""
-        if self._id_type is None:
-            self._make_positions(id_type)
-
-    def _make_positions(self, id_type: str) -> None:
-        self.database.execute(
-            f"""CREATE OR REPLACE TABLE positions (
-                  id {id_type} NOT NULL, number BIGINT, position INTEGER NOT NULL, row_hash VARCHAR NOT NULL,
-                  requested_at TIMESTAMPTZ, "window" BIGINT)"""
-        )
-
-    def _check_positions(self) -> None:
-        """Every window has the entries that it had: no file of them is lost."""
-        lacking = self._one(
-            """SELECT count(*) FROM windows AS w
-               LEFT JOIN (SELECT number, count(*) AS entries FROM positions GROUP BY number) AS p
-               USING (number)
-               WHERE w.entries <> coalesce(p.entries, 0)"""
-        )
-        if lacking:
-            raise damaged("entries", f"are not those of their windows ({lacking:,} differ)")
-
-    def _count_windows(self) -> int:
-        return self._one("SELECT coalesce(max(number), 0) FROM windows")
+class Snapshot(RecordTables):
+    """The landed entries of one pull, and those the audit adds: what the seal and a further reading ask."""
 
     def windows(self) -> list[Window]:
         """Returns all answers that were not empty."""
@@ -333,52 +213,6 @@ class Snapshot:
         ).fetchall()
         return [row[0] for row in rows]
 
-    def add(self, page: Page) -> Window | None:
-        """Adds an answer which the audit read; returns its window, None where it is empty.
-
-        Raises:
-            EnvelopeError: its ids are of another type than the snapshot's.
-        """
-        number, self._next_number = self._next_number, self._next_number + 1
-        self.added.add(page)
-        self.database.execute(
-            "INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                number,
-                AUDIT_SHARD,
-                page.offset,
-                page.limit,
-                len(page.entries),
-                page.total,
-                page.requested_at,
-                page.retries,
-                page.refused,
-            ],
-        )
-        if not page.entries:
-            return None
-        self._check_type(page)
-        ids, hashes = [e.id for e in page.entries], [e.row_hash for e in page.entries]
-        self.database.execute(
-            """INSERT INTO positions
-               SELECT unnest(?), ?, unnest(?), unnest(?), ?, ?""",
-            [ids, number, list(range(len(ids))), hashes, page.requested_at, page.offset],
-        )
-        return Window(
-            number=number,
-            offset=page.offset,
-            entries=len(page.entries),
-            requested_at=page.requested_at,
-        )
-
-    def _check_type(self, page: Page) -> None:
-        found = "BIGINT" if isinstance(page.entries[0].id, int) else "VARCHAR"
-        if self._id_type is None:
-            self._id_type = found
-            self._make_positions(found)
-        elif found != self._id_type:
-            raise mixed_ids(page)
-
     def distinct_ids(self) -> int:
         """Returns how many entries the snapshot holds."""
         return self._one("SELECT count(DISTINCT id) FROM positions")
@@ -427,76 +261,6 @@ class Snapshot:
         ).fetchall()
         return dict(rows), descends
 
-    def entries_before(
-        self, files: LandedFiles, path: Sequence[str], moment: datetime
-    ) -> tuple[int, int, int]:
-        """Counts entries: all, those of which a field holds a time, those of which it is an earlier time.
-
-        A field that holds dates is compared by the day.
-        """
-        if not files.entries:
-            return 0, 0, 0
-        with naming_damage("entries"):
-            row = self.database.execute(
-                f"""WITH entries AS (
-                     SELECT id, {_at(path, "json_extract_string")} AS text FROM read_parquet($files)),
-                   timed AS (
-                     SELECT id, TRY_CAST(text AS TIMESTAMPTZ) AS told, length(text) <= 10 AS is_date
-                     FROM entries)
-                   SELECT count(DISTINCT id), count(DISTINCT id) FILTER (told IS NOT NULL),
-                          count(DISTINCT id) FILTER (told < CASE WHEN is_date THEN date_trunc('day', $moment)
-                                                               ELSE date_trunc('second', $moment) END)
-                   FROM timed""",
-                {"moment": moment, "files": list(files.entries), **_pointers(path)},
-            ).fetchone()
-        assert row is not None
-        return int(row[0]), int(row[1]), int(row[2])
-
-    def field_ascends(self, files: LandedFiles, path: Sequence[str]) -> bool:
-        """Tells whether a field of the records strictly ascends, or descends, within every window.
-
-        Numbers are compared as numbers, all else as text by its code points.
-        """
-        if not files.entries:
-            return False
-        with naming_damage("entries"):
-            row = self.database.execute(
-                f"""WITH keyed AS (
-                     SELECT w.number, e.position, {_at(path, "json_extract_string")} AS text,
-                            {_at(path, "json_type")} IN ('BIGINT', 'UBIGINT', 'DOUBLE') AS is_number
-                     FROM read_parquet($files) AS e JOIN windows AS w USING (shard, "window", requested_at)),
-                   typed AS (
-                     SELECT number, position, text,
-                            CASE WHEN is_number THEN CAST(text AS DOUBLE) END AS value,
-                            (SELECT coalesce(bool_and(is_number), false) FROM keyed) AS all_numbers
-                     FROM keyed),
-                   pairs AS (
-                     SELECT all_numbers, text, lag(text) OVER w AS text_before, value,
-                            lag(value) OVER w AS value_before, row_number() OVER w AS place
-                     FROM typed WINDOW w AS (PARTITION BY number ORDER BY position))
-                   SELECT coalesce(bool_and(coalesce(
-                            CASE WHEN all_numbers THEN value > value_before ELSE text > text_before END,
-                            false)), false),
-                          coalesce(bool_and(coalesce(
-                            CASE WHEN all_numbers THEN value < value_before ELSE text < text_before END,
-                            false)), false)
-                   FROM pairs WHERE place > 1""",
-                {"files": list(files.entries), **_pointers(path)},
-            ).fetchone()
-        return row is not None and (row[0] or row[1])
-
-    def has_field(self, files: LandedFiles, path: Sequence[str]) -> bool:
-        """Tells whether any entry has something at a path."""
-        if not files.entries:
-            return False
-        with naming_damage("entries"):
-            row = self.database.execute(
-                f"""SELECT 1 FROM read_parquet($files)
-                    WHERE {_at(path, "json_type")} IS NOT NULL LIMIT 1""",
-                {"files": list(files.entries), **_pointers(path)},
-            ).fetchone()
-        return row is not None
-
     def counts(self) -> Counts:
         """Returns what the snapshot took, the audit's own requests included."""
         row = self.database.execute(
@@ -516,90 +280,3 @@ class Snapshot:
             first_requested_at=row[4],
             last_requested_at=row[5],
         )
-
-    def create_present(self) -> None:
-        """Creates `present`: one row an entry, the version that was requested last.
-
-        Ties go to the greater window, then to the greater position. Of what is aggregated by entry each value
-        is a number: texts and structs stay in memory however many entries there are.
-        """
-        self.database.execute(
-            """CREATE OR REPLACE TABLE ranks AS
-               SELECT number, row_number() OVER (ORDER BY requested_at, "window", number) << 32 AS rank
-               FROM windows"""
-        )
-        self.database.execute(
-            """CREATE OR REPLACE TABLE shared AS
-               SELECT id, max(rank + position) AS latest
-               FROM positions
-               SEMI JOIN (SELECT id FROM positions GROUP BY id HAVING count(*) > 1) AS several USING (id)
-               JOIN ranks USING (number) GROUP BY id"""
-        )
-        self.database.execute(
-            """CREATE OR REPLACE TABLE present AS
-               SELECT id, row_hash, number, position FROM positions ANTI JOIN shared USING (id)"""
-        )
-        self.database.execute(
-            """INSERT INTO present
-               SELECT p.id, row_hash, number, position FROM positions AS p JOIN ranks USING (number)
-               JOIN shared AS s ON p.id = s.id AND rank + position = latest"""
-        )
-
-    def create_records(self, files: LandedFiles, *, ids: str) -> None:
-        """Creates `records` (id, record): the standing version of the entries in the table `ids`."""
-        self.database.execute(
-            f"""CREATE OR REPLACE TABLE wanted AS
-                SELECT p.id, w.shard, w."window", w.requested_at, p.position
-                FROM present AS p JOIN windows AS w ON w.number = p.number
-                WHERE p.id IN (SELECT id FROM {ids})"""
-        )
-        self.database.execute(
-            "CREATE OR REPLACE TABLE records AS SELECT id, NULL::VARCHAR AS record FROM wanted LIMIT 0"
-        )
-        # Where nothing is wanted the column would be read nevertheless: most of the snapshot's bytes.
-        if files.entries and self._one("SELECT count(*) FROM wanted"):
-            with naming_damage("entries"):
-                self.database.execute(
-                    """INSERT INTO records SELECT e.id, e.record FROM read_parquet(?) AS e
-                       JOIN wanted USING (id, shard, "window", requested_at, position)""",
-                    [list(files.entries)],
-                )
-
-    def field_types(self, files: LandedFiles) -> dict[str, dict[str, int]]:
-        """Returns how often each field had which JSON type, over all windows."""
-        profile: dict[str, dict[str, int]] = {}
-        if files.fields:
-            with naming_damage("fields"):
-                rows = self.database.execute(
-                    """SELECT CAST(field AS VARCHAR), CAST(json_type AS VARCHAR),
-                              coalesce(CAST(sum(entries) AS BIGINT), 0)
-                       FROM read_parquet(?) WHERE field IS NOT NULL AND json_type IS NOT NULL
-                       GROUP BY ALL ORDER BY ALL""",
-                    [list(files.fields)],
-                ).fetchall()
-            for name, kind, count in rows:
-                profile.setdefault(name, {})[kind] = int(count)
-        return profile
-
-    def insert_arrow(self, table: str, rows: "pa.Table") -> None:
-        """Appends Arrow rows to a table of the scratch database."""
-        self.database.register("incoming", rows)
-        self.database.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
-        self.database.unregister("incoming")
-
-    def _one(self, sql: str, values: Sequence[Any] = ()) -> int:
-        row = self.database.execute(sql, list(values)).fetchone()
-        return int(row[0]) if row else 0
-
-
-def _pointers(path: Sequence[str]) -> dict[str, str]:
-    """DuckDB's paths to a field, by the names of their parameters: one for each way to read the dots."""
-    return {
-        f"pointer_{number}": "$" + "".join(f'."{key}"' for key in keys)
-        for number, keys in enumerate(readings(path))
-    }
-
-
-def _at(path: Sequence[str], function: str) -> str:
-    """SQL that asks a JSON function of DuckDB for the value at a path of `record`."""
-    return f"coalesce({', '.join(f'{function}(record, ${name})' for name in _pointers(path))})"

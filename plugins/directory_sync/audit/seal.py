@@ -8,41 +8,18 @@ moment nothing stood behind its last entry, so R is in Wn. Hence every such R wa
 
 So the snapshot is complete if one connected component of answers, linked by shared entries, holds an answer
 to offset 0 and the end. What makes a link (a joint) stands in `chain.py`; what stands behind an entry, and so
-the end, in `border.py`. What the shards left unjoined is read again here, from left to right. Where pages end
-so that no answer reaches across, the border itself is crossed: nothing stood between the two entries. Totals,
-short windows, errors and single answers prove nothing.
+the end, in `border.py`. What the shards left unjoined is read again (`bridge.py`). Totals, short windows,
+errors and single answers prove nothing.
 """
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from directory_sync.api.page import Page
-from directory_sync.audit.border import Answer, Border, Moves, View, prior_of, stray_of
-from directory_sync.audit.chain import Chain, Link
-from directory_sync.audit.scratch import Snapshot, Window
-from directory_sync.errors import ApiError, ConfigError, SnapshotError
-from directory_sync.extract.plan import OVERLAP
-from directory_sync.extract.progress import Progress
-from directory_sync.extract.windows import SINGLE_ENTRIES, read_or_refusal, refuse_fixed_answer
-
-if TYPE_CHECKING:
-    from directory_sync.api.answer import EntryId
-
-EMPTY_ANSWERS_NEEDED = 3
-SPARE_REQUESTS, REQUESTS_A_BORDER = 200, 20
-REQUESTS_NOT_LOGGED = 16
-"""An audit that sends no more than the end of the list takes says nothing of it."""
-LONE_STRANGERS = 3
-STRANGERS_AHEAD = 3
-REACH = 4
-"""So many of the last entries are watched: some may go meanwhile."""
-OK, REPEATED = frozenset({200, 204}), 0
-SHARE_BEHIND = 2 / 3
-"""Of the requests at a border, those behind it; views come at random, so that no rhythm of edits hides."""
-WINDOW_CAPS = 1_000
-"""Result windows of APIs are multiples of this."""
+from directory_sync.audit.bridge import Bridge
+from directory_sync.audit.chain import Chain
+from directory_sync.audit.scratch import Snapshot
+from directory_sync.config.kinds import Proof
 
 ReadPage = Callable[[int], Page]
 """Answers an offset with a page of the resource's limit."""
@@ -79,7 +56,7 @@ class Seal:
     contradictions: int
     order_is_observed: bool
     crossed: int = 0
-    proof: str = "chain"
+    proof: Proof = Proof.CHAIN
 
 
 def seal(snapshot: Snapshot, read_page: ReadPage) -> Seal:
@@ -95,296 +72,19 @@ def seal(snapshot: Snapshot, read_page: ReadPage) -> Seal:
         ConfigError: the API gives one entry a page, or does not read the offset.
     """
     chain = Chain(snapshot)
-    walk = _Walk(snapshot, chain, read_page)
-    end = walk.to_the_end()
-    walk.progress.finish()
+    bridge = Bridge(snapshot, chain, read_page)
+    end = bridge.to_the_end()
+    bridge.progress.finish()
     return Seal(
         windows=chain.size,
         joints=chain.joints,
-        bridged=walk.bridged,
-        requests=walk.requests,
+        bridged=bridge.bridged,
+        requests=bridge.requests,
         end=end,
         displaced=chain.displaced,
         doubled=max(snapshot.doubled_in_a_window(), len(chain.doubled)),
         rejected=chain.rejected,
         contradictions=chain.contradictions,
-        crossed=walk.crossed,
-        order_is_observed=not chain.contradictions and not walk.crossed and snapshot.ids_ascend(),
+        crossed=bridge.crossed,
+        order_is_observed=not chain.contradictions and not bridge.crossed and snapshot.ids_ascend(),
     )
-
-
-class _Walk:
-    """Walks right from the head until the end is seen."""
-
-    def __init__(self, snapshot: Snapshot, chain: Chain, read_page: ReadPage) -> None:
-        self._snapshot, self._chain, self._read_page = snapshot, chain, read_page
-        self._budget = 2 * chain.size + SPARE_REQUESTS
-        irregular = snapshot.irregular()
-        self._prior, self._stray = prior_of(irregular), stray_of(irregular)
-        self._moves = Moves.landed(chain.moves)
-        # Not a secret: without a rhythm, no edits can keep time with it.
-        self._draw = random.Random(0)  # noqa: S311
-        self._head_ids: list[EntryId] = []
-        self._size = self._limit = chain.largest
-        self._jumped_to: set[int] = set()
-        self._aim: int | None = None
-        self._back, self._overlap = 0, OVERLAP
-        self._shift, self._growth = 0, 0.0
-        self._border = self._new_border()
-        self._own_window = self._stranger_window = 0
-        self._last: EntryId | None = None
-        self._tail: set[EntryId] = set()
-        self._stands = False
-        self._refusals: set[int] = set()
-        self._lone: set[EntryId] = set()
-        self._crossed: set[EntryId] = set()
-        self._ahead = self._misses = 0
-        self._reach = REACH
-        self.requests = self.bridged = self.crossed = 0
-        self.progress = Progress("The audit reads what does not join", at_least=REQUESTS_NOT_LOGGED + 1)
-
-    def _new_border(self) -> Border:
-        return Border(self._moves, prior=self._prior, stray=self._stray)
-
-    def to_the_end(self) -> int | None:
-        """Returns the offset of the last entry; None: the directory is empty."""
-        start = self._chain.furthest() or self._read_head()
-        if start is None:
-            return None
-        self._size = self._chain.largest
-        self._jumped_to.add(start.number)
-        self._aim = start.end - OVERLAP
-        while True:
-            if self._stands and self._is_viewed and self._is_behinds_turn:
-                self._look_behind()
-            else:
-                self._look_at()
-            border = self._border
-            if border.is_the_end and self._is_nothing_further():
-                return self._view_end - 1
-            if border.is_adjacent:
-                self._cross()
-
-    # ---- requests
-
-    @property
-    def _is_viewed(self) -> bool:
-        """The latest answer shows the last entries: their places are known."""
-        view = self._border.last_view
-        return view is not None and view.request == self.requests
-
-    @property
-    def _is_behinds_turn(self) -> bool:
-        """By turns where nothing moves; else views come at random, and often one after the other."""
-        is_still = self._moves.are_none and not self._border.drift
-        return is_still or self._draw.random() < SHARE_BEHIND
-
-    @property
-    def _view_end(self) -> int:
-        assert self._border.last_view is not None
-        return self._border.last_view.end
-
-    @property
-    def _expected_end(self) -> int:
-        """Where the last known entries are to be expected to end at the next request."""
-        view = self._border.last_view
-        assert view is not None
-        return view.end + round(self._border.drift * (self.requests + 1 - view.request))
-
-    def _look_at(self) -> None:
-        """Asks for the last entries that are known, and what stands behind them."""
-        at = self._expected_end - OVERLAP if self._aim is None else self._aim
-        page = self._read(max(0, at - self._back))
-        if page.offset and len(page.entries) > OVERLAP and self._is_head_again(page):
-            refuse_fixed_answer(page, head=page, read=self._read)
-        if not self._take(page):
-            # The list has moved further than the overlap: look further back, up to its head.
-            self._back = max(OVERLAP, 2 * self._back)
-            if page.entries and not self._stands:
-                self._overlap = max(self._overlap, min(self._back, self._size // 2))
-
-    def _look_behind(self) -> None:
-        """Asks for what stands behind the last entries."""
-        page = self._read(self._expected_end + round(self._growth))
-        if page.entries and page.entries[-1].id in self._tail:
-            far = self._read(page.offset + self._size)
-            if {entry.id for entry in far.entries} & {entry.id for entry in page.entries}:
-                # Pages this far apart share nothing: behind its end, the API gives its last page.
-                page = page._replace(entries=[], status=REPEATED)
-        self._take(page, is_behind=True)
-
-    def _read(self, offset: int) -> Page:
-        if self.requests >= self._budget:
-            self._give_up()
-        self.requests += 1
-        page = read_or_refusal(self._read_page, offset, limit=max(self._size, 2))
-        self._limit = max(self._size, page.limit)
-        self.progress.add(page)
-        return page
-
-    def _give_up(self) -> None:
-        doubled = len(self._chain.doubled)
-        raise SnapshotError(
-            f"The snapshot is not sealed: after {self.requests} requests of the audit its windows do "
-            f"not form one chain from the first entry to the end ({self._chain.joints} joints, "
-            f"{self._chain.rejected} rejected, {self._chain.contradictions} contradictions"
-            + (f", {doubled:,} ids at several places of the list" if doubled else "")
-            + "). Nothing was published. Airflow tries again; see docs/runbook.md#snapshoterror."
-        )
-
-    # ---- answers
-
-    def _take(self, page: Page, *, is_behind: bool = False) -> bool:
-        """Draws from an answer what it shows; False where that joins nothing."""
-        ids = [entry.id for entry in page.entries]
-        if not ids:
-            if page.status in OK:
-                self._chain.add(page)
-            else:
-                self._refusals.add(page.status)
-            if self._border.last_view:
-                self._border.answered(Answer(request=self.requests, offset=page.offset))
-            return False
-        link = self._chain.add(page)
-        if not link.is_joined:
-            self._meet(page, link)
-            return False
-        self._shift = self._shift if link.shift is None else link.shift
-        if not self._tail.isdisjoint(ids):
-            self._misses = 0
-            self._view(page, link)
-        elif is_behind or not self._tail or (self._misses > 1 and ids[-1] == self._last):
-            # A border that was crossed before, the first look, or the last entries are gone.
-            self._advance(page, link)
-        else:
-            # The answer ended too early: look at the last entries themselves, then follow what it showed.
-            self._misses, self._reach, self._back = self._misses + 1, 0, 0
-            is_crossed = ids[-1] in self._crossed
-            self._aim = None if self._misses == 1 else page.end - OVERLAP * (not is_crossed)
-            ids = ids[:-1] if is_crossed else ids
-        self._last = ids[-1] if ids else None
-        return True
-
-    def _meet(self, page: Page, link: Link) -> None:
-        """Entries that no view shows: they stand behind the border, or the list has moved far."""
-        border, ids = self._border, [entry.id for entry in page.entries]
-        if border.last_view is None or link.window is None:
-            return
-        if self._size == 1 == len(ids):
-            self._lone.add(ids[0])
-            if len(self._lone) >= LONE_STRANGERS:
-                raise ConfigError(SINGLE_ENTRIES)
-        self._stranger_window = link.window.number
-        border.answered(Answer(request=self.requests, offset=page.offset, ids=tuple(ids)))
-
-    def _view(self, page: Page, link: Link) -> None:
-        """Notes a view of the last entries; moves on where new ones stand behind them."""
-        assert link.window is not None
-        ids, before = [entry.id for entry in page.entries], self._border.last_view
-        new = next(at for at, one in enumerate(reversed(ids)) if one in self._tail)
-        self._growth = new / (self.requests - before.request) if before and new <= self._size // 4 else 0.0
-        if (new and not self._border.is_tested) or new > self._size // 2:
-            self._advance(page, link)
-            return
-        self._tail.update(ids[-1 - new - REACH :])
-        self._border.viewed(self._as_view(page))
-        self._own_window, self._aim, self._stands = link.window.number, None, True
-        self._back = min(self._reach, self._size // 2)
-
-    def _as_view(self, page: Page) -> View:
-        first = max(0, len(page.entries) - 2 * REACH)
-        places = {entry.id: page.offset + at for at, entry in enumerate(page.entries) if at >= first}
-        return View(request=self.requests, places=places)
-
-    def _advance(self, page: Page, link: Link) -> None:
-        """Takes the answer's end for the border, or jumps to where the chain reaches by now."""
-        assert link.window is not None
-        self.bridged += link.fresh > 0
-        self._size = max(self._size, len(page.entries))
-        self._own_window, self._stands = link.window.number, self._growth > 0
-        self._border = self._new_border()
-        self._aim, self._back = None, self._overlap if self._overlap > OVERLAP else 0
-        furthest = self._chain.furthest()
-        if furthest and furthest.number not in self._jumped_to:
-            self._jumped_to.add(furthest.number)
-            self.bridged += not link.fresh
-            if furthest.end + self._shift > page.end:
-                self._tail, self._aim = set(), furthest.end + self._shift - OVERLAP
-                return
-        self._tail, self._reach, self._misses = {entry.id for entry in page.entries[-REACH:]}, REACH, 0
-        self._border.viewed(self._as_view(page))
-
-    def _cross(self) -> None:
-        """Goes on behind the stranger, right in front of which the last entries stand."""
-        assert self._border.last_view is not None
-        places = self._border.last_view.places
-        last = max(places, key=places.__getitem__)
-        if last not in self._crossed:
-            self.crossed += 1
-            self._crossed.add(last)
-            self._budget += REQUESTS_A_BORDER
-        self._chain.adjoin(self._own_window, self._stranger_window)
-        self._aim, self._back = self._expected_end, 0
-        self._border = self._new_border()
-        self._tail, self._stands, self._growth = set(), False, 0.0
-        furthest = self._chain.furthest()
-        if furthest and furthest.number not in self._jumped_to:
-            self._jumped_to.add(furthest.number)
-            self._aim = max(self._aim, furthest.end + self._shift - OVERLAP)
-
-    # ---- the end
-
-    def _is_nothing_further(self) -> bool:
-        """Asks far behind the end: pages that a filter has emptied are not the end."""
-        end, statuses = self._view_end, set[int]()
-        for far in (self._limit, 2 * self._limit, 4 * self._limit):
-            page = self._read(end + far)
-            if page.entries and REPEATED not in self._refusals:
-                self._ahead += 1
-                if self._ahead > STRANGERS_AHEAD:
-                    raise SnapshotError(
-                        f"An answer at offset {page.offset} holds entries although those in front of it are "
-                        "empty: the API seems to leave out entries after it has cut the page. Nothing was "
-                        "published. Ask the API's vendor; see docs/runbook.md#snapshoterror."
-                    )
-                self._take(page)
-                return False
-            statuses.add(REPEATED if page.entries else page.status)
-        if self._refusals:
-            self._check_refusals(end, statuses)
-        return True
-
-    def _check_refusals(self, end: int, statuses: set[int]) -> None:
-        """An error behind the end is the API's way to say so, or where it stops to answer.
-
-        Raises:
-            ApiError: it is not the same everywhere behind, or stands where result windows end.
-        """
-        status = min(self._refusals)
-        if (statuses | self._refusals) - OK != {status} or end % WINDOW_CAPS == 0:
-            said = "its last page" if status == REPEATED else str(status)
-            raise ApiError(
-                f"The API answers {said} to offsets from {end:,} on. Whether its list ends there, or it "
-                "gives no more than so many entries by offset, cannot be seen. Nothing was published. Use "
-                "the API's cursor or links, or narrow the list by a parameter.",
-                status=status,
-            )
-
-    def _read_head(self) -> Window | None:
-        """Reads offset 0; None where the directory is empty, which takes several answers."""
-        total = None
-        for _ in range(EMPTY_ANSWERS_NEEDED):
-            page = self._read(0)
-            total = page.total
-            if window := self._chain.add(page).window:
-                return window
-        if self._chain.size or total:
-            raise SnapshotError(
-                f"The answers at offset 0 are empty, but {self._chain.size} answers hold entries and the "
-                f"API's total is {total}. Nothing was published. Airflow tries again."
-            )
-        return None
-
-    def _is_head_again(self, page: Page) -> bool:
-        self._head_ids = self._head_ids or self._snapshot.head_ids()
-        return [entry.id for entry in page.entries] == self._head_ids

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from directory_sync.config.incremental import Incremental, parse_incremental
-from directory_sync.config.paging import LinkedPages, OffsetPages, Pages, parse_pages
+from directory_sync.config.paging import Pages, parse_pages
 from directory_sync.config.refusal import parse_selector, refuse, refuse_unknown
 from directory_sync.config.sign_in import check_sign_in
 from directory_sync.config.urls import has_userinfo
@@ -192,13 +192,11 @@ def _check_key_and_disposition(one: Mapping[str, Any], *, where: str) -> None:
 
 def _check_claims(one: Mapping[str, Any], pages: Pages, *, where: str) -> None:
     """What a resource claims of its list must bear on how it is read."""
-    if one.get("removals") is not None and not isinstance(pages, LinkedPages):
+    if one.get("removals") is not None and "removals" not in pages.claims:
         refuse(f"`removals` of {where}", "none: here removals are decided by what is proven")
-    if isinstance(pages, OffsetPages):
-        return
-    if one.get("sort_field") is not None:
+    if one.get("sort_field") is not None and "sort_field" not in pages.claims:
         refuse(f"`sort_field` of {where}", "the paginator `offset` with it: other pages do not overlap")
-    if one.get("order") is not None and not isinstance(pages, LinkedPages):
+    if one.get("order") is not None and "order" not in pages.claims:
         refuse(f"`order` of {where}", "the paginator `offset` with it: numbered pages prove no more by it")
 
 

@@ -6,15 +6,20 @@ Three kinds, by what can be proven of them (`seal.py`, `pages_seal.py`):
     NumberedPages  `page_number`: pages cannot overlap; the page before is read again
     LinkedPages    `cursor`, `json_link`, `header_link`, `header_cursor`, `single_page`: the API alone says
                    what comes next, and nothing proves that it told all
+
+What a kind can do is asked of its class (`Pages`). Two places besides choose by the kind: its reader
+(`extract/stage.py`) and its seal (`audit/manifest.py`).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from dlt.common.jsonpath import compile_path
 from jsonpath_ng.exceptions import JSONPathError
 
+from directory_sync.config.kinds import Proof
 from directory_sync.config.refusal import parse_selector, refuse, refuse_unknown
 from directory_sync.errors import ConfigError
 
@@ -34,9 +39,66 @@ _LINKED_OPTIONS = {
 TYPES = ("offset", "page_number", *_LINKED_OPTIONS)
 
 
+class PageAddress(NamedTuple):
+    """Which page to ask for.
+
+    Attributes:
+        params: the query parameters that name it.
+        words: names it in messages, behind the list's path.
+        offset: recorded in the page, not sent.
+        limit: recorded in the page, not sent.
+        before: how much of what the API counts as its total precedes the page.
+        place: the parameter that pages, and its value; None: the API's own links lead there.
+    """
+
+    params: Mapping[str, Any]
+    words: str = ""
+    offset: int = 0
+    limit: int = 0
+    before: int = 0
+    place: tuple[str, int] | None = None
+
+
+class Pages(ABC):
+    """How an API gives its list piece by piece.
+
+    Attributes:
+        total_path: where the API states its total; None: nowhere.
+        proof: what can show that a list read so is complete.
+        is_shared_out: any place can be asked for, so several tasks read the list at once; else pages follow
+            each other, and one task reads them all.
+        counts_entries: the total counts entries; else pages.
+        claims: what a resource may claim of such a list in the form: the rest would bear on nothing.
+    """
+
+    total_path: tuple[str, ...] | None
+    proof: ClassVar[Proof]
+    is_shared_out: ClassVar[bool] = False
+    counts_entries: ClassVar[bool] = True
+    claims: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    @abstractmethod
+    def own_params(self) -> set[str]:
+        """The query parameters that page."""
+
+    @abstractmethod
+    def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
+        """Returns which page to ask for.
+
+        Args:
+            at: an offset or a page's number, by the kind; None: the first page.
+            limit: entries to ask for, where a request says so; None: as many as the form says.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
-class OffsetPages:
+class OffsetPages(Pages):
     """How the API takes an offset and a limit, and where it states its total."""
+
+    proof: ClassVar[Proof] = Proof.CHAIN
+    is_shared_out: ClassVar[bool] = True
+    claims: ClassVar[frozenset[str]] = frozenset({"order", "sort_field"})
 
     limit: int = DEFAULT_LIMIT
     offset_param: str = "offset"
@@ -48,15 +110,30 @@ class OffsetPages:
         """The query parameters that page."""
         return {self.limit_param, self.offset_param}
 
+    def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
+        """Returns the window at an offset."""
+        offset, limit = at or 0, limit or self.limit
+        return PageAddress(
+            params={self.limit_param: limit, self.offset_param: offset},
+            words=f" at offset {offset}",
+            offset=offset,
+            limit=limit,
+            before=offset,
+            place=(self.offset_param, offset),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
-class NumberedPages:
+class NumberedPages(Pages):
     """How the API numbers its pages.
 
     Attributes:
         base_page: the number of the first page.
         total_path: where the API states how many *pages* there are, as in dlt; None: nowhere.
     """
+
+    proof: ClassVar[Proof] = Proof.REREAD
+    counts_entries: ClassVar[bool] = False
 
     base_page: int = 0
     page_param: str = "page"
@@ -67,9 +144,20 @@ class NumberedPages:
         """The query parameters that page."""
         return {self.page_param}
 
+    def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
+        """Returns the page of a number; how many entries it has is the API's matter."""
+        number = self.base_page if at is None else at
+        return PageAddress(
+            params={self.page_param: number},
+            words=f", page {number}",
+            limit=limit or 0,
+            before=number - self.base_page,
+            place=(self.page_param, number),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
-class LinkedPages:
+class LinkedPages(Pages):
     """Which of dlt's paginators finds the next page in an answer.
 
     Attributes:
@@ -78,6 +166,9 @@ class LinkedPages:
         total_path: where the API states how many entries there are; None: nowhere. Not dlt's: its own
             paginators of these types know no total.
     """
+
+    proof: ClassVar[Proof] = Proof.WALK
+    claims: ClassVar[frozenset[str]] = frozenset({"order", "removals"})
 
     type: str
     options: Mapping[str, str] = field(default_factory=dict)
@@ -88,8 +179,15 @@ class LinkedPages:
         """The query parameters that page; a link brings its own."""
         return {self.options.get("cursor_param", "cursor")} if "cursor" in self.type else set()
 
+    def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
+        """Returns the first page: to the others only the API's links lead.
 
-Pages = OffsetPages | NumberedPages | LinkedPages
+        Raises:
+            ValueError: another page.
+        """
+        if at is not None or limit is not None:
+            raise ValueError("only the API's own links lead to a page of this list")
+        return PageAddress(params={})
 
 
 def parse_pages(paginator: Any, *, where: str) -> Pages:

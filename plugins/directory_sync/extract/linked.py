@@ -11,7 +11,6 @@ import requests
 
 from directory_sync.api.client import DirectoryClient
 from directory_sync.api.page import Page
-from directory_sync.config.form import Resource
 from directory_sync.config.paging import LinkedPages
 from directory_sync.config.urls import has_userinfo, origin
 from directory_sync.errors import EnvelopeError
@@ -27,15 +26,15 @@ class LinkedReader:
 
     Args:
         client: sends the requests.
-        resource: whose list; its pages are linked.
+        pages: which of dlt's paginators finds the next page.
 
     Attributes:
         total: the API's count of entries; None where it states none.
     """
 
-    def __init__(self, client: DirectoryClient, resource: Resource) -> None:
+    def __init__(self, client: DirectoryClient, pages: LinkedPages) -> None:
         """Requests nothing yet."""
-        self._client, self._resource = client, resource
+        self._client, self._pages = client, pages
         self.total: int | None = None
 
     @property
@@ -50,10 +49,8 @@ class LinkedReader:
             EnvelopeError: a link cannot be followed, leads to another host, or leads back.
             DirectorySyncError: what the client raises.
         """
-        pages = self._resource.pages
-        assert isinstance(pages, LinkedPages)
         request = self._client.list_request()
-        links = _Links(pages, request)
+        links = _Links(self._pages, request)
         offset = limit = 0
         head: list[object] = []
         while True:
@@ -62,7 +59,7 @@ class LinkedReader:
             limit = limit or max(SMALLEST_LIMIT, len(page.entries))
             ids: list[object] = [entry.id for entry in page.entries]
             if ids and ids == head:
-                _refuse(where, "shows the first page again", self._resource.form_file)
+                _refuse(where, "shows the first page again", self._client.form_file)
             head = head or ids
             self.total = page.total if self.total is None else self.total
             yield page._replace(limit=limit)
@@ -70,7 +67,7 @@ class LinkedReader:
                 # No body, so no link either.
                 return
             if failure := links.failure_to_follow(response, page):
-                _refuse(where, failure, self._resource.form_file)
+                _refuse(where, failure, self._client.form_file)
             if links.are_followed:
                 return
             offset = page.end

@@ -86,20 +86,21 @@ def began(first: "Page", shard: Shard, *, limit: int) -> Plan:
         shard: which share.
         limit: entries to ask for in a window.
     """
-    plan, count = Plan(limit=limit, size=limit, total=first.total), len(first.entries)
-    if plan.total is None:
+    total, count = first.total, len(first.entries)
+    plan = Plan(limit=limit, size=limit, total=total)
+    if total is None:
         if shard.number or not count:
             return plan
         size, after_head = max(count, OVERLAP + 1), max(count - OVERLAP, OVERLAP)
         return replace(plan, size=size, next=after_head, stop=None, is_last=True)
-    if OVERLAP < count < min(limit, plan.total):
+    if OVERLAP < count < min(limit, total):
         plan = _with_cap(plan, count)
-    shards = min(shard.count, max(1, -(-plan.total // limit)))
+    shards = min(shard.count, max(1, -(-total // limit)))
     if shard.number >= shards:
         return plan
     is_last = shard.number == shards - 1
-    start, stop = Shard(number=shard.number, count=shards).share(plan.total)
-    stop = stop if is_last else min(stop + plan.size, plan.total)
+    start, stop = Shard(number=shard.number, count=shards).share(total)
+    stop = stop if is_last else min(stop + plan.size, total)
     plan = replace(plan, is_last=is_last, next=start, start=start, stop=stop)
     if shard.number == 0:
         plan = after(replace(plan, next=count), first, reach=min(plan.size, stop))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import dlt
 
 from directory_sync.config.form import Resource
-from directory_sync.config.paging import NumberedPages, OffsetPages
+from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages
 from directory_sync.extract.plan import Shard
 from directory_sync.extract.windows import ShardReader
 from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS, PageColumns
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource, DltSource
 
     from directory_sync.api.client import DirectoryClient
-    from directory_sync.extract.linked import LinkedReader
-    from directory_sync.extract.numbered import NumberedReader
+    from directory_sync.api.page import Page
     from directory_sync.extract.progress import ReadFacts
 
 SCHEMA_NAME = "directory"
@@ -47,6 +46,17 @@ class Reading(Protocol):
 
     def done(self, facts: "ReadFacts") -> None:
         """Takes the statistics of a shard that was read; not called for a shard without work."""
+
+
+class Reader(Protocol):
+    """Reads the pages of a shard, however the API pages."""
+
+    @property
+    def expected(self) -> int | None:
+        """About how many entries the shard reads; None where the API states no total."""
+
+    def pages(self) -> "Iterator[Page]":
+        """Yields the answers."""
 
 
 def directory_source(reading: Reading, *, shards: int, requests_in_flight: int) -> "DltSource":
@@ -83,10 +93,9 @@ def read_shard(shard: Shard, requests_in_flight: int, reading: Reading) -> Itera
 
     resource = reading.resource
     with closing(reading.client(share_of=shard.count, connections=requests_in_flight)) as client:
-        if not isinstance(resource.pages, OffsetPages):
+        if not resource.pages.is_shared_out:
             if shard.number:
                 return
-            # Such pages follow each other: one task reads them all.
             shard = Shard(number=0, count=1)
         reader = _reader(client, resource, shard, requests_in_flight=requests_in_flight)
         columns = PageColumns(shard.number)
@@ -107,20 +116,23 @@ def read_shard(shard: Shard, requests_in_flight: int, reading: Reading) -> Itera
 
 def _reader(
     client: "DirectoryClient", resource: Resource, shard: Shard, *, requests_in_flight: int
-) -> "ShardReader | NumberedReader | LinkedReader":
+) -> Reader:
     """The reader for how the API pages."""
-    pages = resource.pages
-    if isinstance(pages, OffsetPages):
-        return ShardReader(client.page, shard, limit=pages.limit, in_flight=requests_in_flight)
-    if isinstance(pages, NumberedPages):
-        from directory_sync.extract.numbered import NumberedReader
+    match resource.pages:
+        case OffsetPages() as pages:
+            return ShardReader(client.page, shard, limit=pages.limit, in_flight=requests_in_flight)
+        case NumberedPages() as pages:
+            from directory_sync.extract.numbered import NumberedReader
 
-        return NumberedReader(
-            client.numbered_page, base_page=pages.base_page, page_param=pages.page_param, name=resource.name
-        )
-    from directory_sync.extract.linked import LinkedReader
+            return NumberedReader(
+                client.page, base_page=pages.base_page, page_param=pages.page_param, name=resource.name
+            )
+        case LinkedPages() as pages:
+            from directory_sync.extract.linked import LinkedReader
 
-    return LinkedReader(client, resource)
+            return LinkedReader(client, pages)
+        case pages:
+            raise TypeError(f"{type(pages).__name__} has no reader")
 
 
 def _marked(table: "pa.Table", table_name: str) -> Any:

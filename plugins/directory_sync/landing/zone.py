@@ -27,12 +27,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Self, TypedDict
 from uuid import uuid4
 
 import fsspec
 import msgspec
 
+from directory_sync.config.kinds import Proof
 from directory_sync.config.memory import batch_rows
 from directory_sync.errors import SnapshotError, raise_alone
 from directory_sync.landing.durable import is_local, make_durable, put_in_place
@@ -84,7 +85,7 @@ class _SealFigures(TypedDict):
     joints: int
     bridged: int
     contradictions: int
-    proof: NotRequired[Literal["chain", "reread", "walk"]]
+    proof: NotRequired[Proof]
 
 
 class _ApiFigures(TypedDict):

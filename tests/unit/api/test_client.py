@@ -27,8 +27,8 @@ from directory_sync.api.client import DirectoryClient
 from directory_sync.api.rate import RequestRate
 from directory_sync.api.waits import backoff_seconds, retry_after_seconds
 from directory_sync.config.access import ApiSettings
-from directory_sync.config.form import OffsetPages, Resource
-from directory_sync.config.paging import NumberedPages
+from directory_sync.config.form import Resource
+from directory_sync.config.paging import NumberedPages, OffsetPages
 from directory_sync.errors import (
     ApiError,
     ApiUnavailableError,
@@ -198,7 +198,7 @@ def test_an_answer_without_a_body_is_a_page_without_entries(api, open_client, of
 def test_a_status_behind_the_first_page_may_be_the_end(api, open_client, status):
     api.get(PAGE_URL, body=BODY, status=status)
     assert outcome_of(open_client().page(100)) == ([], None, status)
-    assert outcome_of(open_client(resource=NUMBERED).numbered_page(2)) == ([], None, status)
+    assert outcome_of(open_client(resource=NUMBERED).page(2)) == ([], None, status)
 
 
 @pytest.mark.parametrize("status", [404, 410, 416])
@@ -207,7 +207,7 @@ def test_a_status_at_the_first_page_is_an_api_error(api, open_client, status):
     with pytest.raises(ApiError, match=f"at offset 0 answered {status}"):
         open_client().page(0)
     with pytest.raises(ApiError, match=f"page 1 answered {status}"):
-        open_client(resource=NUMBERED).numbered_page(1)
+        open_client(resource=NUMBERED).page(1)
 
 
 def test_a_page_with_entries_says_that_its_status_was_200(api, open_client):
@@ -252,9 +252,9 @@ def test_a_total_of_pages_is_compared_with_pages(api, open_client):
     pages = NumberedPages(base_page=1, total_path=("pages",))
     client = open_client(resource=replace(NUMBERED, pages=pages))
     api.get(PAGE_URL, json={"pages": 3})
-    assert client.numbered_page(4).entries == []
+    assert client.page(4).entries == []
     with pytest.raises(EnvelopeError, match="No list at `data`"):
-        client.numbered_page(3)
+        client.page(3)
 
 
 def test_an_estimated_total_does_not_contradict_a_list_of_null(api, open_client):

@@ -106,11 +106,11 @@ def entries_of(url: str, paginator: dict[str, Any], folder: Path) -> int | None:
             snapshot = snapshot_of(folder, *reader.pages())
             seal(snapshot, client.page)
         elif paginator is NUMBERED:
-            numbered = NumberedReader(client.numbered_page, base_page=1, page_param="page", name="people")
+            numbered = NumberedReader(client.page, base_page=1, page_param="page", name="people")
             snapshot = snapshot_of(folder, *numbered.pages())
             verify_rereads(snapshot, base_page=1)
         else:
-            snapshot = snapshot_of(folder, *LinkedReader(client, resource).pages())
+            snapshot = snapshot_of(folder, *LinkedReader(client, pages).pages())
             accept_walk(snapshot)
         return snapshot.distinct_ids()
 

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from directory_sync.api.page import Page
+from directory_sync.audit.bridge import EMPTY_ANSWERS_NEEDED, SPARE_REQUESTS
 from directory_sync.audit.scratch import Snapshot
-from directory_sync.audit.seal import EMPTY_ANSWERS_NEEDED, SPARE_REQUESTS, ReadPage, Seal, seal
+from directory_sync.audit.seal import ReadPage, Seal, seal
 from directory_sync.errors import ConfigError, SnapshotError
 from tests.simulation import (
     LIMIT,

@@ -394,7 +394,7 @@ def open_reader():
         resource = Resource(name="people", path="/v1/directory", selector=("data",), pages=pages)
         access = ApiSettings(base_url=api.url, client_id="one", client_secret="secret", timeout_seconds=5.0)
         clients.append(DirectoryClient(access, resource, sleep=lambda seconds: None))
-        return LinkedReader(clients[-1], resource)
+        return LinkedReader(clients[-1], resource.pages)
 
     yield open_one
     for client in clients:

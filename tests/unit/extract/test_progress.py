@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from directory_sync.audit.seal import REQUESTS_NOT_LOGGED
+from directory_sync.audit.bridge import REQUESTS_NOT_LOGGED
 from directory_sync.audit.seal import seal as seal_it
 from directory_sync.extract.numbered import NumberedReader
 from directory_sync.extract.plan import Shard

@@ -1,0 +1,194 @@
+"""The landed answers as tables of a DuckDB database: `windows`, one row an answer; `positions`, one an entry.
+
+Records are not read: they stay in the Parquet files.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from directory_sync.api.page import Page
+from directory_sync.errors import EnvelopeError
+from directory_sync.landing.tables import AUDIT_SHARD, PageColumns, mixed_ids
+from directory_sync.landing.zone import LandedFiles, damaged, naming_damage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ID_TYPES = {"BIGINT", "VARCHAR"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """One answer, as the seal sees it: which piece of the list it showed, and when.
+
+    Attributes:
+        number: names the window within the snapshot.
+        entries: how many entries the answer had; never 0.
+    """
+
+    number: int
+    offset: int
+    entries: int
+    requested_at: datetime
+
+    @property
+    def end(self) -> int:
+        """The offset after the last entry, at the time of the request."""
+        return self.offset + self.entries
+
+
+class LandedTables:
+    """The landed entries of one pull, and those the audit adds.
+
+    Args:
+        database: the scratch database; tables are made in it.
+        files: what was landed.
+    """
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, files: LandedFiles) -> None:
+        """Numbers the windows; reads the records not at all.
+
+        Raises:
+            EnvelopeError: integers and strings are mixed among the ids of the shards.
+            SnapshotError: a file is damaged.
+        """
+        self.database = database
+        self.added = PageColumns(AUDIT_SHARD)
+        with naming_damage("windows"):
+            self._create_windows(files)
+        with naming_damage("entries"):
+            self._id_type = self._create_positions(files)
+        self._check_positions()
+        self._next_number = self._count_windows() + 1
+
+    @property
+    def id_type(self) -> str | None:
+        """`BIGINT` or `VARCHAR`; None in an empty snapshot."""
+        return self._id_type
+
+    def _create_windows(self, files: LandedFiles) -> None:
+        self.database.execute(
+            """CREATE OR REPLACE TABLE windows (
+                 number BIGINT, shard INTEGER NOT NULL, "window" BIGINT NOT NULL, asked INTEGER NOT NULL,
+                 entries INTEGER NOT NULL, total BIGINT, requested_at TIMESTAMPTZ NOT NULL,
+                 retries INTEGER, refused INTEGER)"""
+        )
+        if files.windows:
+            self.database.execute(
+                """INSERT INTO windows
+                   SELECT row_number() OVER (ORDER BY "window", requested_at, shard), shard, "window",
+                          asked, entries, total, requested_at, retries, refused
+                   FROM read_parquet(?)""",
+                [list(files.windows)],
+            )
+
+    def _create_positions(self, files: LandedFiles) -> str | None:
+        types = {
+            row[1]
+            for path in files.entries
+            for row in self.database.execute("DESCRIBE SELECT id FROM read_parquet(?)", [path]).fetchall()
+        }
+        if types - ID_TYPES:
+            raise damaged("entries", "have an `id` which is neither an integer nor a string")
+        if len(types) > 1:
+            raise EnvelopeError(
+                "The `id` of entries is an integer in one shard and a string in another. Nothing was "
+                "published. Ask the API's vendor."
+            )
+        found = types.pop() if types else None
+        self._make_positions(found or "BIGINT")
+        if files.entries:
+            self.database.execute(
+                """INSERT INTO positions
+                   SELECT e.id, w.number, e.position, e.row_hash, e.requested_at, e."window"
+                   FROM read_parquet(?) AS e
+                   JOIN windows AS w USING (shard, "window", requested_at)""",
+                [list(files.entries)],
+            )
+        return found
+
+    def take_ids_as(self, id_type: str) -> None:
+        """Gives the ids of an empty snapshot the type of the table's: the two are compared."""
+        if self._id_type is None:
+            self._make_positions(id_type)
+
+    def _make_positions(self, id_type: str) -> None:
+        self.database.execute(
+            f"""CREATE OR REPLACE TABLE positions (
+                  id {id_type} NOT NULL, number BIGINT, position INTEGER NOT NULL, row_hash VARCHAR NOT NULL,
+                  requested_at TIMESTAMPTZ, "window" BIGINT)"""
+        )
+
+    def _check_positions(self) -> None:
+        """Every window has the entries that it had: no file of them is lost."""
+        lacking = self._one(
+            """SELECT count(*) FROM windows AS w
+               LEFT JOIN (SELECT number, count(*) AS entries FROM positions GROUP BY number) AS p
+               USING (number)
+               WHERE w.entries <> coalesce(p.entries, 0)"""
+        )
+        if lacking:
+            raise damaged("entries", f"are not those of their windows ({lacking:,} differ)")
+
+    def _count_windows(self) -> int:
+        return self._one("SELECT coalesce(max(number), 0) FROM windows")
+
+    def add(self, page: Page) -> Window | None:
+        """Adds an answer which the audit read; returns its window, None where it is empty.
+
+        Raises:
+            EnvelopeError: its ids are of another type than the snapshot's.
+        """
+        number, self._next_number = self._next_number, self._next_number + 1
+        self.added.add(page)
+        self.database.execute(
+            "INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                number,
+                AUDIT_SHARD,
+                page.offset,
+                page.limit,
+                len(page.entries),
+                page.total,
+                page.requested_at,
+                page.retries,
+                page.refused,
+            ],
+        )
+        if not page.entries:
+            return None
+        self._check_type(page)
+        ids, hashes = [e.id for e in page.entries], [e.row_hash for e in page.entries]
+        self.database.execute(
+            """INSERT INTO positions
+               SELECT unnest(?), ?, unnest(?), unnest(?), ?, ?""",
+            [ids, number, list(range(len(ids))), hashes, page.requested_at, page.offset],
+        )
+        return Window(
+            number=number,
+            offset=page.offset,
+            entries=len(page.entries),
+            requested_at=page.requested_at,
+        )
+
+    def _check_type(self, page: Page) -> None:
+        found = "BIGINT" if isinstance(page.entries[0].id, int) else "VARCHAR"
+        if self._id_type is None:
+            self._id_type = found
+            self._make_positions(found)
+        elif found != self._id_type:
+            raise mixed_ids(page)
+
+    def insert_arrow(self, table: str, rows: "pa.Table") -> None:
+        """Appends Arrow rows to a table of the scratch database."""
+        self.database.register("incoming", rows)
+        self.database.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+        self.database.unregister("incoming")
+
+    def _one(self, sql: str, values: Sequence[Any] = ()) -> int:
+        row = self.database.execute(sql, list(values)).fetchone()
+        return int(row[0]) if row else 0
