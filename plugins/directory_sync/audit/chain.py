@@ -1,7 +1,7 @@
 """What links the answers of a snapshot: entries they share, where they overlap like pieces of one list."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -211,15 +211,19 @@ class Chain:
         drift, found = -1, self._drift
         while found > drift:
             drift = self._drift = found
-            for (one, other), shared in pairs.items():
-                a, b = self._windows[one], self._windows[other]
-                places, _ = self._without_doubled(a, b, shared)
-                is_told = len(places) > 2 and ascend(places)
-                if is_told and not (self._is_still and self._are_far(a, b, places)):
-                    moved = abs(displacement(a, b, places))
-                    if moved > found and is_sound(a, b, places, drift=drift):
-                        found = moved
+            told = sorted(self._told(pairs), key=lambda one: (one[0], one[1].number, one[2].number))
+            for moved, a, b, places in told:
+                if moved > found and is_sound(a, b, places, drift=found):
+                    found = moved
         return drift
+
+    def _told(self, pairs: "dict[tuple[int, int], Places]") -> Iterator[tuple[int, Window, Window, Places]]:
+        """The pairs that can show a drift, and how far the entries of each moved."""
+        for (one, other), shared in pairs.items():
+            a, b = self._windows[one], self._windows[other]
+            places, _ = self._without_doubled(a, b, shared)
+            if len(places) > 2 and ascend(places) and not (self._is_still and self._are_far(a, b, places)):
+                yield abs(displacement(a, b, places)), a, b, places
 
     def _without_doubled(self, a: Window, b: Window, places: Places) -> tuple[Places, set[EntryId]]:
         """The shared entries less those that stand elsewhere in the list too; and the ids of these.

@@ -23,7 +23,7 @@ API_EXTRA = frozenset(
     }
 )  # fmt: skip
 RETRY_STATUSES = frozenset({408, 425, 520, 522, 524, 529})
-"""What gateways answer in passing, besides the statuses that are always tried again (`client.py`)."""
+"""What gateways answer in passing, besides the statuses that are always tried again (`transport.py`)."""
 FIXED_STATUSES = frozenset({401, 403, 404, 410, 416})
 """Statuses with a meaning of their own."""
 AUTH_METHODS = ("client_secret_post", "client_secret_basic")

@@ -1,4 +1,4 @@
-"""The tables a shard lands, collected page by page: what stands in their columns."""
+"""The tables a shard lands: their columns, and what stands in them, collected page by page."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,42 @@ if TYPE_CHECKING:
 ENTRIES, WINDOWS, FIELDS = "entries", "windows", "fields"
 AUDIT_SHARD = -1
 MAX_FIELDS = 20_000
+
+
+def landing_schema(table: str, *, id_type: type | None = None) -> "pa.Schema":
+    """Returns the columns of a landed table, in their order: the one place that says them.
+
+    Args:
+        table: ENTRIES, one row an entry and window; WINDOWS, one row an answer; FIELDS, one row a field and
+            JSON type.
+        id_type: of the entries' ids: int or str.
+    """
+    import pyarrow as pa
+
+    shard, requested_at = ("shard", pa.int32()), ("requested_at", pa.timestamp("us", tz="UTC"))
+    columns: dict[str, list[tuple[str, pa.DataType]]] = {
+        ENTRIES: [
+            ("id", pa.int64() if id_type is int else pa.string()),
+            shard,
+            ("window", pa.int64()),
+            ("position", pa.int32()),
+            ("row_hash", pa.string()),
+            ("record", pa.string()),
+            requested_at,
+        ],
+        WINDOWS: [
+            shard,
+            ("window", pa.int64()),
+            ("asked", pa.int32()),
+            ("entries", pa.int32()),
+            ("total", pa.int64()),
+            requested_at,
+            ("retries", pa.int32()),
+            ("refused", pa.int32()),
+        ],
+        FIELDS: [shard, ("field", pa.string()), ("json_type", pa.string()), ("entries", pa.int64())],
+    }
+    return pa.schema(columns[table])
 
 
 class PageColumns:
@@ -34,8 +70,7 @@ class PageColumns:
         self._clear()
 
     def _clear(self) -> None:
-        names = ("id", "window", "position", "row_hash", "record", "requested_at")
-        self._columns: dict[str, list[Any]] = {name: [] for name in names}
+        self._columns: dict[str, list[Any]] = {name: [] for name in landing_schema(ENTRIES).names}
         self.rows = 0
 
     def add(self, page: "Page") -> None:
@@ -47,6 +82,7 @@ class PageColumns:
         self._check_id_types(page)
         columns, entries = self._columns, page.entries
         columns["id"] += [entry.id for entry in entries]
+        columns["shard"] += [self._shard] * len(entries)
         columns["window"] += [page.offset] * len(entries)
         columns["position"] += range(len(entries))
         columns["row_hash"] += [entry.row_hash for entry in entries]
@@ -81,18 +117,7 @@ class PageColumns:
         """Returns the collected entries as `id`, `shard`, `window`, ... and forgets them."""
         import pyarrow as pa
 
-        schema = pa.schema(
-            [
-                ("id", pa.int64() if self._id_type is int else pa.string()),
-                ("shard", pa.int32()),
-                ("window", pa.int64()),
-                ("position", pa.int32()),
-                ("row_hash", pa.string()),
-                ("record", pa.string()),
-                ("requested_at", pa.timestamp("us", tz="UTC")),
-            ]
-        )
-        table = pa.table({**self._columns, "shard": [self._shard] * self.rows}, schema=schema)
+        table = pa.table(self._columns, schema=landing_schema(ENTRIES, id_type=self._id_type))
         self._clear()
         return table
 
@@ -100,19 +125,7 @@ class PageColumns:
         """Returns one row an answer: what was asked, what came, what it took."""
         import pyarrow as pa
 
-        schema = pa.schema(
-            [
-                ("shard", pa.int32()),
-                ("window", pa.int64()),
-                ("asked", pa.int32()),
-                ("entries", pa.int32()),
-                ("total", pa.int64()),
-                ("requested_at", pa.timestamp("us", tz="UTC")),
-                ("retries", pa.int32()),
-                ("refused", pa.int32()),
-            ]
-        )
-        return pa.Table.from_pylist(self._windows, schema=schema)
+        return pa.Table.from_pylist(self._windows, schema=landing_schema(WINDOWS))
 
     def fields(self) -> "pa.Table":
         """Returns one row a field and JSON type: how many entries had it."""
@@ -122,15 +135,7 @@ class PageColumns:
             {"shard": self._shard, "field": field, "json_type": kind, "entries": count}
             for (field, kind), count in self._fields.items()
         ]
-        schema = pa.schema(
-            [
-                ("shard", pa.int32()),
-                ("field", pa.string()),
-                ("json_type", pa.string()),
-                ("entries", pa.int64()),
-            ]  # type: ignore[arg-type]  # the stubs take no mix of types
-        )
-        return pa.Table.from_pylist(rows, schema=schema)
+        return pa.Table.from_pylist(rows, schema=landing_schema(FIELDS))
 
 
 def mixed_ids(page: "Page") -> EnvelopeError:
