@@ -1,7 +1,11 @@
-"""What a task does beside its stage: whose the tables are, and what goes from the landing zone."""
+"""What each task tells Airflow, for every mode and outcome; whose the tables are; what leaves the landing.
+
+The tasks' own bodies run here, against a real API and a real warehouse; Airflow's context is a fake.
+"""
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -9,18 +13,28 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from airflow.sdk.execution_time.context import set_current_context
 
 from directory_sync.airflow import bodies
+from directory_sync.airflow.retry import NOTE
 from directory_sync.airflow.scope import TaskScope
+from directory_sync.airflow.tasks import ShardTasks
 from directory_sync.dag import Directory
 from directory_sync.errors import ConfigError
+from directory_sync.extract.stage import read_shard
+from directory_sync.extract.windows import Shard
+from directory_sync.landing.zone import MANIFEST
 from directory_sync.publish.ownership import OWNER
-from directory_sync.publish.question import QUESTION, Choice, Decision, land_decision
+from directory_sync.publish.question import QUESTION, Choice, Decision, land_decision, landed_question
 from directory_sync.sync import Sync
+from sandbox.server import SandboxServer
+from sandbox.settings import Settings
 from tests.dag_file import directory as the_form
+from tests.integration.cycle import SECRET
+from tests.integration.listing import Listing
 from tests.unit.publish.test_question import question as a_question
 
 RESOURCE = "directory_resource"
@@ -28,6 +42,22 @@ NOW = datetime.now(UTC)
 API = {"conn_type": "directory_api", "host": "http://127.0.0.1:9", "login": "a", "password": "not-a-secret"}
 
 Running = Callable[..., TaskScope]
+
+
+def context_of(
+    run_id: str, mode: str, *, dag_id: str = "directory_sync", run_type: str = "manual", **params: Any
+) -> dict[str, Any]:
+    """Airflow's context of a task; `told` of its `ti` holds what it pushed."""
+    told: dict[str, Any] = {}
+    given = {"interval_start": None, "interval_end": None, "max_removed_share": None}
+    return {
+        "params": {"mode": mode, **given, "max_removed_count": None, **params},
+        "dag": SimpleNamespace(dag_id=dag_id),
+        "dag_run": SimpleNamespace(run_type=run_type, start_date=NOW),
+        "run_id": run_id,
+        "task": SimpleNamespace(downstream_task_ids={"approve_removals"}),
+        "ti": SimpleNamespace(told=told, xcom_push=lambda key, value: told.update({key: value})),
+    }
 
 
 @pytest.fixture
@@ -38,15 +68,7 @@ def running(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Running
     opened = []
 
     def begin(mode: str = "sync", *, dag_id: str = "directory_sync", **directory: Any) -> TaskScope:
-        params = {"mode": mode, "interval_start": None, "interval_end": None}
-        context = {
-            "params": params | {"max_removed_share": None, "max_removed_count": None},
-            "dag": SimpleNamespace(dag_id=dag_id),
-            "dag_run": SimpleNamespace(run_type="manual", start_date=NOW),
-            "run_id": "now",
-            "ti": SimpleNamespace(xcom_push=lambda **_: None),
-        }
-        opened.append(set_current_context(context))
+        opened.append(set_current_context(context_of("now", mode, dag_id=dag_id)))
         opened[-1].__enter__()
         return TaskScope(Directory(form=the_form, **directory), RESOURCE)
 
@@ -135,3 +157,391 @@ def test_a_run_without_an_audit_publishes_nothing(running: Running) -> None:
     """Also one whose `audit` somebody marked as a success."""
     with pytest.raises(ConfigError, match="no report of this run: the audit has not run"):
         bodies.publish(running(), {})
+
+
+# ---- what the tasks of a run tell Airflow
+
+ENTRIES = 40
+
+
+class Deployment:
+    """A deployment whose tasks run in this process.
+
+    Args:
+        home: holds the landing zone and the warehouse.
+        url: where the API is.
+        endpoint: what the form says of the endpoint.
+        resource: what it says of the resource.
+    """
+
+    def __init__(self, home: Path, url: str, *, endpoint: Any = None, **resource: Any) -> None:
+        self.home, self.url = home, url
+        self._endpoint, self._resource = endpoint or {}, resource
+
+    def form(self) -> dict[str, Any]:
+        endpoint = {
+            "path": "/v1/directory",
+            "data_selector": "data",
+            "paginator": {"type": "offset", "limit": 100},
+            **self._endpoint,
+        }
+        auth = {"type": "oauth2", "client_id": "sandbox-client", "client_secret": SECRET}
+        resource = {"name": RESOURCE, "primary_key": "id", "write_disposition": "merge", "endpoint": endpoint}
+        return {
+            "client": {"base_url": "https://api.example.com", "auth": auth},
+            "resources": [{**resource, **self._resource}],
+        }
+
+    def run(self, run_id: str, mode: str = "sync", **given: Any) -> "TaskRun":
+        """Begins a run of this deployment."""
+        return TaskRun(self, context_of(run_id, mode, **given))
+
+    def night(self, run_id: str, mode: str = "sync", **given: Any) -> "TaskRun":
+        """A run up to its publication."""
+        run = self.run(run_id, mode, **given)
+        run.extract()
+        run.audit()
+        run.publish()
+        return run
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(self.home / "warehouse.duckdb") as database:
+            return database.execute(sql).fetchall()
+
+
+class TaskRun:
+    """The tasks of one run.
+
+    Attributes:
+        told: what the last task pushed as XComs; its return value, too.
+        skipped: why the last task was skipped; None: it was not.
+        below: the tasks that it had skipped; None: none.
+        event: the extra of its asset event.
+    """
+
+    def __init__(self, deployment: Deployment, context: dict[str, Any]) -> None:
+        self._deployment, self._context = deployment, context
+        self.told: dict[str, Any] = {}
+        self.event: dict[str, Any] = {}
+        self.skipped: str | None = None
+        self.below: list[str] | None = None
+
+    @property
+    def note(self) -> str | None:
+        return self.told.get(NOTE)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return self.told["return_value"]
+
+    @property
+    def landed(self) -> Any:
+        return self._task(lambda scope: scope.landed)
+
+    def begin_shard(self) -> None:
+        """What dlt's helper calls before it reads a shard."""
+        self._task(lambda _: ShardTasks(self._directory, RESOURCE).begin())
+
+    def extract(self) -> None:
+        self._task(lambda scope: Sync(scope).extract())
+
+    def read_shard(self) -> None:
+        shards = ShardTasks(self._directory, RESOURCE)
+
+        def read(_: TaskScope) -> None:
+            shards.begin()
+            assert list(read_shard(Shard(number=0, count=1), 2, shards))
+
+        self._task(read)
+
+    def audit(self) -> None:
+        self._task(bodies.audit)
+
+    def publish(self) -> None:
+        self._task(lambda scope: bodies.publish(scope, self.event))
+
+    def approve(self) -> None:
+        question = landed_question(self.landed)
+        assert question is not None
+        decision = Decision(digest=question.digest, sync_id=question.sync_id, choice="approved", by="vera")
+        land_decision(self.landed, decision)
+
+    def remove(self) -> None:
+        self._task(lambda scope: bodies.remove(scope, self.event))
+
+    @property
+    def _directory(self) -> Directory:
+        settings = {"home": self._deployment.home, "shards": 1, "runs_may_raise_limits": True}
+        return Directory(form=self._deployment.form, settings=settings)
+
+    def _task(self, body: Callable[[TaskScope], Any]) -> Any:
+        """A task of its own; what it says is kept until the next one."""
+        self.told = self._context["ti"].told
+        self.told.clear()
+        self.event.clear()
+        self.skipped = self.below = None
+        connection = {
+            "conn_type": "directory_api",
+            "host": self._deployment.url,
+            "login": "sandbox-client",
+            "password": SECRET,
+        }
+        with pytest.MonkeyPatch.context() as patch, set_current_context(self._context):
+            patch.setenv("AIRFLOW_CONN_DIRECTORY_API", json.dumps(connection))
+            try:
+                result = body(TaskScope(self._directory, RESOURCE))
+            except AirflowSkipException as e:
+                self.skipped = str(e)
+                return None
+            except DownstreamTasksSkipped as e:
+                self.below = list(e.tasks)
+                return None
+        if isinstance(result, dict):
+            self.told["return_value"] = result
+        return result
+
+
+@pytest.fixture(scope="module")
+def running_api() -> Iterator[SandboxServer]:
+    with SandboxServer(Settings(entries=ENTRIES)) as server:
+        yield server
+
+
+@pytest.fixture
+def api(running_api: SandboxServer) -> SandboxServer:
+    running_api.reset()
+    return running_api
+
+
+@pytest.fixture(scope="module")
+def first_night(running_api: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("first_night")
+    Deployment(home, running_api.url).night("one")
+    return home
+
+
+@pytest.fixture
+def published(api: SandboxServer, first_night: Path, tmp_path: Path) -> Deployment:
+    """A deployment that has published all entries by its run `one`."""
+    home = tmp_path / "home"
+    shutil.copytree(first_night, home)
+    return Deployment(home, api.url)
+
+
+@pytest.fixture
+def empty(api: SandboxServer, tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path, api.url)
+
+
+def test_a_publication_tells_its_difference_and_skips_the_question(empty: Deployment) -> None:
+    run = empty.run("one")
+    run.extract()
+    run.audit()
+    assert (run.summary["changes"]["added"], run.note, run.skipped) == (ENTRIES, None, None)
+    run.publish()
+    assert run.below == ["approve_removals"]
+    assert run.summary["changes"]["added"] == ENTRIES
+    assert run.event == {**run.summary, "sync_ids": [run.summary["sync_id"]]}
+    assert str(run.note).startswith(f"{RESOURCE}: {ENTRIES} entries: +{ENTRIES} ~0 −0; ")
+    assert json.loads(json.dumps(run.summary)) == run.summary
+    assert type(run.summary["mode"]) is str
+
+
+def test_a_shard_shows_what_it_did(empty: Deployment) -> None:
+    run = empty.run("one")
+    run.read_shard()
+    assert (run.told["entries"], run.told["retries"]) == (ENTRIES, 0)
+    assert set(run.told) == {"pages", "entries", "seconds", "retries"}
+
+
+def test_a_dry_run_tells_what_it_would_change_and_publishes_nothing(empty: Deployment) -> None:
+    run = empty.run("dry", "dry_run")
+    run.extract()
+    run.audit()
+    assert str(run.note).startswith(
+        f"Dry run, nothing was published. {RESOURCE}: {ENTRIES} entries: +{ENTRIES}"
+    )
+    assert run.landed.read_json(MANIFEST) is None
+    run.publish()
+    assert (run.skipped, run.note, run.event) == ("The mode `dry_run` publishes nothing.", None, {})
+    assert empty.query("SELECT 1 FROM duckdb_tables() WHERE table_name = 'directory_syncs'") == []
+
+
+@pytest.mark.parametrize("mode", ["replay", "decide"])
+def test_a_run_that_does_not_read_skips_its_shards(published: Deployment, mode: str) -> None:
+    run = published.run("two", mode)
+    run.begin_shard()
+    assert run.skipped == f"The mode `{mode}` does not read the directory."
+
+
+def test_a_replay_rebuilds_and_tells_what_it_loaded(published: Deployment) -> None:
+    before = published.query("SELECT sync_id FROM directory.directory_syncs")
+    (published.home / "warehouse.duckdb").unlink()
+    run = published.run("two", "replay")
+    run.audit()
+    assert (run.skipped, run.note) == ("A replay publishes what was audited before.", None)
+    run.publish()
+    [(sync_id,)] = before
+    assert run.below == ["approve_removals"]
+    assert run.event == run.summary
+    assert (run.summary["mode"], run.summary["sync_ids"], run.summary["last"]) == (
+        "replay",
+        [sync_id],
+        sync_id,
+    )
+    assert str(run.note).startswith(f"{RESOURCE}: replayed 1 landed syncs without the API")
+    assert published.query("SELECT sync_id FROM directory.directory_syncs") == before
+
+
+def test_a_decision_about_nothing_is_skipped_with_a_note(published: Deployment) -> None:
+    run = published.run("two", "decide")
+    run.audit()
+    assert run.skipped == "No removal waits for a decision."
+    assert run.note == f"{RESOURCE}: no removal waits for a decision"
+    run.publish()
+    assert run.skipped == "The mode `decide` publishes nothing."
+    run.remove()
+    assert run.skipped == "No removal was approved in this run."
+
+
+def test_held_removals_are_asked_about_and_removed_when_approved(
+    api: SandboxServer, published: Deployment
+) -> None:
+    api.directory.edit(remove=10, seed=1)
+    run = published.night("two")
+    assert (run.below, run.skipped, run.summary["held"]) == (None, None, 10)
+    assert run.event["sync_ids"] == [run.summary["sync_id"]]
+    held_by = run.summary["sync_id"]
+    question = landed_question(run.landed)
+    assert question is not None
+    assert (question.held, len(question.reasons)) == (10, 1)
+    run.remove()
+    assert (run.skipped, run.event) == ("No removal was approved in this run.", {})
+    run.approve()
+    run.remove()
+    assert run.summary["changes"]["removed"] == 10
+    assert run.event["sync_ids"] == [f"{held_by}-removal"]
+    assert str(run.note).endswith("(the removal of 10 entries was approved; answered by `vera`)")
+    assert published.query(f"SELECT count(*) FROM directory.{RESOURCE} WHERE _removed_at IS NOT NULL") == [
+        (10,)
+    ]
+
+
+def test_mode_decide_asks_again_about_what_is_held(api: SandboxServer, published: Deployment) -> None:
+    api.directory.edit(remove=10, seed=1)
+    digest = published.night("two").summary["held_digest"]
+    run = published.run("three", "decide")
+    run.audit()
+    assert run.summary == {"held": 10, "held_digest": digest}
+    run.publish()
+    assert run.skipped == "The mode `decide` publishes nothing."
+    assert landed_question(run.landed) is not None
+    run.approve()
+    run.remove()
+    assert run.summary["mode"] == "decide"
+
+
+def test_a_question_that_was_never_put_is_put_by_the_next_run(
+    api: SandboxServer, published: Deployment
+) -> None:
+    api.directory.edit(remove=10, seed=1)
+    asked = published.night("two")
+    assert published.night("three").below == ["approve_removals"]
+    asked.landed.forget(QUESTION)
+    run = published.night("four")
+    assert (run.summary["asks"], run.below) == (False, None)
+    assert landed_question(run.landed) is not None
+
+
+@pytest.mark.parametrize(("mode", "run_type"), [("interval", "manual"), ("sync", "backfill")])
+def test_an_interval_of_a_directory_without_intervals_is_skipped_with_a_note(
+    published: Deployment, mode: str, run_type: str
+) -> None:
+    run = published.run("two", mode, run_type=run_type)
+    why = f"`{RESOURCE}` serves only its present state: N intervals would be N identical pulls."
+    run.begin_shard()
+    assert str(run.skipped).startswith(why)
+    run.audit()
+    assert str(run.skipped).startswith(why)
+    assert run.note == f"Skipped: {run.skipped}"
+    run.publish()
+    assert (str(run.skipped).startswith(why), run.note) == (True, None)
+    assert published.query("SELECT count(*) FROM directory.directory_syncs") == [(1,)]
+
+
+INCREMENTAL = {
+    "cursor_path": "updated_at",
+    "start_param": "updated_from",
+    "end_param": "updated_to",
+    "initial_value": "2025-01-01T00:00:00Z",
+}
+
+
+def test_an_interval_from_before_the_first_one_is_skipped(api: SandboxServer, published: Deployment) -> None:
+    early = Deployment(published.home, api.url, endpoint={"incremental": INCREMENTAL})
+    given = {"interval_start": "2024-01-01T00:00:00Z", "interval_end": "2024-02-01T00:00:00Z"}
+    run = early.run("two", "interval", **given)
+    run.begin_shard()
+    assert run.skipped == f"`{RESOURCE}` has nothing from before 2025-01-01T00:00:00+00:00."
+
+
+def test_an_interval_run_without_an_interval_reads_nothing(api: SandboxServer, published: Deployment) -> None:
+    incremental = Deployment(published.home, api.url, endpoint={"incremental": INCREMENTAL})
+    with pytest.raises(ConfigError, match=r"no data interval.*Nothing was read"):
+        incremental.run("two", "interval").read_shard()
+
+
+def test_a_rewrite_publishes_every_entry_again(published: Deployment) -> None:
+    run = published.night("two", "rewrite")
+    assert (run.summary["mode"], run.summary["rewritten"]) == ("rewrite", ENTRIES)
+
+
+def test_an_event_names_the_syncs_that_the_run_finished(api: SandboxServer, published: Deployment) -> None:
+    api.directory.edit(2, seed=1)
+    interrupted = published.night("two").summary["sync_id"]
+    published.query("DELETE FROM directory.directory_syncs WHERE run_id = 'two'")
+    run = published.run("three")
+    run.extract()
+    assert published.query("SELECT count(*) FROM directory.directory_syncs") == [(1,)]
+    run.audit()
+    assert published.query("SELECT count(*) FROM directory.directory_syncs") == [(2,)]
+    run.publish()
+    assert run.event["sync_ids"] == [interrupted, run.summary["sync_id"]]
+
+
+def test_a_snapshot_that_is_too_old_is_skipped_with_a_note(published: Deployment) -> None:
+    old = published.run("old")
+    old.extract()
+    old.audit()
+    published.night("two")
+    old.publish()
+    assert str(old.skipped).startswith(f"{RESOURCE}: skipped, its first request lies before the last one of ")
+    assert (old.note, old.event, old.below) == (old.skipped, {}, None)
+
+
+def test_a_run_that_lifts_the_limits_says_so_in_its_note(api: SandboxServer, published: Deployment) -> None:
+    api.directory.edit(remove=10, seed=1)
+    run = published.night("two", max_removed_share=0.9, max_removed_count=900)
+    assert (
+        "The limits on removals were raised for this run: max_removed_count 900, max_removed_share 0.9"
+        in str(run.note)
+    )
+
+
+def test_an_absent_entry_that_the_detail_path_still_has_is_kept_and_one_that_it_lacks_is_removed(
+    tmp_path: Path,
+) -> None:
+    sites = [f"site{n:02}" for n in range(ENTRIES)]
+    gone, hidden = sites[3], sites[7]
+    with Listing() as listing:
+        listing.list_ids(sites)
+        deployment = Deployment(tmp_path, listing.url, detail_path="/v1/directory/{id}")
+        deployment.night("one")
+        listing.list_ids(set(sites) - {gone, hidden})
+        listing.unlisted = {hidden}
+        run = deployment.night("two")
+    assert {gone, hidden} <= set(listing.asked)
+    assert (run.summary["changes"]["removed"], run.summary["changes"]["missing"]) == (1, 1)
+    assert [finding["rule"] for finding in run.summary["findings"]] == ["details"]
+    marked = f"SELECT id, _removed_at IS NULL FROM directory.{RESOURCE} WHERE _missing_since IS NOT NULL"
+    assert deployment.query(f"{marked} ORDER BY id") == [(gone, False), (hidden, True)]
