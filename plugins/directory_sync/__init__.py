@@ -49,7 +49,8 @@ The packages are the data flow. An entry travels down this list; a package impor
       rows.py                     the table's rows, made of change rows and checked before a write
       storable.py, quarantine.py  what the warehouse cannot hold: moved beside, refused, set aside
       places.py, hints.py         where dlt puts each value; the form's hints against what stands
-      kept.py, columnar.py        checked rows on their way to dlt; most of a large load past its normaliser
+      kept.py                     checked rows on their way to dlt
+      staged.py                   most rows of a large load go past its normaliser (columnar.py, shapes.py)
       logged.py                   change rows of entries as they were logged last
       removals.py, question.py    what a person is asked, answered and has approved
       replay.py, branch.py        all of it again from the landing zone; what of it, after a restore

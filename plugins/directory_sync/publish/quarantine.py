@@ -23,7 +23,7 @@ from directory_sync.config.limits import RemovalLimits
 from directory_sync.errors import ConfigError, DataError
 from directory_sync.publish.logged import logged_rows
 from directory_sync.publish.question import as_code
-from directory_sync.publish.rows import Checked, Difference
+from directory_sync.publish.rows import Checked, SyncContent
 from directory_sync.publish.storable import Rejected
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -36,13 +36,13 @@ _FIELDS_SHOWN = 5
 
 def settle(
     resource: Resource,
-    difference: Difference,
+    difference: SyncContent,
     checked: Checked,
     *,
     warehouse: Warehouse,
     limits: RemovalLimits,
-    check_again: Callable[[Difference], Checked],
-) -> tuple[Difference, Checked]:
+    check_again: Callable[[SyncContent], Checked],
+) -> tuple[SyncContent, Checked]:
     """Returns the difference without its rejected entries; its row and its report tell of them.
 
     Args:
@@ -101,7 +101,7 @@ def rejected_resource(
 
 def _refusal(
     resource: Resource,
-    difference: Difference,
+    difference: SyncContent,
     rejected: Sequence[Rejected],
     *,
     warehouse: Warehouse,
@@ -131,7 +131,7 @@ def _refusal(
 
 
 def _as_logged(
-    resource: Resource, difference: Difference, ids: Sequence[EntryId], *, warehouse: Warehouse
+    resource: Resource, difference: SyncContent, ids: Sequence[EntryId], *, warehouse: Warehouse
 ) -> "list[pa.Table]":
     """Change rows of entries that come back, like those of the difference; no more than the limits allow."""
     first = next(iter(difference.rows()))
@@ -151,7 +151,7 @@ def _both(rows: "Callable[[], Iterable[pa.Table]]", more: "Iterable[pa.Table]") 
     yield from more
 
 
-def _less(difference: Difference, rejected: Iterable[Rejected]) -> Difference:
+def _less(difference: SyncContent, rejected: Iterable[Rejected]) -> SyncContent:
     ids = {one.id for one in rejected}
     return replace(difference, rows=partial(_without, difference.rows, ids)) if ids else difference
 
