@@ -47,7 +47,8 @@ The packages are the data flow. An entry travels down this list; a package impor
     publish/        stage 3 and 4: the difference into the warehouse, safe to run twice (stage.py)
       publications.py             their order, and the mark of each
       rows.py                     the table's rows, made of change rows and checked before a write
-      storable.py, quarantine.py  what the warehouse cannot hold: moved beside, refused, set aside
+      storable.py, values.py      each value to a column that holds it
+      outcomes.py, quarantine.py  what no column can hold: refused, or set aside
       places.py, hints.py         where dlt puts each value; the form's hints against what stands
       kept.py                     checked rows on their way to dlt
       staged.py                   most rows of a large load go past its normaliser (columnar.py, shapes.py)

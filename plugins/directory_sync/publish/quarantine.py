@@ -22,9 +22,9 @@ from directory_sync.config.kinds import KINDS, Kind
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.errors import ConfigError, DataError
 from directory_sync.publish.logged import logged_rows
+from directory_sync.publish.outcomes import Rejected
 from directory_sync.publish.question import as_code
 from directory_sync.publish.rows import Checked, SyncContent
-from directory_sync.publish.storable import Rejected
 from directory_sync.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:

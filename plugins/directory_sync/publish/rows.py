@@ -20,9 +20,10 @@ from directory_sync.config.form import Resource
 from directory_sync.errors import ConfigError
 from directory_sync.publish.hints import check_hints
 from directory_sync.publish.kept import KeptRows
+from directory_sync.publish.outcomes import KeyedByData, Rejected, Unstorable
 from directory_sync.publish.places import Places
 from directory_sync.publish.staged import Staged
-from directory_sync.publish.storable import Fitting, KeyedByData, Rejected, Unstorable
+from directory_sync.publish.storable import Fitting
 from directory_sync.warehouse.room import Room
 from directory_sync.warehouse.warehouse import Warehouse
 

@@ -101,6 +101,7 @@ class Staged:
                 yield piece
 
     def add(self, rows: Iterable[Rows]) -> None:
+        """Keeps rows, of the table first and then of its child tables."""
         import pyarrow.parquet as pq
 
         for one in rows:
