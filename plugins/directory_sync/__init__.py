@@ -39,8 +39,10 @@ The packages are the data flow. An entry travels down this list; a package impor
       seal.py, pages_seal.py      the proof that no entry was missed: for windows, for pages
       manifest.py                 sealed, and said so
       reread.py, details.py       absent entries asked for again: at their places, one by one
+      sealed.py                   what its manifest and its entries say of a sealed snapshot
       compare.py, checks.py       with the warehouse: what is an error, a hold or a warning
       difference.py               what to add, change and remove (decisions.py: the table that says so)
+      change_rows.py              the change rows that come of it (record_diff.py: which fields differ)
       held.py                     the entries that wait for a person, and when to ask
       clocks.py                   what the clocks of a snapshot may say
       report.py                   the outcome: for people, for XCom, for the asset event

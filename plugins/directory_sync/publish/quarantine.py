@@ -36,18 +36,18 @@ _FIELDS_SHOWN = 5
 
 def settle(
     resource: Resource,
-    difference: SyncContent,
+    content: SyncContent,
     checked: Checked,
     *,
     warehouse: Warehouse,
     limits: RemovalLimits,
     check_again: Callable[[SyncContent], Checked],
 ) -> tuple[SyncContent, Checked]:
-    """Returns the difference without its rejected entries; its row and its report tell of them.
+    """Returns what is published without its rejected entries; its row and its report tell of them.
 
     Args:
         resource: whose.
-        difference: as it was landed.
+        content: as it was landed.
         checked: what came of it.
         warehouse: open, and held by this process.
         limits: on removals; they hold for what is set aside too.
@@ -58,19 +58,19 @@ def settle(
         ConfigError: fields of an entry would share a column, and are refused.
     """
     rejected = checked.rejected
-    if rejected and (refusal := _refusal(resource, difference, rejected, warehouse=warehouse, limits=limits)):
+    if rejected and (refusal := _refusal(resource, content, rejected, warehouse=warehouse, limits=limits)):
         raise refusal
     if not rejected and not checked.split:
-        return difference, checked
-    published, unwritten = _less(difference, rejected), rejected
+        return content, checked
+    published, unwritten = _less(content, rejected), rejected
     if back := [one.id for one in rejected if one.kind == Kind.RETURNED]:
-        logged = _as_logged(resource, difference, back, warehouse=warehouse)
+        logged = _as_logged(resource, content, back, warehouse=warehouse)
         published = replace(published, rows=partial(_both, published.rows, logged))
         again = check_again(published)
         published, checked = _less(published, again.rejected), replace(again, rejected=rejected)
         refused = {one.id for one in again.rejected}
         unwritten = tuple(one for one in rejected if one.kind != Kind.RETURNED or one.id in refused)
-    told = _told(resource, difference.sync_values, checked, unwritten)
+    told = _told(resource, content.sync_values, checked, unwritten)
     return replace(published, sync_values=told), checked
 
 
@@ -101,7 +101,7 @@ def rejected_resource(
 
 def _refusal(
     resource: Resource,
-    difference: SyncContent,
+    content: SyncContent,
     rejected: Sequence[Rejected],
     *,
     warehouse: Warehouse,
@@ -118,8 +118,8 @@ def _refusal(
             f"{finding}. {outcome} Correct the form or ask the API's vendor; or set such entries aside by "
             "DIRECTORY_SYNC_UNSTORABLE=quarantine; see docs/runbook.md#dataerror."
         )
-    population = int(difference.sync_values["entries"])
-    if difference.sync_values["mode"] == "interval":
+    population = int(content.sync_values["entries"])
+    if content.sync_values["mode"] == "interval":
         # Its entries are those that changed.
         population = warehouse.present(resource)
     if limits.exceeded_by(missing=len(rejected), population=population):
@@ -131,16 +131,16 @@ def _refusal(
 
 
 def _as_logged(
-    resource: Resource, difference: SyncContent, ids: Sequence[EntryId], *, warehouse: Warehouse
+    resource: Resource, content: SyncContent, ids: Sequence[EntryId], *, warehouse: Warehouse
 ) -> "list[pa.Table]":
-    """Change rows of entries that come back, like those of the difference; no more than the limits allow."""
-    first = next(iter(difference.rows()))
+    """Change rows of entries that come back, like the others; no more than the limits allow."""
+    first = next(iter(content.rows()))
     logged = logged_rows(
         resource,
         warehouse,
         dict.fromkeys(ids),
         kind=Kind.RETURNED,
-        sync_id=difference.sync_values["sync_id"],
+        sync_id=content.sync_values["sync_id"],
         at=first.column("snapshot_at")[0].as_py(),
     )
     return [rows.select(first.column_names).cast(first.schema) for rows in logged]
@@ -151,9 +151,9 @@ def _both(rows: "Callable[[], Iterable[pa.Table]]", more: "Iterable[pa.Table]") 
     yield from more
 
 
-def _less(difference: SyncContent, rejected: Iterable[Rejected]) -> SyncContent:
+def _less(content: SyncContent, rejected: Iterable[Rejected]) -> SyncContent:
     ids = {one.id for one in rejected}
-    return replace(difference, rows=partial(_without, difference.rows, ids)) if ids else difference
+    return replace(content, rows=partial(_without, content.rows, ids)) if ids else content
 
 
 def _without(rows: "Callable[[], Iterable[pa.Table]]", ids: Collection[EntryId]) -> "Iterator[pa.Table]":
