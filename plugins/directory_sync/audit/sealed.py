@@ -37,7 +37,7 @@ class Sealed:
     @property
     def proof(self) -> str:
         """What shows that it is complete."""
-        proof: str = self.manifest["seal"].get("proof", Proof.CHAIN)
+        proof: str = self.manifest["seal"].get("proof", Proof.CHAIN.value)
         return proof
 
     @property
