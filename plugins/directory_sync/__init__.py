@@ -49,17 +49,21 @@ The packages are the data flow. An entry travels down this list; a package impor
       seal.py, pages_seal.py      the proof that no entry was missed: for windows, for pages
       manifest.py                 sealed, and said so
       reread.py, details.py       absent entries asked for again: at their places, one by one
+      sealed.py                   what its manifest and its entries say of a sealed snapshot
       compare.py, checks.py       with the warehouse: what is an error, a hold or a warning
       difference.py               what to add, change and remove (decisions.py: the table that says so)
+      change_rows.py              the change rows that come of it (record_diff.py: which fields differ)
       held.py                     the entries that wait for a person, and when to ask
       clocks.py                   what the clocks of a snapshot may say
       report.py                   the outcome: for people, for XCom, for the asset event
     publish/        stage 3 and 4: the difference into the warehouse, safe to run twice (stage.py)
       publications.py             their order, and the mark of each
       rows.py                     the table's rows, made of change rows and checked before a write
-      storable.py, quarantine.py  what the warehouse cannot hold: moved beside, refused, set aside
+      storable.py, values.py      each value to a column that holds it
+      outcomes.py, quarantine.py  what no column can hold: refused, or set aside
       places.py, hints.py         where dlt puts each value; the form's hints against what stands
-      kept.py, columnar.py        checked rows on their way to dlt; most of a large load past its normaliser
+      kept.py                     checked rows on their way to dlt
+      staged.py                   most rows of a large load go past its normaliser (columnar.py, shapes.py)
       logged.py                   change rows of entries as they were logged last
       removals.py, question.py    what a person is asked, answered and has approved
       replay.py, branch.py        all of it again from the landing zone; what of it, after a restore

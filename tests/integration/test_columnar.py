@@ -12,8 +12,8 @@ import pytest
 from directory_sync.audit.report import AuditReport
 from directory_sync.config import columns
 from directory_sync.errors import ConfigError
-from directory_sync.publish import columnar
-from directory_sync.publish.rows import Difference
+from directory_sync.publish import staged
+from directory_sync.publish.rows import SyncContent
 from directory_sync.publish.stage import load
 from tests.integration.cycle import RESOURCE, Cycle
 
@@ -102,7 +102,7 @@ def texts(seed: int, *oddities: Callable[[Record], Any]) -> Iterator[str]:
 
 def difference(
     records: list[str], *, sync_id: str, kind: str = "added", base: str | None = None
-) -> Difference:
+) -> SyncContent:
     rows = pa.table(
         {
             "sync_id": [sync_id] * len(records),
@@ -127,7 +127,7 @@ def difference(
     told = ("sort_order", "proof", "held_digest")
     report = AuditReport.from_json({name: value for name, value in values.items() if name not in told})
     values["report"] = json.dumps(report.as_json(), sort_keys=True)
-    return Difference(
+    return SyncContent(
         rows=lambda: (rows.slice(at, BATCH) for at in range(0, len(records), BATCH)),
         sync_values=values,
         sample_rows=SAMPLE,
@@ -173,14 +173,14 @@ def both_ways(cycle: Cycle, tmp_path, monkeypatch) -> Callable[..., int]:
 
     def compare(*loads: list[str]) -> int:
         past = 0
-        add = columnar.Staged.add
+        add = staged.Staged.add
 
         def counting(self, rows):
             nonlocal past
             past += rows[0].rows.num_rows
             add(self, rows)
 
-        monkeypatch.setattr(columnar.Staged, "add", counting)
+        monkeypatch.setattr(staged.Staged, "add", counting)
         fast = cycle.with_(home=tmp_path / "fast")
         # A step that changes nothing: it works on each row in Python, so all of them go to dlt.
         slow = cycle.with_(home=tmp_path / "slow", resource={"processing_steps": [{"map": lambda row: row}]})

@@ -1,9 +1,8 @@
 """Compares a sealed snapshot with the warehouse: what is suspicious, what waits, what is published."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,7 +20,6 @@ from directory_sync.audit.details import Details, HasEntry, ask_details, check_d
 from directory_sync.audit.difference import Difference
 from directory_sync.audit.held import asks_now
 from directory_sync.audit.job import Audit
-from directory_sync.audit.manifest import OWN_FIELDS, settings_fingerprint
 from directory_sync.audit.report import (
     AuditReport,
     Completeness,
@@ -41,7 +39,8 @@ from directory_sync.audit.reread import (
 )
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.seal import ReadPage
-from directory_sync.config.fields import and_parents, stable_fields
+from directory_sync.audit.sealed import Sealed
+from directory_sync.config.fields import and_parents
 from directory_sync.config.form import Resource
 from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.errors import ConfigError
@@ -70,7 +69,7 @@ def compare(
     Raises:
         ConfigError: the ids are of another type than the table's.
     """
-    sealed = _Sealed(job, manifest, snapshot, files)
+    sealed = Sealed(job, manifest, snapshot, files)
     recent = warehouse.recent_syncs(job.resource.name, at_most=RECENT_SYNCS)
     last, base = recent[0] if recent else None, warehouse.last_sync(job.resource.name)
     _check_id_type(job.resource, snapshot, base)
@@ -110,7 +109,8 @@ def compare(
         details=dict(details.is_there) | dict.fromkeys(again.seen | again.unconfirmed, True),
         needs_details=job.resource.detail_path is not None,
     )
-    changed_fields = difference.describe_changes(
+    change_rows = difference.change_rows()
+    changed_fields = change_rows.describe(
         appeared={name for name in now.keys() - before.keys() if before and _whole(now[name])},
         vanished={
             name for name in before.keys() - sealed.shares.keys() if sealed.shares and _whole(before[name])
@@ -125,84 +125,12 @@ def compare(
         fields=Fields(changed_fields=dict(changed_fields.most_common(50)), field_shares=now),
         last_asked=warehouse.last_asked(job.resource),
     )
-    rows = difference.rows(sync_id=report.sync_id, snapshot_at=sealed.at)
+    rows = change_rows.rows(sync_id=report.sync_id, snapshot_at=sealed.at)
     landed = job.lands_in or job.landed
     landed.of_sync(report.sync_id).write_tables(DIFFERENCE, rows)
     landed.of_sync(report.sync_id).write_json(REPORT, report.as_json())
     landed.write_json(REPORT, report.as_json())
     return report
-
-
-@dataclass(frozen=True)
-class _Sealed:
-    """A sealed snapshot, and what its manifest and its entries say of it."""
-
-    job: Audit
-    manifest: Mapping[str, Any]
-    snapshot: Snapshot
-    files: LandedFiles
-
-    @property
-    def at(self) -> datetime:
-        """Its earliest request."""
-        return datetime.fromisoformat(self.manifest["first_requested_at"])
-
-    @property
-    def fingerprint(self) -> str:
-        """What its hashes depend on besides the entries."""
-        return settings_fingerprint(self.job.resource)
-
-    @property
-    def proof(self) -> str:
-        """What shows that it is complete."""
-        proof: str = self.manifest["seal"].get("proof", Proof.CHAIN)
-        return proof
-
-    @property
-    def order(self) -> str:
-        """How far the order of the list can be trusted; a contradiction refutes a declaration."""
-        if self.manifest["seal"]["contradictions"]:
-            return "assumed"
-        if self.manifest["order_is_observed"]:
-            return "observed"
-        return "declared" if self.job.resource.order_is_stable else "assumed"
-
-    @property
-    def ids_ascend(self) -> bool:
-        """Ids ascend or descend over a chain of windows: the place of each is known."""
-        seal = self.manifest["seal"]
-        return (
-            self.proof == Proof.CHAIN and bool(seal.get("order_is_observed")) and not seal["contradictions"]
-        )
-
-    @property
-    def is_still(self) -> bool:
-        """Nothing moved while it was read."""
-        return not self.manifest["seal"].get("displaced", 1) and len(self.manifest["api"]["totals"]) < 2
-
-    @cached_property
-    def shares(self) -> dict[str, dict[str, float]]:
-        """Of each field, the share of entries with each JSON type."""
-        return {
-            name: {kind: round(count / self._profiled, 4) for kind, count in types.items()}
-            for name, types in self._types.items()
-        }
-
-    @cached_property
-    def _types(self) -> dict[str, dict[str, int]]:
-        """Without the audit's own answers where there are others: it asks for the list's end many times."""
-        read = tuple(path for path in self.files.fields if not path.endswith(OWN_FIELDS))
-        return self.snapshot.field_types(replace(self.files, fields=read or self.files.fields))
-
-    @property
-    def _profiled(self) -> int:
-        """How many entries the fields were counted of: each has an id."""
-        return sum(self._types.get("id", {}).values())
-
-    def names_beside(self, before: FieldShares, *, entries: int) -> set[str]:
-        """The fields that may be named: of this snapshot, and of the report before it with its entries."""
-        known = stable_fields(before, entries)
-        return known.keys() | stable_fields(self.shares, self._profiled, known=known.keys()).keys()
 
 
 def _only(shares: FieldShares, names: Collection[str]) -> dict[str, Mapping[str, float]]:
@@ -214,7 +142,7 @@ def _whole(types: Mapping[str, float]) -> bool:
 
 
 def _findings(
-    sealed: _Sealed,
+    sealed: Sealed,
     difference: Difference,
     recent: Sequence[SyncRow],
     *,
@@ -242,7 +170,7 @@ def _findings(
 
 
 def _report(
-    sealed: _Sealed,
+    sealed: Sealed,
     difference: Difference,
     *,
     base: SyncRow | None,
@@ -302,7 +230,7 @@ def _report(
     )
 
 
-def _read_again(sealed: _Sealed, difference: Difference, read_page: ReadPage | None) -> Reread:
+def _read_again(sealed: Sealed, difference: Difference, read_page: ReadPage | None) -> Reread:
     """Looks for absent entries once more; without the API, takes what was found before."""
     absent = difference.absent(at_most=MAX_ABSENT)
     if not absent or sealed.job.lands_in is not None:
@@ -315,7 +243,7 @@ def _read_again(sealed: _Sealed, difference: Difference, read_page: ReadPage | N
     return reread(sealed.snapshot, absent, read_page, answers_needed=answers)
 
 
-def _check_removals(sealed: _Sealed, difference: Difference, warehouse: Warehouse) -> Iterator[Finding]:
+def _check_removals(sealed: Sealed, difference: Difference, warehouse: Warehouse) -> Iterator[Finding]:
     """Holds what went missing by the limit of one run, and by those over time.
 
     Entries that are held are no longer expected to be listed: the limits are of what there is without them.
@@ -358,7 +286,7 @@ def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[F
         )
 
 
-def _check_interval(sealed: _Sealed) -> None:
+def _check_interval(sealed: Sealed) -> None:
     """An API that does not know the parameters answers every interval with the whole directory."""
     incremental, interval = sealed.job.resource.incremental, sealed.job.run.interval
     if not sealed.job.run.is_partial or incremental is None or interval is None:

@@ -1,7 +1,6 @@
-"""What publishing a snapshot would change: the change rows, each with the entry's new state.
+"""What publishing a snapshot would change: which entries, and in which way.
 
-The snapshot and the table are joined over (id, hash). A change row holds everything the table's row is made
-of, so the change rows alone can be rolled forward. Kinds:
+The snapshot and the table are joined over (id, hash). Kinds:
 
     added      not in the table
     changed    another hash
@@ -12,35 +11,23 @@ of, so the change rows alone can be rolled forward. Kinds:
     rewritten  unchanged; written to the table again, not to the change log
 """
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
 
-from directory_sync.api.answer import EntryId, field_types, hash_record, parse_record
+from directory_sync.api.answer import EntryId, hash_record, parse_record
+from directory_sync.audit.change_rows import ChangeRows
 from directory_sync.audit.decisions import Order, decisions
 from directory_sync.audit.held import HeldSet
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.config import columns
-from directory_sync.config.fields import field_name, without_field
 from directory_sync.config.form import Resource
-from directory_sync.config.kinds import Kind
 from directory_sync.config.mode import Mode
-from directory_sync.errors import ConfigError
 from directory_sync.landing.zone import LandedFiles
 from directory_sync.warehouse.warehouse import Warehouse
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-APPEARED, VANISHED, CHANGED = "appeared", "vanished", "changed"
 ROWS_PER_BATCH = 5_000
-ROWS_PER_PIECE, BYTES_PER_PIECE, BYTES_BESIDE_A_RECORD = 50_000, 32 << 20, 200
-MAX_SHARE_ASKED_FOR = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,105 +277,6 @@ class Difference:
         row = self._database.execute("SELECT count(*) FROM held WHERE missing_since > ?", [moment]).fetchone()
         return int(row[0]) if row else 0
 
-    def describe_changes(self, *, appeared: set[str], vanished: set[str], named: set[str]) -> Counter[str]:
-        """Finds the changed fields, against the last logged records; names reshaped entries.
-
-        Args:
-            appeared: fields that no entry had before and all have now.
-            vanished: fields that all entries had and none has now.
-            named: fields whose names may be shown; the others count as `*`.
-
-        Returns:
-            How many entries changed in each field.
-        """
-        self._load_logged()
-        self._snapshot.create_records(self._files, ids="difference")
-        self._database.execute(
-            f"CREATE OR REPLACE TABLE described (id {self._id_type}, fields VARCHAR, reshaped BOOLEAN)"
-        )
-        changed: Counter[str] = Counter()
-        shape = {(path, APPEARED) for path in appeared} | {(path, VANISHED) for path in vanished}
-        for rows in self._pairs_of_records():
-            described = []
-            for entry_id, old, new in rows:
-                # A starred path stands for several keys, which may differ in different ways.
-                found = set(self._changed_fields(old, new))
-                paths = {path for path, _ in found}
-                changed.update({path if path in named else "*" for path in paths})
-                described.append((entry_id, sorted(paths), bool(found) and shape.issuperset(found)))
-            self._insert_described(described)
-        self._database.execute(
-            f"""UPDATE difference SET kind = '{Kind.RESHAPED}' FROM described AS d
-               WHERE d.id = difference.id AND d.reshaped AND difference.kind = '{Kind.CHANGED}'"""
-        )
-        return changed
-
-    def _changed_fields(self, old: str, new: str) -> Iterator[tuple[str, str]]:
-        before: Mapping[str, Any] = parse_record(old)
-        after: Mapping[str, Any] = parse_record(new)
-        for path in self._resource.ignored_fields:
-            before, after = without_field(before, path), without_field(after, path)
-        return _diff(before, after, "")
-
-    def _insert_described(self, described: Sequence[tuple[Any, Sequence[str], bool]]) -> None:
-        import pyarrow as pa
-
-        table = pa.table(
-            {
-                "id": [entry_id for entry_id, _, _ in described],
-                "fields": [json.dumps(names) if names else None for _, names, _ in described],
-                "reshaped": [is_reshaped for _, _, is_reshaped in described],
-            }
-        )
-        self._snapshot.insert_arrow("described", table)
-
-    def _load_logged(self) -> None:
-        """Fetches what the log says of entries that were known before."""
-        self._database.execute(
-            f"CREATE OR REPLACE TABLE logged ({columns.ddl(columns.LOGGED, id_type=self._id_type)})"
-        )
-        for batch in self._warehouse.last_changes(self._resource, self._known_ids()):
-            self._snapshot.insert_arrow("logged", batch)
-        lost = self._database.execute(
-            f"""SELECT count(*) FROM difference WHERE kind <> '{Kind.ADDED}'
-               AND id NOT IN (SELECT id FROM logged)"""
-        ).fetchone()
-        if lost and lost[0]:
-            raise ConfigError(
-                f"The change log `{self._resource.changes_table}` lacks {lost[0]:,} entries which the "
-                f"table `{self._resource.name}` has. Nothing was published. Restore both from one "
-                "backup, or drop both and sync anew."
-            )
-
-    def _known_ids(self) -> list[EntryId] | None:
-        """The ids of change rows whose entry was known before; None where all are to be fetched.
-
-        Many are asked for part by part, each of which reads the log: it is cheaper to fetch all then.
-        """
-        row = self._database.execute(
-            f"""SELECT count(*) > $share * (SELECT count(*) FROM states)
-               FROM difference WHERE kind <> '{Kind.ADDED}'""",
-            {"share": MAX_SHARE_ASKED_FOR},
-        ).fetchone()
-        if self._rewrites or (row and row[0]):
-            return None
-        rows = self._database.execute(f"SELECT id FROM difference WHERE kind <> '{Kind.ADDED}' ORDER BY id")
-        return [row[0] for row in rows.fetchall()]
-
-    def _pairs_of_records(self) -> Iterator[list[tuple[Any, str, str]]]:
-        cursor = self._database.cursor()
-        was_there = f"kind IN ('{Kind.CHANGED}', '{Kind.RETURNED}')"
-        for piece, bounds in self._pieces(was_there):
-            cursor.execute(
-                f"""SELECT d.id, l.record, r.record
-                   FROM (FROM difference WHERE {piece} AND {was_there}) AS d
-                   JOIN (FROM logged WHERE {piece}) AS l ON l.id = d.id
-                   JOIN (FROM records WHERE {piece}) AS r ON r.id = d.id ORDER BY d.id""",
-                bounds,
-            )
-            while rows := cursor.fetchmany(ROWS_PER_BATCH):
-                yield rows
-
     def counts(self) -> dict[str, int]:
         """Returns how many entries there are of each kind of change, `rewritten` included."""
         rows = self._database.execute(
@@ -396,78 +284,13 @@ class Difference:
         ).fetchall()
         return dict(rows)
 
-    def rows(self, *, sync_id: str, snapshot_at: datetime) -> "Iterator[pa.Table]":
-        """Yields the change rows in batches, ordered by id.
-
-        An entry that is there has its record from the snapshot; one that is not, the last logged one.
-        A changed hash moves `changed_at`; a reshaped entry keeps it.
-        """
-        import pyarrow as pa
-
-        for piece, bounds in self._pieces():
-            reader = self._database.execute(
-                f"""SELECT $sync_id AS sync_id, d.id, d.kind, e.fields AS changed_fields,
-                     coalesce(r.record, l.record) AS record, d.row_hash, $at AS snapshot_at,
-                     coalesce(l.first_seen_at, $at) AS first_seen_at,
-                     CASE WHEN d.kind IN ('{Kind.ADDED}', '{Kind.CHANGED}') THEN $at
-                          WHEN d.kind = '{Kind.RETURNED}' AND d.old_hash <> d.row_hash THEN $at
-                          ELSE l.changed_at END AS changed_at,
-                     CASE WHEN d.kind IN ('{Kind.MISSING}', '{Kind.REMOVED}')
-                          THEN coalesce(d.missing_since, $at) END AS missing_since,
-                     CASE WHEN d.kind = '{Kind.REMOVED}' THEN $at END AS removed_at
-                   FROM (FROM difference WHERE {piece}) AS d
-                   LEFT JOIN (FROM records WHERE {piece}) AS r ON r.id = d.id
-                   LEFT JOIN (FROM logged WHERE {piece}) AS l ON l.id = d.id
-                   LEFT JOIN (FROM described WHERE {piece}) AS e ON e.id = d.id
-                   ORDER BY d.id""",
-                {"sync_id": sync_id, "at": snapshot_at, **bounds},
-            ).to_arrow_reader(ROWS_PER_BATCH)
-            for batch in reader:
-                yield pa.Table.from_batches([batch])
-
-    def _pieces(self, condition: str = "true") -> Iterator[tuple[str, dict[str, EntryId]]]:
-        """Yields conditions on ids that cut the difference into pieces, in order, with their values.
-
-        A sort of all records at once takes the more memory the more there are, for all that it spills.
-        """
-        found = self._database.execute(
-            "SELECT coalesce(avg(strlen(record)), 0) FROM (SELECT record FROM records LIMIT 10_000)"
-        ).fetchone()
-        bytes_a_row = BYTES_BESIDE_A_RECORD + (found[0] if found else 0)
-        rows = self._database.execute(
-            f"""SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM difference
-                               WHERE {condition})
-               WHERE (place - 1) % $rows = 0 ORDER BY id""",
-            {"rows": min(ROWS_PER_PIECE, 1 + int(BYTES_PER_PIECE / bytes_a_row))},
-        ).fetchall()
-        firsts = [row[0] for row in rows]
-        for first, behind in zip_longest(firsts, firsts[1:]):
-            if behind is None:
-                yield "id >= $first", {"first": first}
-            else:
-                yield "id >= $first AND id < $behind", {"first": first, "behind": behind}
-
-
-def diff_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Returns the dotted paths of values that differ, sorted; lists count as one value."""
-    return sorted({path for path, _ in _diff(old, new, "")})
-
-
-def _diff(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    """Yields the paths that differ, and how: the value is there in one record alone, or in both."""
-    for key in old.keys() | new.keys():
-        path = field_name(prefix, key)
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            yield from _diff(before, after, f"{path}.")
-        elif (key in old) != (key in new):
-            whole = before if key in old else after
-            inner = dict(field_types(whole, f"{path}.")) if isinstance(whole, dict) else {}
-            yield from ((name, VANISHED if key in old else APPEARED) for name in inner or [path])
-        elif type(before) is not type(after) or before != after or _as_json(before) != _as_json(after):
-            yield path, CHANGED
-
-
-def _as_json(value: Any) -> str | None:
-    """A list's text: Python takes [1], [1.0] and [true] for equal, JSON and the hash do not."""
-    return json.dumps(value, sort_keys=True) if isinstance(value, list) else None
+    def change_rows(self) -> ChangeRows:
+        """Returns what makes the change rows, once kinds are decided."""
+        return ChangeRows(
+            self._snapshot,
+            self._files,
+            self._warehouse,
+            resource=self._resource,
+            id_type=self._id_type,
+            fetches_all=self._rewrites,
+        )

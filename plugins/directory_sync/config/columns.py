@@ -70,7 +70,7 @@ CHANGES = (
     Column(name="row_hash", type="text", purpose="the hash of the record less its ignored fields"),
     Column(name="snapshot_at", type="timestamp", purpose="the first request of the snapshot"),
     Column(name="first_seen_at", type="timestamp", purpose="the first snapshot that had the entry"),
-    Column(name="changed_at", type="timestamp", purpose="the last snapshot that had it with another hash"),
+    Column(name="changed_at", type="timestamp", purpose="the snapshot in which its record last changed"),
     Column(
         name="missing_since", type="timestamp", purpose="the first snapshot that lacked it; null: present"
     ),

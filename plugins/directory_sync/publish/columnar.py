@@ -13,49 +13,31 @@ rows are dlt's to decide.
 
 import io
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from directory_sync.config.memory import batch_rows
+from directory_sync.publish.shapes import (
+    List,
+    Object,
+    Shape,
+    Value,
+    is_unseen,
+    marked,
+    merged,
+    of_one_row,
+    values_of,
+)
 
 if TYPE_CHECKING:
-    import dlt
     import pyarrow as pa
-    from dlt.common.destination import TLoaderFileFormat
     from dlt.common.schema import Schema
 
 # A piece with a row that does not fit is halved; smaller pieces than this are not worth it.
 _SMALLEST = 200
-_BATCH_ROWS = 5_000
 _EXACT = 2.0**53
 _MINUS_ZERO = re.compile(rb"-0\s*[,}\]]")
-
-
-@dataclass
-class _Value:
-    """A scalar, seen as these types of Python; where dlt puts it, and as what. Always null: nowhere."""
-
-    kinds: set[type] = field(default_factory=set)
-    column: str = ""
-    data_type: str = ""
-
-
-@dataclass
-class _Object:
-    members: "dict[str, _Shape]" = field(default_factory=dict)
-
-
-@dataclass
-class _List:
-    element: "_Shape"
-    table: str = ""
-
-
-_Shape = _Value | _Object | _List
 
 _FITS: Mapping[str, tuple[set[type], str]] = {
     "text": ({str}, "string"),
@@ -87,17 +69,17 @@ class Columnar:
             table: of the resource.
             records: the sample.
         """
-        shape: _Shape = _Object()
+        shape: Shape = Object()
         for record in records:
-            merged = _merged(shape, record)
-            if merged is None:
+            seen = merged(shape, record)
+            if seen is None:
                 return None
-            shape = merged
-        assert isinstance(shape, _Object)
+            shape = seen
+        assert isinstance(shape, Object)
         learnt = cls(schema, table, shape)
         return learnt if learnt._places_all() else None
 
-    def __init__(self, schema: "Schema", table: str, shape: _Object) -> None:
+    def __init__(self, schema: "Schema", table: str, shape: Object) -> None:
         """Knows no columns yet."""
         self._schema, self._table, self._shape = schema, table, shape
         # dlt's names of its own columns, as the naming convention has them.
@@ -109,14 +91,14 @@ class Columnar:
         """Asks dlt where each value goes; tells whether each has one place, of a type that takes it."""
         # A record of which each value is the mark of itself.
         table_of: dict[int, str] = {}
-        for (table, _, _), row in self._own.normalize_data_item(_marked(self._shape), "load", self._table):
+        for (table, _, _), row in self._own.normalize_data_item(marked(self._shape), "load", self._table):
             for column, mark in row.items():
-                if isinstance(mark, _Value):
+                if isinstance(mark, Value):
                     mark.column, table_of[id(mark)] = column, table
                 elif isinstance(mark, (dict, list)):
                     # Kept as JSON.
                     return False
-        values = list(_values(self._shape))
+        values = list(values_of(self._shape))
         return (
             # Where two values share a column, one mark is lost.
             len(table_of) == len(values)
@@ -124,14 +106,14 @@ class Columnar:
             and all(self._takes(value, table_of[id(value)]) for value in values)
         )
 
-    def _names_tables(self, shape: _Shape, table: str, table_of: Mapping[int, str]) -> bool:
+    def _names_tables(self, shape: Shape, table: str, table_of: Mapping[int, str]) -> bool:
         """Notes the child tables; tells whether dlt's schema has them, each row's values in one."""
-        for one in _of_one_row(shape):
-            if isinstance(one, _Value):
+        for one in of_one_row(shape):
+            if isinstance(one, Value):
                 if table_of[id(one)] != table:
                     return False
-            elif not _is_unseen(one.element):
-                found = {table_of[id(v)] for v in _of_one_row(one.element) if isinstance(v, _Value)}
+            elif not is_unseen(one.element):
+                found = {table_of[id(v)] for v in of_one_row(one.element) if isinstance(v, Value)}
                 # None: rows without a value of their own, such as those of lists within lists.
                 if len(found) != 1:
                     return False
@@ -142,7 +124,7 @@ class Columnar:
                     return False
         return True
 
-    def _takes(self, value: _Value, table: str) -> bool:
+    def _takes(self, value: Value, table: str) -> bool:
         column = self._schema.tables[table]["columns"].get(value.column, {})
         if not value.kinds:
             value.column = ""
@@ -221,36 +203,36 @@ class Columnar:
             ),
         )
 
-    def _type(self, shape: _Shape) -> "pa.DataType":
+    def _type(self, shape: Shape) -> "pa.DataType":
         import pyarrow as pa
 
-        if isinstance(shape, _Object):
+        if isinstance(shape, Object):
             return pa.struct(self._members(shape))
-        if isinstance(shape, _List):
+        if isinstance(shape, List):
             return pa.list_(self._type(shape.element))
         named: Any = _FITS[shape.data_type][1] if shape.kinds else "null"
         read_as: pa.DataType = pa.type_for_alias(named)
         return read_as
 
-    def _members(self, shape: _Object) -> "list[tuple[str, pa.DataType]]":
+    def _members(self, shape: Object) -> "list[tuple[str, pa.DataType]]":
         return [(name, self._type(member)) for name, member in shape.members.items()]
 
     def _flatten(
-        self, shape: _Shape, members: "Mapping[str, Any]"
-    ) -> "tuple[dict[str, Any], list[tuple[_List, Any]]]":
+        self, shape: Shape, members: "Mapping[str, Any]"
+    ) -> "tuple[dict[str, Any], list[tuple[List, Any]]]":
         """Returns the columns of a row, and its lists."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         columns: dict[str, Any] = {}
-        lists: list[tuple[_List, Any]] = []
-        assert isinstance(shape, _Object)
+        lists: list[tuple[List, Any]] = []
+        assert isinstance(shape, Object)
         for name, member in shape.members.items():
             array = members[name]
-            if isinstance(member, _Value):
+            if isinstance(member, Value):
                 if member.column:
                     columns[member.column] = array
-            elif isinstance(member, _List):
+            elif isinstance(member, List):
                 if member.table:
                     lists.append((member, array))
                 elif pc.max(pc.list_value_length(array)).as_py():
@@ -263,7 +245,7 @@ class Columnar:
                 lists += inner_lists
         return columns, lists
 
-    def _children(self, one: _List, array: Any, *, ids: Any, root_ids: Any) -> list[Rows]:
+    def _children(self, one: List, array: Any, *, ids: Any, root_ids: Any) -> list[Rows]:
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -273,11 +255,11 @@ class Columnar:
         lengths = pc.fill_null(pc.list_value_length(array), 0)
         starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
         places = pc.subtract(pa.array(range(len(elements)), pa.int64()), pc.take(starts, parents))
-        if isinstance(one.element, _Object):
+        if isinstance(one.element, Object):
             inner = {name: pc.struct_field(elements, [name]) for name in one.element.members}
             columns, lists = self._flatten(one.element, inner)
         else:
-            assert isinstance(one.element, _Value)
+            assert isinstance(one.element, Value)
             columns, lists = ({one.element.column: elements} if one.element.column else {}), []
         own, root_of = self._new_ids(len(elements)), pc.take(root_ids, parents)
         columns |= {
@@ -321,70 +303,6 @@ class Columnar:
         return pa.array(generate_dlt_ids(count), pa.string())
 
 
-class Staged:
-    """Rows on their way past dlt's normaliser: Parquet files until the package is there they belong to.
-
-    A package is a transaction; dlt makes it of what it has extracted, and has no entrance for rows of child
-    tables. So they join it between the normaliser and the load, written by the writer that dlt would take.
-
-    Args:
-        folder: for the files; it goes with the task.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Creates the folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._writers: dict[str, Any] = {}
-
-    def clear(self) -> None:
-        """Forgets all rows."""
-        for writer in self._writers.values():
-            writer.close()
-        self._writers.clear()
-
-    def add(self, rows: Iterable[Rows]) -> None:
-        """Keeps rows."""
-        import pyarrow.parquet as pq
-
-        for one in rows:
-            if one.table not in self._writers:
-                path = self._folder / f"{len(self._writers)}.parquet"
-                self._writers[one.table] = pq.ParquetWriter(path, one.rows.schema, compression="none")
-            self._writers[one.table].write_table(one.rows)
-
-    def join(self, pipeline: "dlt.Pipeline", file_format: "TLoaderFileFormat") -> Counter[str]:
-        """Adds them to the package that the pipeline has normalised last; returns how many to each table."""
-        import pyarrow.parquet as pq
-        from dlt.common.configuration.container import Container
-        from dlt.common.data_writers.writers import get_best_writer_spec
-        from dlt.common.libs.pyarrow import add_dlt_load_id_column, normalize_py_arrow_item
-        from dlt.common.storages.load_storage import LoadItemStorage
-
-        added: Counter[str] = Counter()
-        if not self._writers:
-            return added
-        load_id = max(pipeline.list_normalized_load_packages(), key=float)
-        schema, capabilities = pipeline.default_schema, pipeline.destination.capabilities()
-        packages = pipeline._get_load_storage().normalized_packages  # noqa: SLF001
-        with Container().injectable_context(capabilities):
-            items = LoadItemStorage(packages, get_best_writer_spec("arrow", file_format))
-            for number, (table, writer) in enumerate(self._writers.items()):
-                writer.close()
-                columns = schema.get_table_columns(table)
-                is_root = not schema.tables[table].get("parent")
-                file = pq.ParquetFile(self._folder / f"{number}.parquet")
-                for batch in file.iter_batches(batch_rows(file, at_most=_BATCH_ROWS)):
-                    rows = normalize_py_arrow_item(batch, columns, schema.naming, capabilities)
-                    if is_root:
-                        rows = add_dlt_load_id_column(rows, columns, capabilities, schema.naming, load_id)
-                    items.write_data_item(load_id, schema.name, table, rows, columns)
-                    added[table] += rows.num_rows
-            items.close_writers(load_id)
-        self._writers.clear()
-        return added
-
-
 def _as_times(array: Any) -> Any:
     """The times, all of which dlt's writers can read back as Python's."""
     import pyarrow as pa
@@ -404,64 +322,3 @@ def _is_rounded(array: Any) -> bool:
 
     large: Any = pc.any(pc.greater_equal(pc.abs(array), pa.scalar(_EXACT)))
     return bool(large.as_py())
-
-
-def _merged(shape: "_Shape | None", value: Any) -> "_Shape | None":
-    """The shape that has seen one more value; None where there is none that holds for both."""
-    if shape is None or (value is not None and _is_unseen(shape)):
-        shape = _shape_of(value)
-    if value is None:
-        return shape
-    if isinstance(value, dict) and isinstance(shape, _Object):
-        merged = {key: _merged(shape.members.get(key), member) for key, member in value.items()}
-        shape.members.update((key, one) for key, one in merged.items() if one is not None)
-        return None if None in merged.values() else shape
-    if isinstance(value, list) and isinstance(shape, _List):
-        for element in value:
-            merged_element = _merged(shape.element, element)
-            if merged_element is None:
-                return None
-            shape.element = merged_element
-        return shape
-    if isinstance(shape, _Value) and not isinstance(value, (dict, list)):
-        shape.kinds.add(type(value))
-        return shape
-    return None
-
-
-def _shape_of(value: Any) -> _Shape:
-    if isinstance(value, dict):
-        return _Object()
-    return _List(_Value()) if isinstance(value, list) else _Value()
-
-
-def _is_unseen(shape: _Shape) -> bool:
-    """Tells whether a place was always null, or never there."""
-    return isinstance(shape, _Value) and not shape.kinds
-
-
-def _marked(shape: _Shape) -> Any:
-    """A record of this shape, in which each scalar stands for itself."""
-    if isinstance(shape, _Object):
-        return {name: _marked(member) for name, member in shape.members.items()}
-    if isinstance(shape, _List):
-        return [] if _is_unseen(shape.element) else [_marked(shape.element)]
-    return shape
-
-
-def _values(shape: _Shape) -> Iterator[_Value]:
-    """All scalars, but for those of lists that were always empty."""
-    for one in _of_one_row(shape):
-        if isinstance(one, _Value):
-            yield one
-        elif not _is_unseen(one.element):
-            yield from _values(one.element)
-
-
-def _of_one_row(shape: _Shape) -> "Iterator[_Value | _List]":
-    """The values of a row, and its lists."""
-    if isinstance(shape, _Object):
-        for member in shape.members.values():
-            yield from _of_one_row(member)
-    else:
-        yield shape

@@ -23,9 +23,9 @@ from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.mode import Mode
 from directory_sync.errors import ConfigError, DataError
 from directory_sync.publish.logged import logged_rows
+from directory_sync.publish.outcomes import Rejected
 from directory_sync.publish.question import as_code
-from directory_sync.publish.rows import Checked, Difference
-from directory_sync.publish.storable import Rejected
+from directory_sync.publish.rows import Checked, SyncContent
 from directory_sync.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -37,18 +37,18 @@ _FIELDS_SHOWN = 5
 
 def settle(
     resource: Resource,
-    difference: Difference,
+    content: SyncContent,
     checked: Checked,
     *,
     warehouse: Warehouse,
     limits: RemovalLimits,
-    check_again: Callable[[Difference], Checked],
-) -> tuple[Difference, Checked]:
-    """Returns the difference without its rejected entries; its row and its report tell of them.
+    check_again: Callable[[SyncContent], Checked],
+) -> tuple[SyncContent, Checked]:
+    """Returns what is published without its rejected entries; its row and its report tell of them.
 
     Args:
         resource: whose.
-        difference: as it was landed.
+        content: as it was landed.
         checked: what came of it.
         warehouse: open, and held by this process.
         limits: on removals; they hold for what is set aside too.
@@ -59,19 +59,19 @@ def settle(
         ConfigError: fields of an entry would share a column, and are refused.
     """
     rejected = checked.rejected
-    if rejected and (refusal := _refusal(resource, difference, rejected, warehouse=warehouse, limits=limits)):
+    if rejected and (refusal := _refusal(resource, content, rejected, warehouse=warehouse, limits=limits)):
         raise refusal
     if not rejected and not checked.split:
-        return difference, checked
-    published, unwritten = _less(difference, rejected), rejected
+        return content, checked
+    published, unwritten = _less(content, rejected), rejected
     if back := [one.id for one in rejected if one.kind == Kind.RETURNED]:
-        logged = _as_logged(resource, difference, back, warehouse=warehouse)
+        logged = _as_logged(resource, content, back, warehouse=warehouse)
         published = replace(published, rows=partial(_both, published.rows, logged))
         again = check_again(published)
         published, checked = _less(published, again.rejected), replace(again, rejected=rejected)
         refused = {one.id for one in again.rejected}
         unwritten = tuple(one for one in rejected if one.kind != Kind.RETURNED or one.id in refused)
-    told = _told(resource, difference.sync_values, checked, unwritten)
+    told = _told(resource, content.sync_values, checked, unwritten)
     return replace(published, sync_values=told), checked
 
 
@@ -102,7 +102,7 @@ def rejected_resource(
 
 def _refusal(
     resource: Resource,
-    difference: Difference,
+    content: SyncContent,
     rejected: Sequence[Rejected],
     *,
     warehouse: Warehouse,
@@ -119,8 +119,8 @@ def _refusal(
             f"{finding}. {outcome} Correct the form or ask the API's vendor; or set such entries aside by "
             "DIRECTORY_SYNC_UNSTORABLE=quarantine; see docs/runbook.md#dataerror."
         )
-    population = int(difference.sync_values["entries"])
-    if Mode(difference.sync_values["mode"]).is_partial:
+    population = int(content.sync_values["entries"])
+    if Mode(content.sync_values["mode"]).is_partial:
         # Its entries are those that changed.
         population = warehouse.present(resource)
     if limits.exceeded_by(missing=len(rejected), population=population):
@@ -132,16 +132,16 @@ def _refusal(
 
 
 def _as_logged(
-    resource: Resource, difference: Difference, ids: Sequence[EntryId], *, warehouse: Warehouse
+    resource: Resource, content: SyncContent, ids: Sequence[EntryId], *, warehouse: Warehouse
 ) -> "list[pa.Table]":
-    """Change rows of entries that come back, like those of the difference; no more than the limits allow."""
-    first = next(iter(difference.rows()))
+    """Change rows of entries that come back, like the others; no more than the limits allow."""
+    first = next(iter(content.rows()))
     logged = logged_rows(
         resource,
         warehouse,
         dict.fromkeys(ids),
         kind=Kind.RETURNED,
-        sync_id=difference.sync_values["sync_id"],
+        sync_id=content.sync_values["sync_id"],
         at=first.column("snapshot_at")[0].as_py(),
     )
     return [rows.select(first.column_names).cast(first.schema) for rows in logged]
@@ -152,9 +152,9 @@ def _both(rows: "Callable[[], Iterable[pa.Table]]", more: "Iterable[pa.Table]") 
     yield from more
 
 
-def _less(difference: Difference, rejected: Iterable[Rejected]) -> Difference:
+def _less(content: SyncContent, rejected: Iterable[Rejected]) -> SyncContent:
     ids = {one.id for one in rejected}
-    return replace(difference, rows=partial(_without, difference.rows, ids)) if ids else difference
+    return replace(content, rows=partial(_without, content.rows, ids)) if ids else content
 
 
 def _without(rows: "Callable[[], Iterable[pa.Table]]", ids: Collection[EntryId]) -> "Iterator[pa.Table]":

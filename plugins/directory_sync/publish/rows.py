@@ -1,6 +1,6 @@
 """The table's rows, made of change rows alone and checked; most of a large load goes past dlt's normaliser.
 
-`check_rows` reads a whole difference before anything is written. Rows that fit pyarrow's columns are staged,
+`check_rows` reads all rows before anything is written. Rows that fit pyarrow's columns are staged,
 those that dlt is to normalise are fitted (`storable`) and kept in a file; `table_resource` hands them to dlt.
 """
 
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import dlt
 from dlt.common.schema import utils
 from dlt.extract import DltSource
-from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.api.answer import parse_record
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
 from directory_sync.errors import ConfigError
-from directory_sync.publish.columnar import Columnar, Staged
 from directory_sync.publish.hints import check_hints
 from directory_sync.publish.kept import KeptRows
+from directory_sync.publish.outcomes import KeyedByData, Rejected, Unstorable
 from directory_sync.publish.places import Places
-from directory_sync.publish.storable import Fitting, KeyedByData, Rejected, Unstorable
+from directory_sync.publish.staged import Staged
+from directory_sync.publish.storable import Fitting
 from directory_sync.warehouse.room import Room
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -44,11 +44,11 @@ _OUR_SOURCES = tuple((column.name, column.taken_from) for column in columns.TABL
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
-    """The change rows of one sync, readable more than once, and the row that concludes it.
+class SyncContent:
+    """What a publication writes: its change rows, readable more than once, and the row that concludes it.
 
     Attributes:
-        sample_rows: so many rows of a difference twice as large show what all of them are like.
+        sample_rows: so many rows of a load twice as large show what all of them are like.
     """
 
     rows: "Callable[[], Iterable[pa.Table]]"
@@ -63,7 +63,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """A difference of which the warehouse can hold each row.
+    """A publication of which the warehouse can hold each row.
 
     Attributes:
         rejected: the entries that it cannot hold; they are in no other row.
@@ -101,14 +101,12 @@ class Told:
             yield table, variant
 
 
-def check_rows(
-    resource: Resource, difference: Difference, *, warehouse: Warehouse, staged: Staged
-) -> Checked:
-    """Checks all rows of a difference; stages those that go past dlt's normaliser.
+def check_rows(resource: Resource, content: SyncContent, *, warehouse: Warehouse, staged: Staged) -> Checked:
+    """Checks all rows of a publication; stages those that go past dlt's normaliser.
 
     Args:
         resource: whose table.
-        difference: of one change row at least.
+        content: of one change row at least.
         warehouse: open.
         staged: is to join the package when dlt has normalised it.
 
@@ -117,7 +115,7 @@ def check_rows(
     """
     told = Told()
     while True:
-        one = _Pass(resource, difference, warehouse, staged, told)
+        one = _Pass(resource, content, warehouse, staged, told)
         checked = one.check()
         if one.fitting.widened <= told.widened:
             return checked
@@ -128,10 +126,10 @@ def check_rows(
 
 
 def table_resource(
-    resource: Resource, difference: Difference, checked: Checked, *, warehouse: Warehouse
+    resource: Resource, content: SyncContent, checked: Checked, *, warehouse: Warehouse
 ) -> DltSource:
     """Returns the rows of the table for dlt."""
-    table = _resource_of(checked.kept.batches(), resource, difference, warehouse)
+    table = _resource_of(checked.kept.batches(), resource, content, warehouse)
     return DltSource(_schema_of(warehouse, checked.told), resource.name, [table])
 
 
@@ -141,12 +139,12 @@ class _Pass:
     def __init__(
         self,
         resource: Resource,
-        difference: Difference,
+        content: SyncContent,
         warehouse: Warehouse,
         staged: Staged,
         told: Told,
     ) -> None:
-        self._resource, self._difference, self._warehouse = resource, difference, warehouse
+        self._resource, self._content, self._warehouse = resource, content, warehouse
         self._staged, self._told = staged, told
         schema, hinted = _schema_of(warehouse), self._resource_of(iter(()))
         table = utils.normalize_table_identifiers(hinted.compute_table_schema(), schema.naming)
@@ -162,22 +160,18 @@ class _Pass:
     def check(self) -> Checked:
         kept = KeptRows(Path(self._warehouse.pipeline.pipelines_dir) / "kept")
         kept.clear()
-        batches = iter(self._difference.rows())
+        batches = iter(self._content.rows())
         first = next(batches)
-        columnar = None
         if self._is_large(first):
-            sample = first.slice(0, self._difference.sample_rows)
+            sample = first.slice(0, self._content.sample_rows)
             rows = self._fitted(sample)
             # With these dlt's schema learns in this load what the trial learns.
             kept.add(rows)
-            columnar = self._learn(sample, rows)
-            first = first.slice(self._difference.sample_rows)
+            self._learn(sample, rows)
+            first = first.slice(self._content.sample_rows)
         for batch in itertools.chain([first], batches):
-            for piece in columnar.pieces(batch, _OUR_SOURCES) if columnar else (batch,):
-                if isinstance(piece, list):
-                    self._staged.add(piece)
-                else:
-                    kept.add(self._fitted(piece))
+            for left in self._staged.take(batch, _OUR_SOURCES):
+                kept.add(self._fitted(left))
         return Checked(
             rejected=tuple(self._rejected),
             kept=kept,
@@ -191,12 +185,12 @@ class _Pass:
         return replace(self._told, variants=dict(self.fitting.variants), parents=self.places.parents)
 
     def _resource_of(self, rows: Iterator[Any]) -> "DltResource":
-        return _resource_of(rows, self._resource, self._difference, self._warehouse)
+        return _resource_of(rows, self._resource, self._content, self._warehouse)
 
     def _is_large(self, first: "pa.Table") -> bool:
         """Not where all rows go to dlt: a step works on them in Python, or dlt makes its ids of them."""
         return (
-            first.num_rows >= 2 * self._difference.sample_rows
+            first.num_rows >= 2 * self._content.sample_rows
             and not self._resource.steps
             and self._warehouse.merge_strategy == "delete-insert"
         )
@@ -231,45 +225,30 @@ class _Pass:
             "`processing_steps`."
         )
 
-    def _learn(self, sample: "pa.Table", rows: list[dict[str, Any]]) -> Columnar | None:
-        """Lets dlt normalise the first rows of a large difference in a trial, and learns from its schema.
-
-        None where some field is left to dlt's decision for each value, or rows may be too wide.
-        """
-        pipeline = self._warehouse.pipeline
-        trial = dlt.pipeline(
-            pipeline.pipeline_name,
-            destination=pipeline.destination,
-            dataset_name=pipeline.dataset_name,
-            pipelines_dir=f"{pipeline.pipelines_dir}/trial",
-        )
-        source = DltSource(
-            _schema_of(self._warehouse, self._learnt), self._resource.name, [self._resource_of(iter([rows]))]
-        )
-        try:
-            trial.extract(source, loader_file_format=self._warehouse.file_format)
-            trial.normalize()
-        except PipelineStepFailed:
-            # The package itself will fail too.
-            return None
-        finally:
-            # dlt's last pipeline is its current one.
-            pipeline.activate()
+    def _learn(self, sample: "pa.Table", rows: list[dict[str, Any]]) -> None:
+        """Shows the first rows to what goes past dlt's normaliser, unless rows may be too wide."""
         if self.fitting.is_wide(self._table):
-            return None
+            return
         rejected = {one.id for one in self._rejected}
         records = (
             parse_record(change["record"]) for change in sample.to_pylist() if change["id"] not in rejected
         )
-        return Columnar.learn(trial.default_schema, self._table, records)
+        schema, resource = _schema_of(self._warehouse, self._learnt), self._resource_of(iter([rows]))
+        self._staged.learn(
+            self._warehouse.pipeline,
+            DltSource(schema, self._resource.name, [resource]),
+            records=records,
+            table=self._table,
+            file_format=self._warehouse.file_format,
+        )
 
 
 def _resource_of(
-    rows: Iterator[Any], resource: Resource, difference: Difference, warehouse: Warehouse
+    rows: Iterator[Any], resource: Resource, content: SyncContent, warehouse: Warehouse
 ) -> "DltResource":
     # The schema in the warehouse remembers a contract: one that the form no longer names is lifted.
     hints = {"schema_contract": "evolve", **resource.hints}
-    has_integers = difference.sync_values.get("id_type") == "BIGINT"
+    has_integers = content.sync_values.get("id_type") == "BIGINT"
     ours: Hints = {"id": {"data_type": "bigint" if has_integers else "text", "nullable": False}}
     ours |= columns.hints(columns.TABLE)
     table: DltResource = dlt.resource(

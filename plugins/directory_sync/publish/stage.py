@@ -47,10 +47,10 @@ from directory_sync.errors import (
     find_error,
 )
 from directory_sync.landing.zone import DIFFERENCE, LandedSnapshot
-from directory_sync.publish.columnar import Staged
 from directory_sync.publish.publications import mark_published, mend_marks, numbered, skip
 from directory_sync.publish.quarantine import rejected_resource, settle
-from directory_sync.publish.rows import DEDUPLICATED, Checked, Difference, check_rows, table_resource
+from directory_sync.publish.rows import DEDUPLICATED, Checked, SyncContent, check_rows, table_resource
+from directory_sync.publish.staged import Staged
 from directory_sync.warehouse.sql import innermost
 from directory_sync.warehouse.syncs import SYNCS
 from directory_sync.warehouse.warehouse import Loading, Warehouse
@@ -140,7 +140,7 @@ def publish_landed(
         columns=CHANGE_COLUMNS,
         expected=sum(report.changes.values()) + report.rewritten,
     )
-    difference = Difference(rows=rows, sync_values=report.sync_values())
+    difference = SyncContent(rows=rows, sync_values=report.sync_values())
     values = load(resource, difference, warehouse=warehouse, limits=limits)
     mark_published(marked_in or landed, report.sync_id, warehouse=warehouse)
     return AuditReport.from_json(json.loads(values["report"]))
@@ -177,7 +177,7 @@ def roll_forward(
         )
         values = _parse_header(header) if (header := next(headers, None)) else None
         read = partial(warehouse.changes, resource, sync_id, (*CHANGE_COLUMNS, SYNC_HEADER))
-        if values and _goes_forward(resource, Difference(rows=read, sync_values=values), warehouse):
+        if values and _goes_forward(resource, SyncContent(rows=read, sync_values=values), warehouse):
             mark_published(landed_of(values["run_id"]), sync_id, warehouse=warehouse)
             finished.append(sync_id)
             continue
@@ -188,7 +188,7 @@ def roll_forward(
     return finished
 
 
-def _goes_forward(resource: Resource, difference: Difference, warehouse: Warehouse) -> bool:
+def _goes_forward(resource: Resource, difference: SyncContent, warehouse: Warehouse) -> bool:
     """Finishes a publication; False where no later try could."""
     sync_id, base = difference.sync_values["sync_id"], difference.sync_values["base_sync_id"]
     last = warehouse.last_sync(resource.name)
@@ -207,7 +207,7 @@ def _goes_forward(resource: Resource, difference: Difference, warehouse: Warehou
 
 
 def load(
-    resource: Resource, difference: Difference, *, warehouse: Warehouse, limits: RemovalLimits | None = None
+    resource: Resource, difference: SyncContent, *, warehouse: Warehouse, limits: RemovalLimits | None = None
 ) -> Mapping[str, Any]:
     """Checks and normalises everything, then loads it: one package in one transaction, or several in order.
 
@@ -265,18 +265,18 @@ def _source_of(resource: "DltResource", pipeline: dlt.Pipeline) -> DltSource:
 
 def _checked(
     resource: Resource,
-    difference: Difference,
+    difference: SyncContent,
     warehouse: Warehouse,
     *,
     staged: Staged,
     limits: RemovalLimits,
-) -> tuple[Difference, Checked | None]:
+) -> tuple[SyncContent, Checked | None]:
     """Finds what the warehouse cannot take before anything is written; None where nothing changed."""
     warehouse.forget_dropped_tables()
     if difference.is_empty:
         return difference, None
 
-    def check(rows: Difference) -> Checked:
+    def check(rows: SyncContent) -> Checked:
         staged.clear()
         return check_rows(resource, rows, warehouse=warehouse, staged=staged)
 
@@ -286,7 +286,7 @@ def _checked(
 
 
 def _loading(
-    resource: Resource, difference: Difference, rows: Mapping[str, int], *, pipeline: dlt.Pipeline
+    resource: Resource, difference: SyncContent, rows: Mapping[str, int], *, pipeline: dlt.Pipeline
 ) -> Loading:
     values, tables = difference.sync_values, set(pipeline.default_schema.data_table_names())
     return Loading(
@@ -299,7 +299,7 @@ def _loading(
     )
 
 
-def _bytes_a_row(difference: Difference) -> float:
+def _bytes_a_row(difference: SyncContent) -> float:
     import pyarrow.compute as pc
 
     first = next(iter(difference.rows()), None)
@@ -346,7 +346,7 @@ def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
     )
 
 
-def _changes_resource(resource: Resource, difference: Difference) -> "DltResource":
+def _changes_resource(resource: Resource, difference: SyncContent) -> "DltResource":
     log: DltResource = dlt.resource(
         _with_header(difference),
         name=resource.changes_table,
@@ -358,7 +358,7 @@ def _changes_resource(resource: Resource, difference: Difference) -> "DltResourc
     return log
 
 
-def _with_header(difference: Difference) -> "Iterator[pa.Table]":
+def _with_header(difference: SyncContent) -> "Iterator[pa.Table]":
     """The change rows for the log; the first carries the sync's row."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -6,19 +6,13 @@ whether Python can convert a value, not whether the database can hold it. What n
 `Unstorable`: it names the field and the reason, never the value.
 """
 
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
-from dlt.common.data_types.type_helpers import coerce_value, py_type_to_sc_type
-from dlt.common.time import normalize_timezone
+from dlt.common.data_types.type_helpers import py_type_to_sc_type
 
-from directory_sync.api.answer import EntryId
+from directory_sync.publish.outcomes import KeyedByData, Unstorable
 from directory_sync.publish.places import Column, Items, Level, Place, Places
+from directory_sync.publish.values import EXACT, as_text, fits, misfit, writable
 from directory_sync.warehouse.room import Room
 
 MAX_LISTS = 20
@@ -30,59 +24,6 @@ MAX_KEYED = 250
 _WIDE = 400
 """Fewer columns than these fit into a row of any width."""
 _ROW_HEADER = 24
-_EXACT = 2**53
-"""Integers up to this are exact in a double."""
-_UNCASTABLE = (ValueError, SyntaxError, OverflowError, OSError, TypeError, ArithmeticError)
-
-
-class Unstorable(Exception):  # noqa: N818  an outcome
-    """A record that cannot be stored.
-
-    Attributes:
-        field: where; reason: why, without a value.
-        is_shared: it is the names of fields that collide.
-    """
-
-    def __init__(self, field: str, reason: str, *, is_shared: bool = False) -> None:
-        """Keeps what is said of it."""
-        super().__init__(field, reason)
-        self.field, self.reason, self.is_shared = field, reason, is_shared
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rejected:
-    """An entry that the warehouse cannot hold.
-
-    Attributes:
-        kind: of its change.
-        record: the API's JSON.
-        is_shared: fields of it would share a column.
-    """
-
-    id: EntryId
-    kind: str
-    field: str
-    reason: str
-    record: str
-    is_shared: bool = False
-
-    @property
-    def finding(self) -> str:
-        """What is wrong with it, in words."""
-        return f"the field `{self.field}` {self.reason}" if self.field else f"it {self.reason}"
-
-
-class KeyedByData(Exception):  # noqa: N818  an outcome
-    """An object whose keys are data: it would bring a column for each entry.
-
-    Attributes:
-        field: where.
-    """
-
-    def __init__(self, field: str) -> None:
-        """Keeps the field."""
-        super().__init__(field)
-        self.field = field
 
 
 class Fitting:
@@ -159,7 +100,7 @@ class Fitting:
             if place.rivals:
                 self._touched.append(place)
             kind, column = type(item), place.column
-            if kind is column.plain and (kind is not int or -_EXACT <= item <= _EXACT):
+            if kind is column.plain and (kind is not int or -EXACT <= item <= EXACT):
                 continue
             if item is None:
                 if column.is_required:
@@ -236,7 +177,7 @@ class Fitting:
 
     def _scalar(self, place: Place, value: Any) -> tuple[str | None, Any]:
         """Returns a value for its column; or the type of another, where this one cannot hold it."""
-        column, value = place.column, _writable(value)
+        column, value = place.column, writable(value)
         try:
             source = py_type_to_sc_type(type(value))
         except TypeError:
@@ -244,9 +185,9 @@ class Fitting:
             raise Unstorable(place.field, f"is of the type {kind}, which no column takes") from None
         is_new = column.data_type is None
         data_type = column.data_type or self._places.infer(column, value)
-        if source == "bigint" and not -_EXACT <= value <= _EXACT:
+        if source == "bigint" and not -EXACT <= value <= EXACT:
             column.has_large = True
-        if self._fits(column, data_type, source, value):
+        if fits(self._room, column, value, data_type=data_type, source=source):
             if is_new:
                 self._decide(place, data_type)
             return None, value
@@ -255,10 +196,12 @@ class Fitting:
                 self.split.add(place.field)
             else:
                 self.widened.add((column.table, column.name))
-        if source in ("text", data_type) or not self._fits(None, source, source, value):
+        if source in ("text", data_type) or not fits(
+            self._room, None, value, data_type=source, source=source
+        ):
             if data_type == source == "text":
-                raise Unstorable(place.field, self._reason(column))
-            return "text", _text(value)
+                raise Unstorable(place.field, misfit(column))
+            return "text", as_text(value)
         return source, value
 
     def _beside(self, level: Level, place: Place, data_type: str) -> Place:
@@ -275,8 +218,8 @@ class Fitting:
         if column.data_type is None:
             self._decide(place, source)
             self.variants[column.table, column.name] = source
-        elif not self._fits(column, column.data_type, source, value):
-            raise Unstorable(place.field, self._reason(column))
+        elif not fits(self._room, column, value, data_type=column.data_type, source=source):
+            raise Unstorable(place.field, misfit(column))
         return value
 
     def _decide(self, place: Place, data_type: str) -> None:
@@ -292,48 +235,6 @@ class Fitting:
         self._counts[column.table] = count
         column.become(data_type)
         self._decided.append(column)
-
-    def _fits(self, column: Column | None, data_type: str, source: str, value: Any) -> bool:
-        """Tells whether a column of a type holds a value, after the conversion that dlt makes."""
-        known: Mapping[str, Any] = column.known if column else {}
-        if data_type == "timestamp" and source == "text" and _is_plain_time(value):
-            return True
-        if data_type == source == "json":
-            return True
-        try:
-            coerced = coerce_value(data_type, source, value)  # type: ignore[arg-type]
-            is_exact = (data_type, source) != ("double", "bigint") or bool(coerced == value)
-            return is_exact and self._holds(data_type, coerced, known)
-        except _UNCASTABLE:
-            return False
-
-    def _holds(self, data_type: str, value: Any, known: Mapping[str, Any]) -> bool:
-        precision, scale = known.get("precision"), known.get("scale")
-        if data_type == "bigint":
-            bits = min(int(precision or 64), 64)
-            return bool(-(2 ** (bits - 1)) <= int(value) < 2 ** (bits - 1))
-        if data_type == "double":
-            return math.isfinite(float(value))
-        if data_type == "text":
-            return not precision or len(value) <= precision
-        if data_type in ("decimal", "wei"):
-            caps = self._room.capabilities
-            usual = caps.wei_precision if data_type == "wei" else caps.decimal_precision
-            digits, places = (precision, scale or 0) if precision else usual
-            return _has_digits(Decimal(value), digits, places)
-        if data_type == "timestamp":
-            moment: Any = normalize_timezone(value, known.get("timezone", True))
-            if moment.tzinfo:
-                moment.astimezone(UTC)
-            # PostgreSQL's and DuckDB's clients take what Python takes.
-            return True
-        return True
-
-    def _reason(self, column: Column) -> str:
-        known = column.known
-        if column.data_type == "text" and known.get("precision"):
-            return f"is longer than {known['precision']:,} characters, the `precision` of its column"
-        return f"does not fit its column ({column.data_type})"
 
     # ---- a whole record
 
@@ -396,41 +297,3 @@ def _sizes(level: Level, record: dict[str, Any]) -> Any:
             yield min(len(value.encode()) + 1, 18)
         else:
             yield 8
-
-
-def _is_plain_time(text: str) -> bool:
-    """Tells whether a text is a time that every zone can show."""
-    try:
-        return 1 < datetime.fromisoformat(text).year < 9999
-    except ValueError:
-        return False
-
-
-def _has_digits(number: Decimal, digits: int, places: int) -> bool:
-    """Tells whether a decimal column holds a number without rounding it."""
-    if not number.is_finite():
-        return False
-    _, figures, exponent = number.normalize().as_tuple()
-    assert isinstance(exponent, int)
-    return -exponent <= places and len(figures) + exponent <= digits - places
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
-
-
-def _writable(value: Any) -> Any:
-    """A value kept as JSON, of which the writers take integers of 64 bits only: larger ones as texts."""
-    if isinstance(value, dict):
-        fitted = {key: _inner(item) for key, item in value.items()}
-        return value if all(fitted[key] is item for key, item in value.items()) else fitted
-    if isinstance(value, list):
-        items = [_inner(item) for item in value]
-        return value if all(new is old for new, old in zip(items, value, strict=True)) else items
-    return value
-
-
-def _inner(value: Any) -> Any:
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return str(value)
-    return _writable(value)

@@ -1,11 +1,14 @@
 """The columns of our tables stand once; what reads and writes them takes them from there."""
 
+from pathlib import Path
+
 import pytest
 
 from directory_sync.config import columns
 from directory_sync.config.kinds import KINDS, Kind
 from directory_sync.warehouse.syncs import SyncRow
 
+DOCS = Path(__file__).parents[3] / "docs" / "tables.md"
 ALL = {
     "changes": (*columns.CHANGES, columns.SYNC_HEADER),
     "table": columns.TABLE,
@@ -47,3 +50,25 @@ def test_a_scratch_table_has_the_names_of_the_change_rows():
     assert columns.ddl(columns.STATES, id_type="BIGINT") == (
         "id BIGINT, row_hash VARCHAR, missing_since TIMESTAMPTZ, removed_at TIMESTAMPTZ"
     )
+
+
+TABLES = {
+    "`<resource>`": columns.TABLE,
+    "`<resource>_changes`": (*columns.CHANGES, columns.SYNC_HEADER),
+    "`<resource>_history`": columns.HISTORY,
+    "`<resource>_rejected`": columns.REJECTED,
+    "`directory_syncs`": columns.SYNCS,
+}
+
+
+def as_rows(table: tuple[columns.Column, ...]) -> list[str]:
+    types = {"id": "bigint or text"}
+    return [f"| `{one.name}` | {types.get(one.type, one.type)} | {one.purpose} |" for one in table]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_docs_list_the_columns_of_each_table(name):
+    _, found, section = DOCS.read_text(encoding="utf-8").partition(f"## {name}\n")
+    assert found
+    written = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    assert written == as_rows(TABLES[name])

@@ -1,0 +1,87 @@
+"""A sealed snapshot, and what its manifest and its entries say of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from directory_sync.audit.checks import FieldShares
+from directory_sync.audit.job import Audit
+from directory_sync.audit.manifest import OWN_FIELDS, settings_fingerprint
+from directory_sync.audit.scratch import Snapshot
+from directory_sync.config.fields import stable_fields
+from directory_sync.config.kinds import Proof
+from directory_sync.landing.zone import LandedFiles
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A sealed snapshot, and what its manifest and its entries say of it."""
+
+    job: Audit
+    manifest: Mapping[str, Any]
+    snapshot: Snapshot
+    files: LandedFiles
+
+    @property
+    def at(self) -> datetime:
+        """Its earliest request."""
+        return datetime.fromisoformat(self.manifest["first_requested_at"])
+
+    @property
+    def fingerprint(self) -> str:
+        """What its hashes depend on besides the entries."""
+        return settings_fingerprint(self.job.resource)
+
+    @property
+    def proof(self) -> str:
+        """What shows that it is complete."""
+        proof: str = self.manifest["seal"].get("proof", Proof.CHAIN.value)
+        return proof
+
+    @property
+    def order(self) -> str:
+        """How far the order of the list can be trusted; a contradiction refutes a declaration."""
+        if self.manifest["seal"]["contradictions"]:
+            return "assumed"
+        if self.manifest["order_is_observed"]:
+            return "observed"
+        return "declared" if self.job.resource.order_is_stable else "assumed"
+
+    @property
+    def ids_ascend(self) -> bool:
+        """Ids ascend or descend over a chain of windows: the place of each is known."""
+        seal = self.manifest["seal"]
+        return (
+            self.proof == Proof.CHAIN and bool(seal.get("order_is_observed")) and not seal["contradictions"]
+        )
+
+    @property
+    def is_still(self) -> bool:
+        """Nothing moved while it was read."""
+        return not self.manifest["seal"].get("displaced", 1) and len(self.manifest["api"]["totals"]) < 2
+
+    @cached_property
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Of each field, the share of entries with each JSON type."""
+        return {
+            name: {kind: round(count / self._profiled, 4) for kind, count in types.items()}
+            for name, types in self._types.items()
+        }
+
+    @cached_property
+    def _types(self) -> dict[str, dict[str, int]]:
+        """Without the audit's own answers where there are others: it asks for the list's end many times."""
+        read = tuple(path for path in self.files.fields if not path.endswith(OWN_FIELDS))
+        return self.snapshot.field_types(replace(self.files, fields=read or self.files.fields))
+
+    @property
+    def _profiled(self) -> int:
+        """How many entries the fields were counted of: each has an id."""
+        return sum(self._types.get("id", {}).values())
+
+    def names_beside(self, before: FieldShares, *, entries: int) -> set[str]:
+        """The fields that may be named: of this snapshot, and of the report before it with its entries."""
+        known = stable_fields(before, entries)
+        return known.keys() | stable_fields(self.shares, self._profiled, known=known.keys()).keys()

@@ -1,0 +1,93 @@
+"""The shape of records: which members they have, of which types, as a sample of them shows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Value:
+    """A scalar, seen as these types of Python; where dlt puts it, and as what. Always null: nowhere."""
+
+    kinds: set[type] = field(default_factory=set)
+    column: str = ""
+    data_type: str = ""
+
+
+@dataclass
+class Object:
+    """An object, by its members."""
+
+    members: "dict[str, Shape]" = field(default_factory=dict)
+
+
+@dataclass
+class List:
+    """A list: what its elements are like, and the child table that dlt makes of it."""
+
+    element: "Shape"
+    table: str = ""
+
+
+Shape = Value | Object | List
+
+
+def merged(shape: "Shape | None", value: Any) -> "Shape | None":
+    """Returns the shape that has seen one more value; None where there is none that holds for both."""
+    if shape is None or (value is not None and is_unseen(shape)):
+        shape = _shape_of(value)
+    if value is None:
+        return shape
+    if isinstance(value, dict) and isinstance(shape, Object):
+        members = {key: merged(shape.members.get(key), member) for key, member in value.items()}
+        shape.members.update((key, one) for key, one in members.items() if one is not None)
+        return None if None in members.values() else shape
+    if isinstance(value, list) and isinstance(shape, List):
+        for element in value:
+            merged_element = merged(shape.element, element)
+            if merged_element is None:
+                return None
+            shape.element = merged_element
+        return shape
+    if isinstance(shape, Value) and not isinstance(value, (dict, list)):
+        shape.kinds.add(type(value))
+        return shape
+    return None
+
+
+def _shape_of(value: Any) -> Shape:
+    if isinstance(value, dict):
+        return Object()
+    return List(Value()) if isinstance(value, list) else Value()
+
+
+def is_unseen(shape: Shape) -> bool:
+    """Tells whether a place was always null, or never there."""
+    return isinstance(shape, Value) and not shape.kinds
+
+
+def marked(shape: Shape) -> Any:
+    """Returns a record of this shape, in which each scalar stands for itself."""
+    if isinstance(shape, Object):
+        return {name: marked(member) for name, member in shape.members.items()}
+    if isinstance(shape, List):
+        return [] if is_unseen(shape.element) else [marked(shape.element)]
+    return shape
+
+
+def values_of(shape: Shape) -> Iterator[Value]:
+    """Yields all scalars, but for those of lists that were always empty."""
+    for one in of_one_row(shape):
+        if isinstance(one, Value):
+            yield one
+        elif not is_unseen(one.element):
+            yield from values_of(one.element)
+
+
+def of_one_row(shape: Shape) -> "Iterator[Value | List]":
+    """Yields the values of a row, and its lists."""
+    if isinstance(shape, Object):
+        for member in shape.members.values():
+            yield from of_one_row(member)
+    else:
+        yield shape
