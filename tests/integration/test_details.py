@@ -137,8 +137,15 @@ def test_an_answer_that_says_neither_ends_the_audit(
 # ---- the control
 
 
-@pytest.mark.parametrize("path", ["/v1/directorry/{id}", "/v1/{id}", "/v1/directory/x{id}"])
-@pytest.mark.parametrize("mode", ["sync", "dry_run"])
+@pytest.mark.parametrize(
+    ("mode", "path"),
+    [
+        ("sync", "/v1/directorry/{id}"),
+        ("sync", "/v1/{id}"),
+        ("sync", "/v1/directory/x{id}"),
+        ("dry_run", "/v1/directorry/{id}"),
+    ],
+)
 def test_a_misspelt_path_removes_nobody_and_is_named(
     api: SandboxServer, published: Cycle, path: str, mode: str
 ) -> None:
