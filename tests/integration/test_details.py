@@ -20,7 +20,7 @@ FORMS = {"/": "a/{}", "%": "{}%", " ": "a {}", "+": "a+{}", ":": "a:{}", "#": "a
 SPECIAL = [form.format(n) for form in FORMS.values() for n in range(20)]
 LONE = ["a@b", "..", "a//b"]
 CAMPUS = [*PLAIN, *SPECIAL, *LONE]
-# `make test-all` tries all; unit/audit/test_details.py has each character.
+# `make test-all` tries all; unit/audit/test_details.py tells ids of other characters apart.
 TRIED = FORMS if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else {key: FORMS[key] for key in "/%ä"}
 
 
