@@ -66,7 +66,7 @@ browser node: install
 
 test: browser check test-ui ## all checks and tests, on all cores
 	@$(PYTEST) $(PARALLEL) --cov --cov-report=term:skip-covered $(TESTS)
-	@$(PYTEST) --warehouse postgres $(ON_POSTGRES)
+	@$(PYTEST) $(PARALLEL) --warehouse postgres $(ON_POSTGRES)
 
 test-unit: install ## what needs neither Airflow's database nor a server
 	@$(PYTEST) tests/unit

@@ -38,10 +38,6 @@ def failure_of(cycle: Cycle, run_id: str = "two") -> DirectorySyncError:
     ("faults", "expected"),
     [
         ({"body_fault": "html"}, EnvelopeError),
-        ({"body_fault": "truncated", "body_fault_rate": 0.5}, EnvelopeError),
-        ({"body_fault": "missing_list"}, EnvelopeError),
-        ({"body_fault": "null_list", "body_fault_rate": 0.5}, EnvelopeError),
-        ({"body_fault": "nan"}, EnvelopeError),
         ({"body_fault": "duplicate_keys", "body_fault_rate": 0.5}, EnvelopeError),
         ({"error_rate": 1.0}, ApiUnavailableError),
         ({"drop_rate": 1.0}, ApiUnavailableError),

@@ -1,5 +1,6 @@
 """`detail_path`: an absent entry is gone only where the path finds those that are there."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,6 +20,8 @@ FORMS = {"/": "a/{}", "%": "{}%", " ": "a {}", "+": "a+{}", ":": "a:{}", "#": "a
 SPECIAL = [form.format(n) for form in FORMS.values() for n in range(20)]
 LONE = ["a@b", "..", "a//b"]
 CAMPUS = [*PLAIN, *SPECIAL, *LONE]
+# `make test-all` tries all; unit/audit/test_details.py tells ids of other characters apart.
+TRIED = FORMS if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else {key: FORMS[key] for key in "/%ä"}
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +140,15 @@ def test_an_answer_that_says_neither_ends_the_audit(
 # ---- the control
 
 
-@pytest.mark.parametrize("path", ["/v1/directorry/{id}", "/v1/{id}", "/v1/directory/x{id}"])
-@pytest.mark.parametrize("mode", ["sync", "dry_run"])
+@pytest.mark.parametrize(
+    ("mode", "path"),
+    [
+        ("sync", "/v1/directorry/{id}"),
+        ("sync", "/v1/{id}"),
+        ("sync", "/v1/directory/x{id}"),
+        ("dry_run", "/v1/directorry/{id}"),
+    ],
+)
 def test_a_misspelt_path_removes_nobody_and_is_named(
     api: SandboxServer, published: Cycle, path: str, mode: str
 ) -> None:
@@ -148,7 +158,7 @@ def test_a_misspelt_path_removes_nobody_and_is_named(
     assert published.ids("_removed_at IS NULL AND _missing_since IS NULL") > set(api.directory.ids())
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("form", TRIED.values(), ids=TRIED)
 def test_a_path_that_mistakes_a_special_character_proves_nothing_of_such_ids(
     listing: Listing, campus: Cycle, form: str
 ) -> None:
@@ -180,7 +190,7 @@ def test_an_absent_id_unlike_any_present_one_is_not_believed_gone(
     assert campus.ids("_missing_since IS NOT NULL AND _removed_at IS NULL") == {lone}
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("form", TRIED.values(), ids=TRIED)
 def test_an_absent_id_like_a_present_one_is_removed(listing: Listing, campus: Cycle, form: str) -> None:
     hide(listing, [form.format(0)])
     report = audited(campus)

@@ -118,8 +118,15 @@ def test_an_ignored_field_does_not_count_wherever_its_dots_stand(
     assert not report.findings
 
 
-@pytest.mark.parametrize("key", ["ignored_fields", "sort_field", "label_field"])
-@pytest.mark.parametrize("path", [f"{SCIM}.lastLogon", "names", "tags.k"])
+@pytest.mark.parametrize(
+    ("key", "path"),
+    [
+        ("ignored_fields", f"{SCIM}.lastLogon"),
+        ("ignored_fields", "tags.k"),
+        ("sort_field", "names"),
+        ("label_field", "tags.k"),
+    ],
+)
 def test_a_path_that_leads_nowhere_is_told(listing: Listing, cycle: Cycle, key: str, path: str) -> None:
     listing.entries = [{**e, SCIM: {"lastLogin": "now"}, "tags": [{"k": 1}]} for e in listing.entries]
     said = [path] if key == "ignored_fields" else path
