@@ -5,6 +5,7 @@ import re
 import pytest
 
 from directory_sync.config.kinds import KINDS, Proof
+from directory_sync.config.mode import Mode
 from directory_sync.config.names import PageKey, Stage
 from directory_sync.ui.facts import FACTS, facts_js
 
@@ -17,7 +18,7 @@ def test_the_pages_facts_are_those_of_python() -> None:
     )
 
 
-@pytest.mark.parametrize("name", [*(one.value for one in (*Proof, Stage.APPROVE_REMOVALS)), *KINDS])
+@pytest.mark.parametrize("name", [*(one.value for one in (*Proof, *Mode, Stage.APPROVE_REMOVALS)), *KINDS])
 def test_no_script_of_the_page_compares_with_a_fact_of_its_own(name: str) -> None:
     compared = re.compile(rf'[=!]== "{name}"|"{name}" [=!]==|^  {name}: "', re.MULTILINE)
     assert not [path.name for path in SCRIPTS if compared.search(path.read_text(encoding="utf-8"))]

@@ -19,6 +19,7 @@ from directory_sync.airflow.approval import ANSWER_FIELDS, RemovalApproval
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
 from directory_sync.config.form import Resource
+from directory_sync.config.names import Stage
 from directory_sync.extract.stage import directory_source
 from directory_sync.landing.zone import DATASET, LAYOUT
 
@@ -37,7 +38,7 @@ def group_of(resource: Resource, *, is_first: bool) -> AbstractContextManager[An
 def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
     """Declares the shard tasks of a resource, through dlt's Airflow helper."""
     settings = directory.switches
-    group = PipelineTasksGroup("extract", wipe_local_data=True)
+    group = PipelineTasksGroup(Stage.EXTRACT.value, wipe_local_data=True)
     # What dlt leaves in its working folder goes at the end of a parse, and of a task.
     atexit.register(shutil.rmtree, os.environ["DLT_DATA_DIR"], ignore_errors=True)
     shards = ShardTasks(directory, resource.name)
@@ -104,7 +105,7 @@ class ShardTasks:
 def audit(directory: Directory, resource: Resource) -> "XComArg":
     """Declares the task that seals, checks and compares the snapshot."""
 
-    @task(task_id="audit", trigger_rule="none_failed")
+    @task(task_id=Stage.AUDIT.value, trigger_rule="none_failed")
     def audit() -> dict[str, Any]:
         from directory_sync.airflow import bodies
 
@@ -117,7 +118,7 @@ def publish(directory: Directory, resource: Resource) -> "XComArg":
     """Declares the task that writes the difference into the warehouse."""
     asset = Asset(directory.asset_name(resource.name))
 
-    @task(task_id="publish", outlets=[asset], max_active_tis_per_dag=1, trigger_rule="none_failed")
+    @task(task_id=Stage.PUBLISH.value, outlets=[asset], max_active_tis_per_dag=1, trigger_rule="none_failed")
     def publish(*, outlet_events: Any = None) -> dict[str, Any]:
         from directory_sync.airflow import bodies
 
@@ -129,7 +130,7 @@ def publish(directory: Directory, resource: Resource) -> "XComArg":
 def approve_removals(directory: Directory, resource: Resource) -> RemovalApproval:
     """Declares the task that asks a person about removals over a limit."""
     return RemovalApproval(
-        task_id="approve_removals",
+        task_id=Stage.APPROVE_REMOVALS.value,
         directory=directory,
         resource_name=resource.name,
         params=ANSWER_FIELDS,
@@ -146,7 +147,7 @@ def remove(directory: Directory, resource: Resource) -> "XComArg":
     """Declares the task that carries out an approved removal."""
     asset = Asset(directory.asset_name(resource.name))
 
-    @task(task_id="remove", outlets=[asset], max_active_tis_per_dag=1)
+    @task(task_id=Stage.REMOVE.value, outlets=[asset], max_active_tis_per_dag=1)
     def remove(*, outlet_events: Any = None) -> dict[str, Any]:
         from directory_sync.airflow import bodies
 

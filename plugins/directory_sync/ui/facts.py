@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from directory_sync.config.kinds import KINDS, Proof
+from directory_sync.config.mode import Mode
 from directory_sync.config.names import PAGE_URL, TAGS, PageKey, Stage
 
 FACTS = Path(__file__).parent / "static" / "facts.js"
@@ -20,6 +21,7 @@ def facts_js() -> str:
     facts = {
         "KIND": ("The kinds of change, as reports and tables name them.", kind),
         "PROOF": ("What shows that a snapshot is complete.", _values(Proof)),
+        "MODE": ("What a run does.", _values(Mode)),
         "STAGE": ("The tasks of a resource, in their order.", _values(Stage)),
         "TAGS": ("The tags of a Dag of this product.", list(TAGS)),
         "PAGE_KEY": ("The query parameters of the page.", _values(PageKey)),

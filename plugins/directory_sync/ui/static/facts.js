@@ -17,6 +17,16 @@ export const PROOF = {
   WALK: "walk",
 };
 
+/** What a run does. */
+export const MODE = {
+  SYNC: "sync",
+  INTERVAL: "interval",
+  DRY_RUN: "dry_run",
+  DECIDE: "decide",
+  REPLAY: "replay",
+  REWRITE: "rewrite",
+};
+
 /** The tasks of a resource, in their order. */
 export const STAGE = {
   EXTRACT: "extract",

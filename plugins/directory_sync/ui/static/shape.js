@@ -1,6 +1,6 @@
 // What Airflow's API answers -> what the page shows. Pure functions: no request, no clock, no React.
 
-import { KINDS, STAGE, STAGES } from "./facts.js";
+import { KINDS, MODE, STAGE, STAGES } from "./facts.js";
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const number = (value) => (Number.isFinite(value) ? value : 0);
@@ -51,8 +51,8 @@ export function reportOf(event) {
     publishedAt: event.timestamp,
     snapshotAt: isTime(extra.snapshot_at) ? extra.snapshot_at : event.timestamp,
     isFirst: extra.base_sync_id === null,
-    isDecision: extra.mode === "decide",
-    isInterval: extra.mode === "interval",
+    isDecision: extra.mode === MODE.DECIDE,
+    isInterval: extra.mode === MODE.INTERVAL,
     order: String(extra.order ?? ""),
     proof: String(extra.proof ?? ""),
     changes: Object.fromEntries(KINDS.map((kind) => [kind, number(extra.changes[kind])])),
