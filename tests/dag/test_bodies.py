@@ -22,7 +22,7 @@ from directory_sync.airflow import bodies
 from directory_sync.airflow.retry import NOTE
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.airflow.tasks import ShardTasks
-from directory_sync.dag import Directory
+from directory_sync.dag import Directory, directory_dag
 from directory_sync.errors import ConfigError
 from directory_sync.extract.stage import read_shard
 from directory_sync.extract.windows import Shard
@@ -254,6 +254,13 @@ class TaskRun:
 
         self._task(read)
 
+    def run_shards_of_dag(self) -> None:
+        """The shard tasks that dlt's helper has declared in the Dag."""
+        dag = directory_dag("directory_sync", self._directory)
+        for task in dag.tasks:
+            if task.task_id.startswith("extract.") and hasattr(task, "python_callable"):
+                self._task(lambda _, task=task: task.python_callable())
+
     def audit(self) -> None:
         self._task(bodies.audit)
 
@@ -352,6 +359,14 @@ def test_a_shard_shows_what_it_did(empty: Deployment) -> None:
     run.read_shard()
     assert (run.told["entries"], run.told["retries"]) == (ENTRIES, 0)
     assert set(run.told) == {"pages", "entries", "seconds", "retries"}
+
+
+def test_the_shard_tasks_of_the_dag_land_the_directory(empty: Deployment) -> None:
+    run = empty.run("one")
+    run.run_shards_of_dag()
+    assert (run.told["entries"], run.skipped) == (ENTRIES, None)
+    run.audit()
+    assert run.summary["changes"]["added"] == ENTRIES
 
 
 def test_a_dry_run_tells_what_it_would_change_and_publishes_nothing(empty: Deployment) -> None:
