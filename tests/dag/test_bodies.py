@@ -185,10 +185,9 @@ class Deployment:
             "paginator": {"type": "offset", "limit": 100},
             **self._endpoint,
         }
-        auth = {"type": "oauth2", "client_id": "sandbox-client", "client_secret": SECRET}
         resource = {"name": RESOURCE, "primary_key": "id", "write_disposition": "merge", "endpoint": endpoint}
         return {
-            "client": {"base_url": "https://api.example.com", "auth": auth},
+            "client": {"base_url": "https://api.example.com", "auth": {"type": "oauth2"}},
             "resources": [{**resource, **self._resource}],
         }
 

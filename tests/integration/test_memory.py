@@ -25,7 +25,7 @@ PAGE = 100
 FORM = {
     "client": {
         "base_url": "https://api.example.com",
-        "auth": {"type": "oauth2", "client_id": "a", "client_secret": "b"},
+        "auth": {"type": "oauth2"},
     },
     "resources": [
         {
