@@ -12,7 +12,7 @@ from directory_sync.config.form import Resource, parse_form
 from directory_sync.config.settings import SyncSettings
 from directory_sync.landing.place import landing_place
 from directory_sync.landing.zone import LandedSnapshot, Landing
-from directory_sync.sync import Sync
+from directory_sync.sync.stages import Sync
 
 FORM = {
     "resources": [

@@ -57,6 +57,8 @@ The packages are the data flow. An entry travels down this list; a package impor
       clocks.py                   what the clocks of a snapshot may say
       report.py                   the outcome: for people, for XCom, for the asset event
     publish/        stage 3 and 4: the difference into the warehouse, safe to run twice (stage.py)
+      load.py                     one publication checked, normalised and loaded through dlt
+      header.py                   the sync's row inside the change log, for interrupted publications
       publications.py             their order, and the mark of each
       rows.py                     the table's rows, made of change rows and checked before a write
       storable.py, values.py      each value to a column that holds it
@@ -68,7 +70,9 @@ The packages are the data flow. An entry travels down this list; a package impor
       removals.py, question.py    what a person is asked, answered and has approved
       replay.py, branch.py        all of it again from the landing zone; what of it, after a restore
       retention.py, ownership.py  how long folders are kept; whose a folder, and a table, is
-    sync.py         the stages of one run put together; tasks, integration tests and the bench call it
+    sync/           the stages of one run put together (stages.py); tasks, tests and the bench call it
+      parts.py, outcome.py        what a sync works with; what a stage came to
+      reading.py                  what a run reads, and its extract stage
     airflow/        the edge to Airflow
       tasks.py, approval.py       the tasks as declared (params.py, retry.py: what holds for them)
       bodies.py                   what each task does: one stage of `Sync`, told to Airflow

@@ -276,7 +276,7 @@ def the_syncs_row_is_loaded(act: Strike) -> None:
 
 @moment
 def the_publication_is_complete(act: Strike) -> None:
-    from directory_sync.sync import Sync
+    from directory_sync.sync.stages import Sync
 
     before(Sync, "retire_landing", act)
 

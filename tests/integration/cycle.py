@@ -30,7 +30,7 @@ from directory_sync.landing.zone import LandedSnapshot, Landing
 from directory_sync.publish.ownership import Owner
 from directory_sync.publish.question import Decision, Question, land_decision
 from directory_sync.publish.replay import Replayed
-from directory_sync.sync import Sync
+from directory_sync.sync.stages import Sync
 from directory_sync.warehouse.warehouse import Warehouse
 from tests.buckets import copied_landing
 from tests.postgres import ADMIN, PostgresServer

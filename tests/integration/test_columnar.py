@@ -13,8 +13,8 @@ from directory_sync.audit.report import AuditReport
 from directory_sync.config import columns
 from directory_sync.errors import ConfigError
 from directory_sync.publish import staged
+from directory_sync.publish.load import load
 from directory_sync.publish.rows import SyncContent
-from directory_sync.publish.stage import load
 from tests.integration.cycle import RESOURCE, Cycle
 
 ROWS, BATCH, SAMPLE = 1_600, 1_000, 300

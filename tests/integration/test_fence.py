@@ -11,7 +11,7 @@ import time_machine
 
 from directory_sync.errors import ConfigError, WarehouseError
 from directory_sync.landing.zone import MANIFEST
-from directory_sync.publish.stage import load
+from directory_sync.publish.load import load
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle, child_process
 from tests.integration.test_columnar import difference

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from directory_sync.errors import ConfigError
-from directory_sync.publish.stage import load
+from directory_sync.publish.load import load
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.listing import Listing
 from tests.integration.test_columnar import difference

@@ -79,7 +79,7 @@ class ShardTasks:
         Raises:
             AirflowSkipException: this run does not read the directory.
         """
-        from directory_sync.sync import Sync
+        from directory_sync.sync.stages import Sync
 
         self._scope = TaskScope(self._directory, self._resource_name)
         self._sync = Sync(self._scope)

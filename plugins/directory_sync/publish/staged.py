@@ -5,7 +5,7 @@ tables. So staged rows join it between the normaliser and the load, written by t
 
 This module is the one entrance to `columnar` and `shapes`. Whoever removes the three removes these calls:
 
-    stage.py    `load` makes a `Staged` and joins its rows to the package; `_checked` clears it
+    load.py     `load` makes a `Staged` and joins its rows to the package; `_checked` clears it
     rows.py     `check_rows` clears it; `_Pass.check` learns from the first rows and takes the batches
 """
 

@@ -13,246 +13,37 @@ The Dag's tasks, the integration tests and the bench use it alike. What a stage 
 """
 
 import logging
-import tempfile
-from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-import dlt
-
-from directory_sync.audit.job import Audit, Run
-from directory_sync.config.dlt_provider import register
+from directory_sync.audit.job import Audit
 from directory_sync.config.mode import Mode
 from directory_sync.errors import ConfigError, DirectorySyncError
-from directory_sync.extract.stage import directory_source
-from directory_sync.landing.zone import DATASET, LAYOUT, REPORT, ROLLED_FORWARD, answers_to_dlt
+from directory_sync.landing.zone import REPORT, ROLLED_FORWARD
+from directory_sync.sync.outcome import Outcome
+from directory_sync.sync.reading import RunReading, task_folder
 
 # Each stage imports what it alone needs: the shard tasks of a run start without DuckDB.
 if TYPE_CHECKING:
-    from directory_sync.api.client import DirectoryClient
+    from collections.abc import Iterator
+
     from directory_sync.audit.report import AuditReport
-    from directory_sync.config.connections import ConnectionFields
-    from directory_sync.config.form import Resource
-    from directory_sync.config.limits import RemovalLimits
-    from directory_sync.config.settings import SyncSettings
-    from directory_sync.extract.progress import ReadFacts
-    from directory_sync.landing.zone import LandedSnapshot, Landing
-    from directory_sync.publish.ownership import Owner
+    from directory_sync.landing.zone import LandedSnapshot
     from directory_sync.publish.question import Question
-    from directory_sync.publish.replay import Replayed
     from directory_sync.warehouse.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
 
-Summary = dict[str, Any]
-"""Counts, digests, findings; never a record."""
 
-
-class Parts(Protocol):
-    """What a sync works with. Each part is looked up when it is first used: a stage that skips needs few."""
-
-    @property
-    def run(self) -> Run:
-        """The run."""
-
-    @property
-    def resource(self) -> "Resource":
-        """The resource as the form has it."""
-
-    @property
-    def resource_names(self) -> Collection[str]:
-        """The names of all resources of the form; no connection is needed for them."""
-
-    @property
-    def settings(self) -> "SyncSettings":
-        """The deployment's switches."""
-
-    @property
-    def limits(self) -> "RemovalLimits":
-        """The limits on removals of this run.
-
-        Raises:
-            ConfigError: the run would lift one, and the deployment does not let it.
-        """
-
-    @property
-    def raised_limits(self) -> str | None:
-        """Which limits this run lifts, and who says so; None: none."""
-
-    @property
-    def owner(self) -> "Owner | None":
-        """The directory, as its tables and folders are marked with it; None: they are not."""
-
-    @property
-    def landing(self) -> "Landing":
-        """The landing zone."""
-
-    @property
-    def landed(self) -> "LandedSnapshot":
-        """The folder of this run's snapshot."""
-
-    @property
-    def warehouse(self) -> "ConnectionFields | None":
-        """The connection of the warehouse; None: the embedded DuckDB file."""
-
-    def open_client(self, resource: "Resource", *, share_of: int, connections: int) -> "DirectoryClient":
-        """Opens an HTTP client.
-
-        Args:
-            resource: what it reads.
-            share_of: how many tasks share the API's allowance.
-            connections: how many to keep alive.
-        """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a stage came to.
-
-    Attributes:
-        skipped: why the stage did nothing, or nothing more; None: it did its work.
-        note: a line for the run's note; None: there is nothing to say.
-        summary: what the stages after it, and the asset event, are told.
-        sync_ids: the publications that the asset event tells of.
-        is_last: the stages after this one have nothing to do in this run.
-        report: of the audit or the publication.
-        question: what a person is asked; None: nothing.
-        replayed: what a replay did.
-    """
-
-    skipped: str | None = None
-    note: str | None = None
-    summary: Mapping[str, Any] = field(default_factory=dict)
-    sync_ids: tuple[str, ...] = ()
-    is_last: bool = False
-    report: "AuditReport | None" = None
-    question: "Question | None" = None
-    replayed: "Replayed | None" = None
-
-    @property
-    def event(self) -> Summary:
-        """The extra of the asset event."""
-        return {**self.summary, "sync_ids": list(self.sync_ids)}
-
-
-class Sync:
-    """The stages of one run of one resource.
+class Sync(RunReading):
+    """The stages of one run of one resource; the first of them, `extract`, is that of `RunReading`.
 
     Args:
-        parts: what it works with.
+        parts: what the sync works with.
     """
-
-    def __init__(self, parts: Parts) -> None:
-        """Looks nothing up yet."""
-        self._parts = parts
-        self._read: list[ReadFacts] = []
-
-    @property
-    def run(self) -> Run:
-        """The run."""
-        return self._parts.run
-
-    @property
-    def settings(self) -> "SyncSettings":
-        """The deployment's switches."""
-        return self._parts.settings
-
-    @property
-    def landed(self) -> "LandedSnapshot":
-        """The folder of this run's snapshot."""
-        return self._parts.landed
-
-    @cached_property
-    def resource(self) -> "Resource":
-        """The resource; in an interval run, asked for the interval.
-
-        Raises:
-            ConfigError: an interval run has no interval.
-        """
-        resource = self._parts.resource
-        if not self.run.is_partial or resource.incremental is None:
-            return resource
-        if self.run.interval is None:
-            raise ConfigError(
-                "The run has no data interval: fill in `interval_start` and `interval_end`. Nothing was read."
-            )
-        return replace(
-            resource, params={**resource.params, **resource.incremental.params(*self.run.interval)}
-        )
-
-    @property
-    def skip_reason(self) -> str | None:
-        """Why there is nothing to read and to publish for this run's interval; None: there may be."""
-        if not self.run.is_partial:
-            return None
-        resource, interval = self._parts.resource, self.run.interval
-        if resource.incremental is None:
-            return (
-                f"`{resource.name}` serves only its present state: N intervals would be N identical pulls. "
-                "Mode `replay` rebuilds the past from landed snapshots."
-            )
-        initial = resource.incremental.initial_value
-        if interval and initial and interval[1] <= initial:
-            return f"`{resource.name}` has nothing from before {initial.isoformat()}."
-        return None
-
-    # ---- extract
-
-    @property
-    def reads_nothing(self) -> str | None:
-        """Why this run does not read the directory; None: it does."""
-        if not self.run.mode.reads_api:
-            return f"The mode `{self.run.mode}` does not read the directory."
-        return self.skip_reason
-
-    def prepare_landing(self) -> None:
-        """Makes the folder that the shards load into.
-
-        Raises:
-            ConfigError: the resource's landing folder is another directory's, or the run would lift a limit
-                that the deployment does not let it lift.
-        """
-        from directory_sync.publish.ownership import claim_landing
-
-        _ = self._parts.limits
-        if owner := self._parts.owner:
-            claim_landing(self.landed, owner)
-        self.landed.prepare()
-
-    def extract(self, shard: int | None = None) -> "list[ReadFacts]":
-        """Lands shards of the directory in this process, each with a pipeline of its own.
-
-        Args:
-            shard: the number of the shard, from 0; None: all of them.
-
-        Returns:
-            The statistics of the shards that had work.
-        """
-        self.prepare_landing()
-        register(answers_to_dlt(lambda: self.landed, lambda: self._parts.landing.place))
-        shards = self.settings.shards
-        source = directory_source(self, shards=shards, requests_in_flight=self.settings.requests_in_flight)
-        for number in range(shards) if shard is None else (shard,):
-            with _folder() as folder:
-                dlt.pipeline(
-                    f"landing_shard_{number}",
-                    destination=dlt.destinations.filesystem(layout=LAYOUT),
-                    dataset_name=DATASET,
-                    pipelines_dir=str(folder),
-                ).run(source.with_resources(f"shard_{number}"), loader_file_format="parquet")
-        return self._read
-
-    def client(self, *, share_of: int = 1, connections: int = 2) -> "DirectoryClient":
-        """Opens an HTTP client for this run's resource, see `Parts.open_client`."""
-        return self._parts.open_client(self.resource, share_of=share_of, connections=connections)
-
-    def done(self, facts: "ReadFacts") -> None:
-        """Keeps the statistics of a shard that was read."""
-        self._read.append(facts)
 
     # ---- audit
 
@@ -278,7 +69,7 @@ class Sync:
         from directory_sync.audit.stage import compare_sealed, sealed
 
         with (
-            _folder() as folder,
+            task_folder() as folder,
             closing(self.client()) as client,
             sealed(self.job(folder), read_page=client.page) as snapshot,
         ):
@@ -313,7 +104,7 @@ class Sync:
         return finished
 
     def _ask_again(self) -> Outcome:
-        with _folder() as folder, self.open_warehouse(folder) as warehouse:
+        with task_folder() as folder, self.open_warehouse(folder) as warehouse:
             self.finish_interrupted(warehouse)
             question = self.ask(warehouse)
         if question is None:
@@ -340,7 +131,7 @@ class Sync:
                 reason = f"The mode `{self.run.mode}` publishes nothing."
             if reason:
                 return Outcome(skipped=reason)
-            with _folder() as folder, self.open_warehouse(folder) as warehouse:
+            with task_folder() as folder, self.open_warehouse(folder) as warehouse:
                 return self.publish_into(warehouse, folder)
         finally:
             self.retire_landing()
@@ -409,7 +200,7 @@ class Sync:
         decision = landed_decision(self.landed, question) if question else None
         if question is None or decision is None or decision.choice != "approved":
             return Outcome(skipped="No removal was approved in this run.")
-        with _folder() as folder, self.open_warehouse(folder) as warehouse:
+        with task_folder() as folder, self.open_warehouse(folder) as warehouse:
             report = removals.remove(
                 self.resource, self.landed, question, run_id=self.run.run_id, warehouse=warehouse
             )
@@ -422,7 +213,7 @@ class Sync:
         """Rebuilds the warehouse from what is landed, without the API."""
         from directory_sync.publish.replay import replay
 
-        with _folder() as folder, self.open_warehouse(folder) as warehouse:
+        with task_folder() as folder, self.open_warehouse(folder) as warehouse:
             replayed = replay(self.job(folder), self._parts.landing, warehouse=warehouse)
         headline = replayed.headline(self.resource.name)
         logger.info("%s", headline)
@@ -497,13 +288,6 @@ class Sync:
         raised = [finding.message for finding in report.findings if finding.rule == RAISED_LIMITS]
         note = " ".join([report.headline(), *raised, *said])
         return Outcome(note=note, summary=report.summary(), report=report)
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder that goes with the stage."""
-    with tempfile.TemporaryDirectory(prefix="directory_sync_") as name:
-        yield Path(name)
 
 
 def _landed_report(landed: "LandedSnapshot") -> "AuditReport":

@@ -1,0 +1,186 @@
+"""One publication into the warehouse through dlt: checked, normalised, loaded.
+
+Where the warehouse has transactions it is one load package. Elsewhere it is three, all normalised before the
+first is loaded.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dlt
+from dlt.common.schema.exceptions import (
+    CannotCoerceColumnException,
+    CannotCoerceNullException,
+    DataValidationError,
+)
+from dlt.extract import DltSource
+from dlt.extract.extract import select_schema
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from directory_sync.config import columns
+from directory_sync.config.form import Resource
+from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.memory import is_out_of_memory, out_of_memory
+from directory_sync.errors import ConfigError, DataError, DirectorySyncError, WarehouseError, find_error
+from directory_sync.publish.header import with_sync_values
+from directory_sync.publish.quarantine import rejected_resource, settle
+from directory_sync.publish.rows import DEDUPLICATED, Checked, SyncContent, check_rows, table_resource
+from directory_sync.publish.staged import Staged
+from directory_sync.warehouse.sql import innermost
+from directory_sync.warehouse.syncs import SYNCS
+from directory_sync.warehouse.warehouse import Loading, Warehouse
+
+if TYPE_CHECKING:
+    from dlt.extract import DltResource
+
+
+def load(
+    resource: Resource, content: SyncContent, *, warehouse: Warehouse, limits: RemovalLimits | None = None
+) -> Mapping[str, Any]:
+    """Checks and normalises everything, then loads it: one package in one transaction, or several in order.
+
+    Args:
+        resource: whose tables.
+        content: the change rows and the sync's row.
+        warehouse: open, and held by this process.
+        limits: on removals, for entries that are set aside; None: the deployment's.
+
+    Returns:
+        The sync's row.
+    """
+    import pyarrow as pa
+
+    pipeline = warehouse.pipeline
+    failure: DirectorySyncError | None = None
+    try:
+        staged = Staged(Path(pipeline.pipelines_dir) / "staged")
+        limits = limits or warehouse.settings.removal_limits
+        content, checked = _checked(resource, content, warehouse, staged=staged, limits=limits)
+        table = None
+        sources = [_source_of(_sync_resource(content.sync_values), pipeline)]
+        if checked and checked.rejected:
+            rejected = rejected_resource(resource, checked.rejected, content.sync_values)
+            sources.insert(0, _source_of(rejected, pipeline))
+        if checked and not content.is_empty:
+            table = table_resource(resource, content, checked, warehouse=warehouse)
+            sources = [_source_of(_changes_resource(resource, content), pipeline), table, *sources]
+        rows: Counter[str] = Counter()
+        for package in [sources] if warehouse.is_transactional else [[one] for one in sources]:
+            pipeline.extract(package, loader_file_format=warehouse.file_format)
+            rows.update(pipeline.normalize().row_counts)
+            if table in package:
+                rows.update(staged.join(pipeline, warehouse.file_format))
+        warehouse.load(_loading(resource, content, rows, pipeline=pipeline))
+    except PipelineStepFailed as e:
+        failure = _failure(e, resource)
+    except (pa.ArrowException, ValueError, OverflowError) as e:
+        # Of rows that join the load; the message quotes them.
+        failure = WarehouseError(
+            f"Loading `{resource.name}` failed: rows cannot be written ({type(e).__name__}). Nothing was "
+            "published. Airflow tries again."
+        )
+    if failure:
+        # Raised here: dlt's exceptions quote rows, and none of them may hang on ours.
+        raise failure
+    warehouse.create_history_view(resource)
+    return content.sync_values
+
+
+def _source_of(resource: "DltResource", pipeline: dlt.Pipeline) -> DltSource:
+    """A source of its own: dlt draws from those of one by turns, and a warehouse answers one question."""
+    return DltSource(select_schema(pipeline), pipeline.pipeline_name, [resource])
+
+
+def _checked(
+    resource: Resource,
+    content: SyncContent,
+    warehouse: Warehouse,
+    *,
+    staged: Staged,
+    limits: RemovalLimits,
+) -> tuple[SyncContent, Checked | None]:
+    """Finds what the warehouse cannot take before anything is written; None where nothing changed."""
+    warehouse.forget_dropped_tables()
+    if content.is_empty:
+        return content, None
+
+    def check(rows: SyncContent) -> Checked:
+        staged.clear()
+        return check_rows(resource, rows, warehouse=warehouse, staged=staged)
+
+    return settle(resource, content, check(content), warehouse=warehouse, limits=limits, check_again=check)
+
+
+def _loading(
+    resource: Resource, content: SyncContent, rows: Mapping[str, int], *, pipeline: dlt.Pipeline
+) -> Loading:
+    values, tables = content.sync_values, set(pipeline.default_schema.data_table_names())
+    return Loading(
+        resource=resource,
+        sync_id=values["sync_id"],
+        base_sync_id=values["base_sync_id"],
+        staged={name: count for name, count in rows.items() if name in tables and count},
+        load_id=max(pipeline.list_normalized_load_packages(), key=float),
+        bytes_a_row=_bytes_a_row(content),
+    )
+
+
+def _bytes_a_row(content: SyncContent) -> float:
+    import pyarrow.compute as pc
+
+    first = next(iter(content.rows()), None)
+    mean = pc.mean(pc.binary_length(first.column("record"))).as_py() if first is not None else None
+    return float(mean or 0)
+
+
+def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySyncError:
+    own = find_error(exception)
+    if own:
+        return own
+    current: BaseException | None = exception
+    while current:
+        if isinstance(current, DataValidationError):
+            return ConfigError(
+                f"The schema contract of `{resource.name}` refuses a snapshot: {current.schema_entity} "
+                f"`{current.table_name}.{current.column_name or ''}` "
+                f"({current.contract_mode}). Nothing was published. Widen `schema_contract` in "
+                f"{resource.form_file}, or ask the API's vendor."
+            )
+        if isinstance(current, (CannotCoerceColumnException, CannotCoerceNullException)):
+            column = ".".join(str(getattr(current, name, "?")) for name in ("table_name", "column_name"))
+            return DataError(
+                f"A value of `{column}` cannot be stored ({type(current).__name__}). Nothing was published; "
+                "see docs/runbook.md#dataerror."
+            )
+        current = getattr(current, "exception", None) or current.__cause__ or current.__context__
+    if is_out_of_memory(exception):
+        return out_of_memory(f"A load of `{resource.name}`")
+    return WarehouseError(
+        f"Loading `{resource.name}` failed in step {exception.step} "
+        f"({innermost(exception)}). Airflow tries again; see docs/runbook.md#warehouseerror."
+    )
+
+
+def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
+    return dlt.resource(
+        [dict(values)],
+        name=SYNCS,
+        primary_key="sync_id",
+        write_disposition="merge",
+        columns=columns.hints(columns.SYNCS),
+        max_table_nesting=0,
+    )
+
+
+def _changes_resource(resource: Resource, content: SyncContent) -> "DltResource":
+    log: DltResource = dlt.resource(
+        with_sync_values(content),
+        name=resource.changes_table,
+        primary_key=("sync_id", "id"),
+        write_disposition="merge",
+        columns=columns.hints((*columns.CHANGES, columns.SYNC_HEADER)),
+    )
+    log.apply_hints(additional_table_hints=DEDUPLICATED)
+    return log

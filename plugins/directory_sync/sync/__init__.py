@@ -1,0 +1,1 @@
+"""One run of one resource, its stages put together without Airflow."""

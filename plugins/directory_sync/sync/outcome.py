@@ -1,0 +1,43 @@
+"""What a stage of a sync came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from directory_sync.audit.report import AuditReport
+    from directory_sync.publish.question import Question
+    from directory_sync.publish.replay import Replayed
+
+Summary = dict[str, Any]
+"""Counts, digests, findings; never a record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a stage came to.
+
+    Attributes:
+        skipped: why the stage did nothing, or nothing more; None: it did its work.
+        note: a line for the run's note; None: there is nothing to say.
+        summary: what the stages after it, and the asset event, are told.
+        sync_ids: the publications that the asset event tells of.
+        is_last: the stages after this one have nothing to do in this run.
+        report: of the audit or the publication.
+        question: what a person is asked; None: nothing.
+        replayed: what a replay did.
+    """
+
+    skipped: str | None = None
+    note: str | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    sync_ids: tuple[str, ...] = ()
+    is_last: bool = False
+    report: "AuditReport | None" = None
+    question: "Question | None" = None
+    replayed: "Replayed | None" = None
+
+    @property
+    def event(self) -> Summary:
+        """The extra of the asset event."""
+        return {**self.summary, "sync_ids": list(self.sync_ids)}

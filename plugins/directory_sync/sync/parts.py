@@ -1,0 +1,72 @@
+"""What a sync works with: the protocol that a task, a test and the bench fulfil."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Protocol
+
+from directory_sync.audit.job import Run
+
+if TYPE_CHECKING:
+    from directory_sync.api.client import DirectoryClient
+    from directory_sync.config.connections import ConnectionFields
+    from directory_sync.config.form import Resource
+    from directory_sync.config.limits import RemovalLimits
+    from directory_sync.config.settings import SyncSettings
+    from directory_sync.landing.zone import LandedSnapshot, Landing
+    from directory_sync.publish.ownership import Owner
+
+
+class Parts(Protocol):
+    """What a sync works with. Each part is looked up when it is first used: a stage that skips needs few."""
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+
+    @property
+    def resource(self) -> "Resource":
+        """The resource as the form has it."""
+
+    @property
+    def resource_names(self) -> Collection[str]:
+        """The names of all resources of the form; no connection is needed for them."""
+
+    @property
+    def settings(self) -> "SyncSettings":
+        """The deployment's switches."""
+
+    @property
+    def limits(self) -> "RemovalLimits":
+        """The limits on removals of this run.
+
+        Raises:
+            ConfigError: the run would lift one, and the deployment does not let it.
+        """
+
+    @property
+    def raised_limits(self) -> str | None:
+        """Which limits this run lifts, and who says so; None: none."""
+
+    @property
+    def owner(self) -> "Owner | None":
+        """The directory, as its tables and folders are marked with it; None: they are not."""
+
+    @property
+    def landing(self) -> "Landing":
+        """The landing zone."""
+
+    @property
+    def landed(self) -> "LandedSnapshot":
+        """The folder of this run's snapshot."""
+
+    @property
+    def warehouse(self) -> "ConnectionFields | None":
+        """The connection of the warehouse; None: the embedded DuckDB file."""
+
+    def open_client(self, resource: "Resource", *, share_of: int, connections: int) -> "DirectoryClient":
+        """Opens an HTTP client.
+
+        Args:
+            resource: what it reads.
+            share_of: how many tasks share the API's allowance.
+            connections: how many to keep alive.
+        """

@@ -1,0 +1,146 @@
+"""What a run reads: its resource, its interval, and the shards of the directory."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dlt
+
+from directory_sync.audit.job import Run
+from directory_sync.config.dlt_provider import register
+from directory_sync.errors import ConfigError
+from directory_sync.extract.stage import directory_source
+from directory_sync.landing.zone import DATASET, LAYOUT, answers_to_dlt
+from directory_sync.sync.parts import Parts
+
+if TYPE_CHECKING:
+    from directory_sync.api.client import DirectoryClient
+    from directory_sync.config.form import Resource
+    from directory_sync.config.settings import SyncSettings
+    from directory_sync.extract.progress import ReadFacts
+    from directory_sync.landing.zone import LandedSnapshot
+
+
+class RunReading:
+    """What one run of one resource reads, and its extract stage.
+
+    Args:
+        parts: what the sync works with.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        """Looks nothing up yet."""
+        self._parts = parts
+        self._read: list[ReadFacts] = []
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+        return self._parts.run
+
+    @property
+    def settings(self) -> "SyncSettings":
+        """The deployment's switches."""
+        return self._parts.settings
+
+    @property
+    def landed(self) -> "LandedSnapshot":
+        """The folder of this run's snapshot."""
+        return self._parts.landed
+
+    @cached_property
+    def resource(self) -> "Resource":
+        """The resource; in an interval run, asked for the interval.
+
+        Raises:
+            ConfigError: an interval run has no interval.
+        """
+        resource = self._parts.resource
+        if not self.run.is_partial or resource.incremental is None:
+            return resource
+        if self.run.interval is None:
+            raise ConfigError(
+                "The run has no data interval: fill in `interval_start` and `interval_end`. Nothing was read."
+            )
+        return replace(
+            resource, params={**resource.params, **resource.incremental.params(*self.run.interval)}
+        )
+
+    @property
+    def skip_reason(self) -> str | None:
+        """Why there is nothing to read and to publish for this run's interval; None: there may be."""
+        if not self.run.is_partial:
+            return None
+        resource, interval = self._parts.resource, self.run.interval
+        if resource.incremental is None:
+            return (
+                f"`{resource.name}` serves only its present state: N intervals would be N identical pulls. "
+                "Mode `replay` rebuilds the past from landed snapshots."
+            )
+        initial = resource.incremental.initial_value
+        if interval and initial and interval[1] <= initial:
+            return f"`{resource.name}` has nothing from before {initial.isoformat()}."
+        return None
+
+    @property
+    def reads_nothing(self) -> str | None:
+        """Why this run does not read the directory; None: it does."""
+        if not self.run.mode.reads_api:
+            return f"The mode `{self.run.mode}` does not read the directory."
+        return self.skip_reason
+
+    def prepare_landing(self) -> None:
+        """Makes the folder that the shards load into.
+
+        Raises:
+            ConfigError: the resource's landing folder is another directory's, or the run would lift a limit
+                that the deployment does not let it lift.
+        """
+        from directory_sync.publish.ownership import claim_landing
+
+        _ = self._parts.limits
+        if owner := self._parts.owner:
+            claim_landing(self.landed, owner)
+        self.landed.prepare()
+
+    def extract(self, shard: int | None = None) -> "list[ReadFacts]":
+        """Lands shards of the directory in this process, each with a pipeline of its own.
+
+        Args:
+            shard: the number of the shard, from 0; None: all of them.
+
+        Returns:
+            The statistics of the shards that had work.
+        """
+        self.prepare_landing()
+        register(answers_to_dlt(lambda: self.landed, lambda: self._parts.landing.place))
+        shards = self.settings.shards
+        source = directory_source(self, shards=shards, requests_in_flight=self.settings.requests_in_flight)
+        for number in range(shards) if shard is None else (shard,):
+            with task_folder() as folder:
+                dlt.pipeline(
+                    f"landing_shard_{number}",
+                    destination=dlt.destinations.filesystem(layout=LAYOUT),
+                    dataset_name=DATASET,
+                    pipelines_dir=str(folder),
+                ).run(source.with_resources(f"shard_{number}"), loader_file_format="parquet")
+        return self._read
+
+    def client(self, *, share_of: int = 1, connections: int = 2) -> "DirectoryClient":
+        """Opens an HTTP client for this run's resource, see `Parts.open_client`."""
+        return self._parts.open_client(self.resource, share_of=share_of, connections=connections)
+
+    def done(self, facts: "ReadFacts") -> None:
+        """Keeps the statistics of a shard that was read."""
+        self._read.append(facts)
+
+
+@contextmanager
+def task_folder() -> Iterator[Path]:
+    """Makes a folder for one stage, and deletes it when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="directory_sync_") as name:
+        yield Path(name)
