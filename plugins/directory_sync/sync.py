@@ -29,7 +29,8 @@ from directory_sync.config.dlt_provider import register
 from directory_sync.config.mode import Mode
 from directory_sync.errors import ConfigError, DirectorySyncError
 from directory_sync.extract.stage import directory_source
-from directory_sync.landing.zone import DATASET, LAYOUT, REPORT, ROLLED_FORWARD, answers_to_dlt
+from directory_sync.landing.files import DATASET, REPORT, ROLLED_FORWARD
+from directory_sync.landing.zone import LAYOUT, answers_to_dlt
 
 # Each stage imports what it alone needs: the shard tasks of a run start without DuckDB.
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from directory_sync.config.limits import RemovalLimits
     from directory_sync.config.settings import SyncSettings
     from directory_sync.extract.progress import ReadFacts
-    from directory_sync.landing.zone import LandedSnapshot, Landing
+    from directory_sync.landing.snapshot import LandedSnapshot
+    from directory_sync.landing.zone import Landing
     from directory_sync.publish.ownership import Owner
     from directory_sync.publish.question import Question
     from directory_sync.publish.replay import Replayed

@@ -21,7 +21,8 @@ from directory_sync.config.directory import Directory
 from directory_sync.config.form import Resource
 from directory_sync.config.names import Stage
 from directory_sync.extract.stage import directory_source
-from directory_sync.landing.zone import DATASET, LAYOUT
+from directory_sync.landing.files import DATASET
+from directory_sync.landing.zone import LAYOUT
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg

@@ -46,7 +46,8 @@ from directory_sync.errors import (
     WarehouseError,
     find_error,
 )
-from directory_sync.landing.zone import DIFFERENCE, LandedSnapshot
+from directory_sync.landing.files import DIFFERENCE
+from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.publish.publications import mark_published, mend_marks, numbered, skip
 from directory_sync.publish.quarantine import rejected_resource, settle
 from directory_sync.publish.rows import DEDUPLICATED, Checked, SyncContent, check_rows, table_resource
