@@ -11,8 +11,9 @@ from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.form import Resource, parse_form
 from directory_sync.config.settings import SyncSettings
 from directory_sync.landing.place import landing_place
-from directory_sync.landing.zone import LandedSnapshot, Landing
-from directory_sync.sync.stages import Sync
+from directory_sync.landing.snapshot import LandedSnapshot
+from directory_sync.landing.zone import Landing
+from directory_sync.sync import Sync
 
 FORM = {
     "resources": [

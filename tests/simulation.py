@@ -18,8 +18,8 @@ from directory_sync.api.page import Page
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.extract.plan import Shard
 from directory_sync.extract.windows import ShardReader
+from directory_sync.landing.files import LandedFiles
 from directory_sync.landing.tables import PageColumns
-from directory_sync.landing.zone import LandedFiles
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = 1 << 20

@@ -26,7 +26,9 @@ The packages are the data flow. An entry travels down this list; a package impor
       answer.py, page.py          the answer: its entries, or what is wrong with it
       shape.py                    what an answer seems to hold, for the Test button
     landing/        one snapshot per run
-      zone.py                     its files and its manifest
+      zone.py                     the landing zone as a whole: which resources and runs it holds
+      snapshot.py, folder.py      one run's folder; how a folder reads and writes its files
+      files.py, damage.py         the names and contents of the files; the error for a damaged one
       place.py                    where it is: a folder, or a bucket and what opens it
       durable.py                  files that survive a loss of power
       tables.py                   the columns of an entry as landed

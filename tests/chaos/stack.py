@@ -172,7 +172,7 @@ def the_warehouse_is_not_open_yet(act: Strike) -> None:
 def the_difference_is_half_written(act: Strike) -> None:
     import pyarrow.parquet as pq
 
-    from directory_sync.landing.zone import DIFFERENCE
+    from directory_sync.landing.files import DIFFERENCE
 
     def make(usual: Callable[..., Any]) -> Callable[..., Any]:
         def write_table(self: Any, table: Any, *args: Any, **kwargs: Any) -> None:
@@ -207,7 +207,8 @@ def the_manifest_is_half_written(act: Strike) -> None:
 
 @moment
 def the_manifest_is_written(act: Strike) -> None:
-    from directory_sync.landing.zone import MANIFEST, LandedSnapshot
+    from directory_sync.landing.files import MANIFEST
+    from directory_sync.landing.snapshot import LandedSnapshot
 
     def make(usual: Callable[..., Any]) -> Callable[..., Any]:
         def write_json(self: Any, name: str, content: Any) -> None:
@@ -276,7 +277,7 @@ def the_syncs_row_is_loaded(act: Strike) -> None:
 
 @moment
 def the_publication_is_complete(act: Strike) -> None:
-    from directory_sync.sync.stages import Sync
+    from directory_sync.sync import Sync
 
     before(Sync, "retire_landing", act)
 

@@ -67,7 +67,7 @@ shutil.copytree(args["deployment"], folder / "home", dirs_exist_ok=True)
 from directory_sync.config.dlt_provider import quiet_dlt
 quiet_dlt()
 from directory_sync.errors import find_error
-from directory_sync.landing.zone import MANIFEST
+from directory_sync.landing.files import MANIFEST
 from directory_sync.airflow.retry import DirectoryRetryPolicy
 from tests.chaos.conftest import tables
 from tests.integration.cycle import Cycle

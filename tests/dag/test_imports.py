@@ -21,8 +21,9 @@ OURS = """
     airflow airflow.approval airflow.deadline airflow.display airflow.params airflow.retry airflow.scope
     airflow.tasks config config.access config.connections config.directory config.dlt_provider config.form
     config.incremental config.kinds config.limits config.memory config.mode config.names config.paging
-    config.refusal config.settings config.sign_in config.urls dag errors extract extract.plan extract.stage
-    extract.windows landing landing.durable landing.place landing.tables landing.zone
+    config.refusal config.settings config.sign_in config.urls dag errors extract extract.plan
+    extract.stage extract.windows landing landing.damage landing.durable landing.files landing.folder
+    landing.place landing.snapshot landing.tables landing.zone
 """
 """Our modules that declare; what works is imported in the task."""
 FOREIGN = {"airflow", "asgiref", "dlt", "google", "pendulum"}

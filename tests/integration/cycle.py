@@ -26,11 +26,12 @@ from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.mode import Mode
 from directory_sync.config.settings import SyncSettings
 from directory_sync.landing.place import LandingPlace, landing_place
-from directory_sync.landing.zone import LandedSnapshot, Landing
+from directory_sync.landing.snapshot import LandedSnapshot
+from directory_sync.landing.zone import Landing
 from directory_sync.publish.ownership import Owner
 from directory_sync.publish.question import Decision, Question, land_decision
 from directory_sync.publish.replay import Replayed
-from directory_sync.sync.stages import Sync
+from directory_sync.sync import Sync
 from directory_sync.warehouse.warehouse import Warehouse
 from tests.buckets import copied_landing
 from tests.postgres import ADMIN, PostgresServer

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from directory_sync.errors import SnapshotError
-from directory_sync.landing.zone import DIFFERENCE, PUBLISHED, REPORT
+from directory_sync.landing.files import DIFFERENCE, PUBLISHED, REPORT
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle, child_process
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from directory_sync.errors import ConfigError, SnapshotError
-from directory_sync.landing.zone import REPORT, Landing
+from directory_sync.landing.files import REPORT
+from directory_sync.landing.zone import Landing
 from directory_sync.publish.retention import retire
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from directory_sync.errors import SnapshotError
-from directory_sync.landing.zone import DIFFERENCE
+from directory_sync.landing.files import DIFFERENCE
 from sandbox.server import SandboxServer
 from tests.integration.cycle import Cycle
 

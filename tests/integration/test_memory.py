@@ -15,7 +15,8 @@ from directory_sync.audit.scratch import Snapshot, open_scratch
 from directory_sync.audit.stage import compare_sealed, sealed
 from directory_sync.config.form import parse_form
 from directory_sync.config.settings import SyncSettings
-from directory_sync.landing.zone import DIFFERENCE, LandedFiles, LandedSnapshot
+from directory_sync.landing.files import DIFFERENCE, LandedFiles
+from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.warehouse.warehouse import open_warehouse
 from tests.simulation import StillList
 

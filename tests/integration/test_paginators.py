@@ -9,7 +9,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.api.page import Page
 from directory_sync.errors import DirectorySyncError, EnvelopeError, SnapshotError, find_error
-from directory_sync.landing.zone import MANIFEST, REPORT
+from directory_sync.landing.files import MANIFEST, REPORT
 from tests.integration.cycle import Cycle
 from tests.paged_api import LINKED, PAGINATORS, SENTINEL, PagedApi
 from tests.postgres import PostgresServer

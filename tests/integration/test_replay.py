@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from directory_sync.errors import ConfigError
-from directory_sync.landing.zone import PUBLISHED
+from directory_sync.landing.files import PUBLISHED
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.test_decisions import asked

@@ -7,8 +7,8 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from directory_sync.airflow.retry import NOTE
 from directory_sync.airflow.scope import TaskScope
+from directory_sync.sync import Sync
 from directory_sync.sync.outcome import Outcome, Summary
-from directory_sync.sync.stages import Sync
 
 
 def audit(scope: TaskScope) -> Summary:

@@ -27,7 +27,8 @@ from directory_sync.config.mode import Mode
 from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError
 from directory_sync.landing.place import LandingPlace, landing_place
-from directory_sync.landing.zone import LandedSnapshot, Landing, answers_to_dlt
+from directory_sync.landing.snapshot import LandedSnapshot
+from directory_sync.landing.zone import Landing, answers_to_dlt
 
 if TYPE_CHECKING:
     from directory_sync.api.client import DirectoryClient

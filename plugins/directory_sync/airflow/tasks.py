@@ -21,7 +21,8 @@ from directory_sync.config.directory import Directory
 from directory_sync.config.form import Resource
 from directory_sync.config.names import Stage
 from directory_sync.extract.stage import directory_source
-from directory_sync.landing.zone import DATASET, LAYOUT
+from directory_sync.landing.files import DATASET
+from directory_sync.landing.zone import LAYOUT
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
@@ -79,7 +80,7 @@ class ShardTasks:
         Raises:
             AirflowSkipException: this run does not read the directory.
         """
-        from directory_sync.sync.stages import Sync
+        from directory_sync.sync import Sync
 
         self._scope = TaskScope(self._directory, self._resource_name)
         self._sync = Sync(self._scope)

@@ -18,7 +18,7 @@ from directory_sync.config.fields import without_field
 from directory_sync.config.form import Resource
 from directory_sync.config.kinds import Kind
 from directory_sync.errors import ConfigError
-from directory_sync.landing.zone import LandedFiles
+from directory_sync.landing.files import LandedFiles
 from directory_sync.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:

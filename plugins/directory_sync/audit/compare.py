@@ -44,7 +44,7 @@ from directory_sync.config.fields import and_parents
 from directory_sync.config.form import Resource
 from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.errors import ConfigError
-from directory_sync.landing.zone import DIFFERENCE, REPORT, LandedFiles
+from directory_sync.landing.files import DIFFERENCE, REPORT, LandedFiles
 from directory_sync.warehouse.syncs import SyncRow
 from directory_sync.warehouse.warehouse import Warehouse
 

@@ -24,7 +24,7 @@ from directory_sync.audit.scratch import Snapshot
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
 from directory_sync.config.mode import Mode
-from directory_sync.landing.zone import LandedFiles
+from directory_sync.landing.files import LandedFiles
 from directory_sync.warehouse.warehouse import Warehouse
 
 ROWS_PER_BATCH = 5_000

@@ -8,7 +8,7 @@ from directory_sync.config.form import Resource
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.mode import Mode
 from directory_sync.config.settings import SyncSettings
-from directory_sync.landing.zone import LandedSnapshot
+from directory_sync.landing.snapshot import LandedSnapshot
 
 
 @dataclass(frozen=True, kw_only=True)

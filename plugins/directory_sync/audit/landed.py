@@ -12,8 +12,9 @@ import duckdb
 
 from directory_sync.api.page import Page
 from directory_sync.errors import EnvelopeError
+from directory_sync.landing.damage import damaged, naming_damage
+from directory_sync.landing.files import LandedFiles
 from directory_sync.landing.tables import AUDIT_SHARD, PageColumns, mixed_ids
-from directory_sync.landing.zone import LandedFiles, damaged, naming_damage
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -22,7 +22,8 @@ from directory_sync.audit.seal import ReadPage, Seal, seal
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages
 from directory_sync.errors import SnapshotError
-from directory_sync.landing.zone import LandedFiles, LandedSnapshot
+from directory_sync.landing.files import LandedFiles
+from directory_sync.landing.snapshot import LandedSnapshot
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from directory_sync.audit.landed import LandedTables
 from directory_sync.config.fields import readings
-from directory_sync.landing.zone import LandedFiles, naming_damage
+from directory_sync.landing.damage import naming_damage
+from directory_sync.landing.files import LandedFiles
 
 
 class RecordTables(LandedTables):

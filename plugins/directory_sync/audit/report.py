@@ -14,7 +14,8 @@ import msgspec
 from directory_sync.config import columns
 from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.config.mode import Mode
-from directory_sync.landing.zone import REPORT, Moment, naming_damage
+from directory_sync.landing.damage import naming_damage
+from directory_sync.landing.files import REPORT, Moment
 
 Level = Literal["error", "hold", "warning"]
 

@@ -15,7 +15,8 @@ from directory_sync.audit.report import Finding
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.seal import ReadPage
 from directory_sync.config.kinds import Kind
-from directory_sync.landing.zone import DIFFERENCE, LandedSnapshot
+from directory_sync.landing.files import DIFFERENCE
+from directory_sync.landing.snapshot import LandedSnapshot
 
 ANSWERS_WHEN_STILL, ANSWERS_WHEN_MOVED = 1, 4
 """How many further answers an absence needs: more where the list moved, or seemed to, as replicas have it."""

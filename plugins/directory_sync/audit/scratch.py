@@ -20,7 +20,9 @@ from directory_sync.audit.landed import Window
 from directory_sync.audit.records import RecordTables
 from directory_sync.config.memory import duckdb_limit_mb
 from directory_sync.errors import SnapshotError
-from directory_sync.landing.zone import LandedFiles, LandedSnapshot, naming_damage
+from directory_sync.landing.damage import naming_damage
+from directory_sync.landing.files import LandedFiles
+from directory_sync.landing.snapshot import LandedSnapshot
 
 logger = logging.getLogger(__name__)
 

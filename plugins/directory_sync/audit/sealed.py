@@ -12,7 +12,7 @@ from directory_sync.audit.manifest import OWN_FIELDS, settings_fingerprint
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.config.fields import stable_fields
 from directory_sync.config.kinds import Proof
-from directory_sync.landing.zone import LandedFiles
+from directory_sync.landing.files import LandedFiles
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from directory_sync.audit.scratch import Snapshot, make_room, open_scratch, shar
 from directory_sync.audit.seal import ReadPage
 from directory_sync.config.memory import naming_limit
 from directory_sync.errors import SnapshotError
-from directory_sync.landing.zone import MANIFEST, REPORT, LandedFiles
+from directory_sync.landing.files import MANIFEST, REPORT, LandedFiles
 from directory_sync.warehouse.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)

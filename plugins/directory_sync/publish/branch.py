@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 
 from directory_sync.audit.report import AuditReport
 from directory_sync.errors import SnapshotError
-from directory_sync.landing.zone import PUBLISHED, REPORT, LandedSnapshot, Mark
+from directory_sync.landing.files import PUBLISHED, REPORT, Mark
+from directory_sync.landing.snapshot import LandedSnapshot
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

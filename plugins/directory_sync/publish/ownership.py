@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from directory_sync.errors import ConfigError
-from directory_sync.landing.zone import LandedSnapshot
+from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.warehouse.warehouse import Warehouse
 
 OWNER = "directory.json"

@@ -16,7 +16,8 @@ from directory_sync.audit.clocks import RUNBOOK, as_text
 from directory_sync.audit.report import AuditReport
 from directory_sync.config.form import Resource
 from directory_sync.errors import ConfigError, SnapshotError
-from directory_sync.landing.zone import SKIPPED, LandedSnapshot, Mark, folder_name
+from directory_sync.landing.files import SKIPPED, Mark
+from directory_sync.landing.snapshot import LandedSnapshot, folder_name
 from directory_sync.warehouse.syncs import SyncRow
 from directory_sync.warehouse.warehouse import Warehouse
 

@@ -8,7 +8,8 @@ from typing import Literal, TypeVar
 import msgspec
 
 from directory_sync.config.limits import RemovalLimits
-from directory_sync.landing.zone import LandedSnapshot, naming_damage
+from directory_sync.landing.damage import naming_damage
+from directory_sync.landing.snapshot import LandedSnapshot
 
 QUESTION, DECISION = "question.json", "decision.json"
 

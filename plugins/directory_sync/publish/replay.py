@@ -15,7 +15,8 @@ from directory_sync.audit.job import Audit, Run
 from directory_sync.audit.stage import compare_again
 from directory_sync.config.mode import Mode
 from directory_sync.errors import SnapshotError
-from directory_sync.landing.zone import LandedSnapshot, Landing
+from directory_sync.landing.snapshot import LandedSnapshot
+from directory_sync.landing.zone import Landing
 from directory_sync.publish.branch import Publication, landed_publications, last_branch, names
 from directory_sync.publish.publications import mend_marks
 from directory_sync.publish.stage import publish_landed, roll_forward

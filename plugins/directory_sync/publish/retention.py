@@ -9,8 +9,10 @@ import re
 from collections.abc import Collection
 from datetime import datetime
 
+from directory_sync.landing.files import DATASET, SYNC_ID
+from directory_sync.landing.snapshot import LandedSnapshot, folder_name
 from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS
-from directory_sync.landing.zone import DATASET, SYNC_ID, LandedSnapshot, Landing, folder_name
+from directory_sync.landing.zone import Landing
 from directory_sync.publish.ownership import Owner, owner_of
 from directory_sync.publish.publications import marks_of
 

@@ -23,7 +23,8 @@ from directory_sync.audit.stage import compare_again
 from directory_sync.config.form import Resource
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.errors import PermanentError
-from directory_sync.landing.zone import DIFFERENCE, LandedSnapshot
+from directory_sync.landing.files import DIFFERENCE
+from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.publish.header import CHANGE_COLUMNS, SYNC_HEADER, logged_sync_values
 from directory_sync.publish.load import load
 from directory_sync.publish.publications import mark_published, mend_marks, numbered, skip

@@ -1,1 +1,5 @@
-"""One run of one resource, its stages put together without Airflow."""
+"""One sync of one resource, from the API to the warehouse, without Airflow."""
+
+from directory_sync.sync.stages import Sync
+
+__all__ = ["Sync"]

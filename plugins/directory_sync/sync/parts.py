@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from directory_sync.config.form import Resource
     from directory_sync.config.limits import RemovalLimits
     from directory_sync.config.settings import SyncSettings
-    from directory_sync.landing.zone import LandedSnapshot, Landing
+    from directory_sync.landing.snapshot import LandedSnapshot
+    from directory_sync.landing.zone import Landing
     from directory_sync.publish.ownership import Owner
 
 

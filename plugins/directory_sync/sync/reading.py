@@ -14,7 +14,8 @@ from directory_sync.audit.job import Run
 from directory_sync.config.dlt_provider import register
 from directory_sync.errors import ConfigError
 from directory_sync.extract.stage import directory_source
-from directory_sync.landing.zone import DATASET, LAYOUT, answers_to_dlt
+from directory_sync.landing.files import DATASET
+from directory_sync.landing.zone import LAYOUT, answers_to_dlt
 from directory_sync.sync.parts import Parts
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from directory_sync.config.form import Resource
     from directory_sync.config.settings import SyncSettings
     from directory_sync.extract.progress import ReadFacts
-    from directory_sync.landing.zone import LandedSnapshot
+    from directory_sync.landing.snapshot import LandedSnapshot
 
 
 class RunReading:

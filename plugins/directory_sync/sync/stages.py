@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from directory_sync.audit.job import Audit
 from directory_sync.config.mode import Mode
 from directory_sync.errors import ConfigError, DirectorySyncError
-from directory_sync.landing.zone import REPORT, ROLLED_FORWARD
+from directory_sync.landing.files import REPORT, ROLLED_FORWARD
 from directory_sync.sync.outcome import Outcome
 from directory_sync.sync.reading import RunReading, task_folder
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from directory_sync.audit.report import AuditReport
-    from directory_sync.landing.zone import LandedSnapshot
+    from directory_sync.landing.snapshot import LandedSnapshot
     from directory_sync.publish.question import Question
     from directory_sync.warehouse.warehouse import Warehouse
 

@@ -20,9 +20,11 @@ from directory_sync.audit.report import AuditReport
 from directory_sync.audit.scratch import Snapshot, open_scratch, shard_of_load
 from directory_sync.config import columns
 from directory_sync.errors import SnapshotError
+from directory_sync.landing.files import DIFFERENCE, MANIFEST, REPORT
 from directory_sync.landing.place import LandingPlace
+from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS, PageColumns
-from directory_sync.landing.zone import DIFFERENCE, MANIFEST, REPORT, LandedSnapshot, Landing
+from directory_sync.landing.zone import Landing
 from tests.simulation import page
 from tests.unit.audit.test_report import REPORT as A_REPORT
 

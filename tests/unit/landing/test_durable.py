@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from directory_sync.landing.files import LandedFiles
 from directory_sync.landing.place import LandingPlace
-from directory_sync.landing.zone import LandedFiles, Landing
+from directory_sync.landing.zone import Landing
 
 
 @pytest.fixture

@@ -11,9 +11,11 @@ import pytest
 
 from directory_sync.audit.scratch import open_scratch, shard_of_load
 from directory_sync.errors import EnvelopeError
+from directory_sync.landing.files import MANIFEST
 from directory_sync.landing.place import LandingPlace
+from directory_sync.landing.snapshot import LandedSnapshot, folder_name
 from directory_sync.landing.tables import PageColumns
-from directory_sync.landing.zone import MANIFEST, LandedSnapshot, Landing, folder_name
+from directory_sync.landing.zone import Landing
 from tests.simulation import page
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from directory_sync.errors import ConfigError
 from directory_sync.landing.place import LandingPlace
-from directory_sync.landing.zone import LandedSnapshot, Landing
+from directory_sync.landing.snapshot import LandedSnapshot
+from directory_sync.landing.zone import Landing
 from directory_sync.publish.ownership import Owner, claim_landing, owner_of
 
 FIRST, SECOND = Owner(name="api/first"), Owner(name="partners_api/second")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from directory_sync.landing.files import MANIFEST, PUBLISHED, Mark
 from directory_sync.landing.place import LandingPlace
-from directory_sync.landing.zone import MANIFEST, PUBLISHED, LandedSnapshot, Landing, Mark
+from directory_sync.landing.snapshot import LandedSnapshot
+from directory_sync.landing.zone import Landing
 from directory_sync.publish.ownership import OWNER, Owner
 from directory_sync.publish.retention import retire
 

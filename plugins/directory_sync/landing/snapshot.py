@@ -1,0 +1,190 @@
+"""One snapshot: the folder of one run, what dlt has loaded into it, its manifest and its marks."""
+
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from directory_sync.errors import SnapshotError
+from directory_sync.landing.damage import damaged, naming_damage
+from directory_sync.landing.durable import make_durable
+from directory_sync.landing.files import (
+    DATASET,
+    MANIFEST,
+    PUBLISHED,
+    REPORT,
+    SYNC_ID,
+    LandedFiles,
+    Manifest,
+    Mark,
+    Published,
+)
+from directory_sync.landing.folder import LandedFolder, path_of
+from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS
+
+logger = logging.getLogger(__name__)
+
+_LOAD_ID = re.compile(r"\d+\.\d+")
+
+
+class LandedSnapshot(LandedFolder):
+    """The folder of one snapshot."""
+
+    def of_run(self, run_id: str) -> "LandedSnapshot":
+        """Returns the folder of another run of the same resource."""
+        return LandedSnapshot(self._fs, f"{self.path.rsplit('/', 1)[0]}/{folder_name(run_id)}")
+
+    def of_resource(self) -> "LandedSnapshot":
+        """Returns the folder that holds the runs of the same resource."""
+        return LandedSnapshot(self._fs, self.path.rsplit("/", 1)[0])
+
+    def of_all_runs(self) -> "list[LandedSnapshot]":
+        """Returns the folders of all runs of the same resource, this one's included."""
+        return snapshots_in(self._fs, self.path.rsplit("/", 1)[0])
+
+    def of_sync(self, sync_id: str) -> "LandedSnapshot":
+        """Returns the folder of one publication of this run: clearing the run makes another one."""
+        return LandedSnapshot(self._fs, f"{self.path}/{sync_id}")
+
+    def prepare(self) -> None:
+        """Makes the folder that dlt loads into, as dlt does, for all shards at once.
+
+        dlt looks whether it is there and then makes it; of two shards that begin together, one would fail.
+        """
+        from dlt.destinations.impl.filesystem.filesystem import CURRENT_VERSION, INIT_FILE_NAME
+
+        path = self.file(f"{DATASET}/{INIT_FILE_NAME}")
+        if self._fs.exists(path):
+            return
+        versions = {"initial_version": CURRENT_VERSION, "current_version": CURRENT_VERSION}
+        part = f"{path}.{uuid4().hex}"
+        self._fs.makedirs(self.file(DATASET), exist_ok=True)
+        self._fs.pipe_file(part, json.dumps(versions).encode())
+        self._fs.mv(part, path)
+
+    def load_files(self, table: str) -> dict[str, list[str]]:
+        """Returns the files of a table by load id, of complete loads only."""
+        folder = f"{self.path}/{DATASET}"
+        named = (
+            path.rsplit("__", 1)[-1].removesuffix(".jsonl") for path in self._list(f"{folder}/_dlt_loads")
+        )
+        complete = {load_id for load_id in named if _LOAD_ID.fullmatch(load_id)}
+        files: dict[str, list[str]] = {}
+        for path in self._list(f"{folder}/{table}"):
+            # A load id is a time with a fraction; the file's id follows the second dot.
+            load_id = ".".join(path.rsplit("/", 1)[-1].split(".")[:2])
+            if load_id in complete and path.endswith(".parquet"):
+                files.setdefault(load_id, []).append(path)
+        return files
+
+    def latest_files(self, shard_of_load: Mapping[str, int]) -> LandedFiles:
+        """Returns the files of the latest complete load of each shard.
+
+        Args:
+            shard_of_load: which shard each complete load is of.
+        """
+        latest: dict[int, str] = {}
+        for load_id in sorted(shard_of_load, key=float):
+            latest[shard_of_load[load_id]] = load_id
+        chosen = set(latest.values())
+
+        def of(table: str) -> tuple[str, ...]:
+            files = self.load_files(table)
+            return tuple(sorted(path for load in chosen for path in files.get(load, ())))
+
+        return LandedFiles(
+            loads=tuple(sorted(chosen)),
+            entries=of(ENTRIES),
+            windows=of(WINDOWS),
+            fields=of(FIELDS),
+        )
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        """Returns the manifest, or None where the snapshot has none.
+
+        Raises:
+            SnapshotError: it cannot be read, or lacks what the audit needs.
+        """
+        content = self.read_json(MANIFEST)
+        if content is not None:
+            with naming_damage(MANIFEST):
+                msgspec.convert(content, Manifest)
+            if {ENTRIES, WINDOWS, FIELDS} - content["files"].keys():
+                raise damaged(MANIFEST, "names not all files")
+        return content
+
+    def published(self) -> tuple[Mark, ...]:
+        """Returns the syncs of this folder that the warehouse holds, or held.
+
+        Raises:
+            SnapshotError: the file that says so is damaged.
+        """
+        content = self.read_json(PUBLISHED)
+        if content is None:
+            return ()
+        with naming_damage(PUBLISHED):
+            known = msgspec.convert(content, Published)
+            marks = {
+                sync_id: {"sync_id": sync_id, **known.marks.get(sync_id, {})} for sync_id in known.sync_ids
+            }
+            return tuple(msgspec.convert(mark, Mark) for mark in marks.values())
+
+    def mark_published(self, mark: Mark) -> None:
+        """Notes that the warehouse holds a sync, for a replay; nothing where the folder is gone.
+
+        A file that is damaged is written anew: what else it said is in the warehouse, see `publications`.
+        """
+        try:
+            known = {one.sync_id: one for one in self.published()}
+        except SnapshotError:
+            logger.warning("%s cannot be read: it is written anew", self.file(PUBLISHED))
+            known = {}
+        if known.get(mark.sync_id) == mark or not self._fs.exists(self.path):
+            return
+        marks = known | {mark.sync_id: mark}
+        content = {sync_id: asdict(one) for sync_id, one in marks.items()}
+        self.write_json(PUBLISHED, {"sync_ids": list(marks), "marks": content})
+
+    def landed_syncs(self) -> list[str]:
+        """Returns the syncs of this folder that have a report, published or not."""
+        return sorted(
+            path.split("/")[-2]
+            for folder in self._list(self.path)
+            if SYNC_ID.fullmatch(folder.rsplit("/", 1)[-1])
+            for path in self._list(folder)
+            if path.endswith(f"/{REPORT}")
+        )
+
+    def make_durable(self, files: LandedFiles) -> None:
+        """Flushes to the disk what the manifest is to name: dlt has written it."""
+        make_durable(self._fs, (*files.entries, *files.windows, *files.fields), root=self.path)
+
+    def relative(self, paths: Sequence[str]) -> list[str]:
+        """Names files as the manifest does: from the snapshot's folder."""
+        return [path.removeprefix(f"{self.path}/") for path in paths]
+
+    def delete(self) -> None:
+        """Deletes the folder, the manifest first: without it the snapshot does not exist."""
+        self.forget(MANIFEST)
+        self._fs.rm(self.path, recursive=True)
+
+
+def snapshots_in(fs: Any, folder: str) -> list[LandedSnapshot]:
+    """Returns the snapshots in a folder, in the order of their names; none where it does not exist."""
+    if not fs.isdir(folder):
+        return []
+    found = (info["name"] for info in fs.ls(folder, detail=True) if info["type"] == "directory")
+    return [LandedSnapshot(fs, path_of(fs, name)) for name in sorted(found)]
+
+
+def folder_name(run_id: str) -> str:
+    """Returns a run id as a folder's name: what is not safe in a path or a URL becomes `-`.
+
+    So do dots in front: Airflow takes `..` for a run id.
+    """
+    return re.sub(r"^\.+|[^A-Za-z0-9_.-]+", "-", run_id)
