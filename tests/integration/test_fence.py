@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from directory_sync.errors import ConfigError, WarehouseError
-from directory_sync.landing.zone import MANIFEST
+from directory_sync.landing.files import MANIFEST
 from directory_sync.publish.load import load
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle, child_process
