@@ -1,9 +1,7 @@
 """Compares a sealed snapshot with the warehouse: what is suspicious, what waits, what is published."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import partial
-from typing import Any
 
 import orjson
 
@@ -20,6 +18,7 @@ from directory_sync.audit.details import Details, HasEntry, ask_details, check_d
 from directory_sync.audit.difference import Difference
 from directory_sync.audit.held import asks_now
 from directory_sync.audit.job import Audit
+from directory_sync.audit.manifest import Manifest
 from directory_sync.audit.report import (
     AuditReport,
     Completeness,
@@ -56,7 +55,7 @@ RAISED_LIMITS = "raised_limits"
 
 def compare(
     job: Audit,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     snapshot: Snapshot,
     files: LandedFiles,
     *,
@@ -150,7 +149,7 @@ def _findings(
     warehouse: Warehouse,
 ) -> Iterator[Finding]:
     population, job = difference.population, sealed.job
-    yield from (Finding(**finding) for finding in sealed.manifest["findings"])
+    yield from sealed.manifest.findings
     if job.run.is_partial:
         # A part of the directory bears no comparison with the whole.
         return
@@ -180,7 +179,7 @@ def _report(
 ) -> AuditReport:
     job, manifest, population = sealed.job, sealed.manifest, difference.population
     counts, held = difference.counts(), difference.held()
-    seal, api = manifest["seal"], manifest["api"]
+    seal, api = manifest.seal, manifest.api
     asks = asks_now(
         held=held.count,
         grown_by=difference.held_since(last_asked.snapshot_at) if last_asked else held.count,
@@ -192,13 +191,13 @@ def _report(
     )
     return AuditReport(
         origin=Origin(
-            sync_id=manifest["sync_id"],
+            sync_id=manifest.sync_id,
             base_sync_id=base.sync_id if base else None,
             resource=job.resource.name,
             run_id=job.run.run_id,
             mode=job.run.mode,
             snapshot_at=sealed.at,
-            last_requested_at=datetime.fromisoformat(manifest["last_requested_at"]),
+            last_requested_at=manifest.last_requested_at,
             settings_fingerprint=sealed.fingerprint,
             id_type=sealed.snapshot.id_type or (base.id_type if base else None),
             directory=job.run.directory,
@@ -219,13 +218,11 @@ def _report(
         completeness=Completeness(
             order=sealed.order,
             proof=sealed.proof,
-            windows=seal["windows"],
-            joints=seal["joints"],
-            bridged=seal["bridged"],
+            windows=seal.windows,
+            joints=seal.joints,
+            bridged=seal.bridged,
         ),
-        traffic=Traffic(
-            requests=api["answers"] + api["retries"], retries=api["retries"], refused=api["refused"]
-        ),
+        traffic=Traffic(requests=api.answers + api.retries, retries=api.retries, refused=api.refused),
         findings=tuple(findings),
     )
 
@@ -237,7 +234,7 @@ def _read_again(sealed: Sealed, difference: Difference, read_page: ReadPage | No
         # A replay: nobody can be asked, and what was absent then is absent in later snapshots too.
         return Reread()
     if read_page is None:
-        known = removed_before(sealed.job.landed, sealed.manifest["sync_id"])
+        known = removed_before(sealed.job.landed, sealed.manifest.sync_id)
         return Reread(absent=len(absent), unconfirmed=frozenset(absent) - known)
     answers = ANSWERS_WHEN_STILL if sealed.is_still else ANSWERS_WHEN_MOVED
     return reread(sealed.snapshot, absent, read_page, answers_needed=answers)

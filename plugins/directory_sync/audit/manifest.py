@@ -11,6 +11,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
 import orjson
 
 from directory_sync.audit.checks import check_seal
@@ -22,17 +23,115 @@ from directory_sync.audit.seal import ReadPage, Seal, seal
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages
 from directory_sync.errors import SnapshotError
-from directory_sync.landing.files import LandedFiles
+from directory_sync.landing.damage import damaged, naming_damage
+from directory_sync.landing.files import MANIFEST, LandedFiles, Moment
 from directory_sync.landing.snapshot import LandedSnapshot
+from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS
 
 logger = logging.getLogger(__name__)
 
 HASH_VERSION = 1
 
 
+class ApiFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What the API answered to the whole pull.
+
+    Attributes:
+        answers: all answers, those to the audit included.
+        retries: requests that were repeated.
+        refused: answers 429.
+        totals: the last of the different totals that the API stated.
+    """
+
+    answers: int
+    retries: int
+    refused: int
+    totals: tuple[int, ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sealed snapshot is made of and what is proven of it; `manifest.json`.
+
+    Attributes:
+        sync_id: names the publication of this snapshot; derived from the attributes of `_DIGESTED`.
+        interval: the data interval in ISO 8601; None: the snapshot is of no interval.
+        loads: the load ids of the shards.
+        files: of each landed table, its files, relative to the snapshot's folder.
+        settings_fingerprint: of the settings that the entries' hashes depend on.
+        findings: of the seal, without errors.
+        versions: of the packages that wrote the files.
+        entries: distinct entries.
+        id_type: BIGINT or VARCHAR; None: there is no entry.
+        order_is_observed: the ids, or the resource's `sort_field`, ascend or descend over the whole chain.
+    """
+
+    sync_id: str = ""
+    resource: str = ""
+    run_id: str = ""
+    interval: tuple[str, str] | None = None
+    loads: tuple[str, ...]
+    files: Mapping[str, tuple[str, ...]]
+    seal: Seal
+    api: ApiFigures
+    settings_fingerprint: str = ""
+    first_requested_at: Moment
+    last_requested_at: Moment
+    findings: tuple[Finding, ...]
+    versions: Mapping[str, str] = {}
+    entries: int = 0
+    id_type: str | None = None
+    order_is_observed: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the content of the file."""
+        content: dict[str, Any] = msgspec.to_builtins(self)
+        content["first_requested_at"] = self.first_requested_at.isoformat()
+        content["last_requested_at"] = self.last_requested_at.isoformat()
+        return content
+
+    def signed(self) -> "Manifest":
+        """Returns the manifest with the `sync_id` that its content has."""
+        content = {name: value for name, value in self.as_json().items() if name in _DIGESTED}
+        digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        at = self.first_requested_at.astimezone(UTC)
+        return msgspec.structs.replace(self, sync_id=f"{at:%Y%m%dT%H%M%S}-{digest[:8]}")
+
+    def landed_files(self, landed: LandedSnapshot) -> LandedFiles:
+        """Returns the files that the manifest names."""
+
+        def of(table: str) -> tuple[str, ...]:
+            return tuple(landed.file(name) for name in self.files[table])
+
+        return LandedFiles(loads=self.loads, entries=of(ENTRIES), windows=of(WINDOWS), fields=of(FIELDS))
+
+
+_DIGESTED = frozenset(
+    {
+        "resource", "run_id", "interval", "loads", "files", "seal", "api", "settings_fingerprint",
+        "first_requested_at", "last_requested_at", "findings", "versions",
+    }
+)  # fmt: skip
+
+
+def read_manifest(landed: LandedSnapshot) -> Manifest | None:
+    """Returns the manifest of a landed snapshot, also a later version's; None: it has none.
+
+    Raises:
+        SnapshotError: it cannot be read, or lacks what the audit needs.
+    """
+    content = landed.read_json(MANIFEST)
+    if content is None:
+        return None
+    with naming_damage(MANIFEST):
+        manifest = msgspec.convert(content, Manifest)
+    if not manifest.sync_id or {ENTRIES, WINDOWS, FIELDS} - manifest.files.keys():
+        raise damaged(MANIFEST, "names no sync, or not all files")
+    return manifest
+
+
 def seal_snapshot(
     job: Audit, snapshot: Snapshot, files: LandedFiles, *, read_page: ReadPage
-) -> tuple[dict[str, Any], LandedFiles]:
+) -> tuple[Manifest, LandedFiles]:
     """Seals a snapshot; returns its manifest, not yet written, and its files with the audit's own.
 
     Raises:
@@ -48,11 +147,13 @@ def seal_snapshot(
             "docs/runbook.md#snapshoterror."
         )
     files = _land_own_answers(job.landed, snapshot, files)
-    manifest = _manifest(job, files, counts, proof, findings)
-    manifest |= {"entries": entries, "id_type": snapshot.id_type}
     field = job.resource.sort_field
-    manifest["order_is_observed"] = proof.order_is_observed or (
-        field is not None and not proof.contradictions and snapshot.field_ascends(files, field)
+    manifest = msgspec.structs.replace(
+        _manifest(job, files, counts, proof, findings),
+        entries=entries,
+        id_type=snapshot.id_type,
+        order_is_observed=proof.order_is_observed
+        or (field is not None and not proof.contradictions and snapshot.field_ascends(files, field)),
     )
     logger.info(
         "Sealed (%s): %d entries in %d windows, %d joints, %d bridged by %d requests of the audit",
@@ -97,47 +198,31 @@ def _land_own_answers(landed: LandedSnapshot, snapshot: Snapshot, files: LandedF
 
 def _manifest(
     job: Audit, files: LandedFiles, counts: Counts, proof: Seal, findings: list[Finding]
-) -> dict[str, Any]:
+) -> Manifest:
     assert counts.first_requested_at is not None
     assert counts.last_requested_at is not None
-    content: dict[str, Any] = {
-        "resource": job.resource.name,
-        "run_id": job.run.run_id,
-        "interval": job.run.interval_text,
-        "loads": list(files.loads),
-        "files": {
-            table: job.landed.relative(getattr(files, table)) for table in ("entries", "windows", "fields")
+    return Manifest(
+        resource=job.resource.name,
+        run_id=job.run.run_id,
+        interval=job.run.interval_text,
+        loads=files.loads,
+        files={
+            table: tuple(job.landed.relative(getattr(files, table))) for table in (ENTRIES, WINDOWS, FIELDS)
         },
-        "seal": {name: getattr(proof, name) for name in proof.__dataclass_fields__},
-        "api": {
-            "answers": counts.answers,
-            "retries": counts.retries,
-            "refused": counts.refused,
-            "totals": list(counts.totals[-5:]),
-        },
-        "settings_fingerprint": settings_fingerprint(job.resource),
-        "first_requested_at": counts.first_requested_at.isoformat(),
-        "last_requested_at": counts.last_requested_at.isoformat(),
-        "findings": [{"rule": f.rule, "level": f.level, "message": f.message} for f in findings],
-        "versions": {name: version(name) for name in ("dlt", "duckdb", "pyarrow")},
-    }
-    digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    at = counts.first_requested_at
-    return {"sync_id": f"{at.astimezone(UTC):%Y%m%dT%H%M%S}-{digest[:8]}", **content}
-
-
-def manifest_files(landed: LandedSnapshot, manifest: Mapping[str, Any]) -> LandedFiles:
-    """Returns the files which a manifest names."""
-
-    def of(table: str) -> tuple[str, ...]:
-        return tuple(landed.file(name) for name in manifest["files"][table])
-
-    return LandedFiles(
-        loads=tuple(manifest["loads"]),
-        entries=of("entries"),
-        windows=of("windows"),
-        fields=of("fields"),
-    )
+        seal=proof,
+        api=ApiFigures(
+            answers=counts.answers,
+            retries=counts.retries,
+            refused=counts.refused,
+            totals=tuple(counts.totals[-5:]),
+        ),
+        settings_fingerprint=settings_fingerprint(job.resource),
+        first_requested_at=counts.first_requested_at,
+        last_requested_at=counts.last_requested_at,
+        findings=tuple(findings),
+        versions={name: version(name) for name in ("dlt", "duckdb", "pyarrow")},
+        order_is_observed=proof.order_is_observed,
+    ).signed()
 
 
 def settings_fingerprint(resource: Resource) -> str:

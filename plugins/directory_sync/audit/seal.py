@@ -27,7 +27,7 @@ ReadPage = Callable[[int], Page]
 
 @dataclass(frozen=True, kw_only=True)
 class Seal:
-    """What was proven, and by how much.
+    """What was proven, and by how much; the defaults are what holds of a manifest that does not say so.
 
     Attributes:
         windows: answers with entries.
@@ -48,14 +48,14 @@ class Seal:
     windows: int
     joints: int
     bridged: int
-    requests: int
-    end: int | None
-    displaced: int
-    doubled: int
-    rejected: int
     contradictions: int
-    order_is_observed: bool
+    requests: int = 0
+    end: int | None = None
+    displaced: int = 1
+    doubled: int = 0
+    rejected: int = 0
     crossed: int = 0
+    order_is_observed: bool = False
     proof: Proof = Proof.CHAIN
 
 

@@ -1,14 +1,12 @@
 """A sealed snapshot, and what its manifest and its entries say of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from directory_sync.audit.checks import FieldShares
 from directory_sync.audit.job import Audit
-from directory_sync.audit.manifest import OWN_FIELDS, settings_fingerprint
+from directory_sync.audit.manifest import OWN_FIELDS, Manifest, settings_fingerprint
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.config.fields import stable_fields
 from directory_sync.config.kinds import Proof
@@ -20,14 +18,14 @@ class Sealed:
     """A sealed snapshot, and what its manifest and its entries say of it."""
 
     job: Audit
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     snapshot: Snapshot
     files: LandedFiles
 
     @property
     def at(self) -> datetime:
         """Its earliest request."""
-        return datetime.fromisoformat(self.manifest["first_requested_at"])
+        return self.manifest.first_requested_at
 
     @property
     def fingerprint(self) -> str:
@@ -37,30 +35,27 @@ class Sealed:
     @property
     def proof(self) -> str:
         """What shows that it is complete."""
-        proof: str = self.manifest["seal"].get("proof", Proof.CHAIN.value)
-        return proof
+        return self.manifest.seal.proof.value
 
     @property
     def order(self) -> str:
         """How far the order of the list can be trusted; a contradiction refutes a declaration."""
-        if self.manifest["seal"]["contradictions"]:
+        if self.manifest.seal.contradictions:
             return "assumed"
-        if self.manifest["order_is_observed"]:
+        if self.manifest.order_is_observed:
             return "observed"
         return "declared" if self.job.resource.order_is_stable else "assumed"
 
     @property
     def ids_ascend(self) -> bool:
         """Ids ascend or descend over a chain of windows: the place of each is known."""
-        seal = self.manifest["seal"]
-        return (
-            self.proof == Proof.CHAIN and bool(seal.get("order_is_observed")) and not seal["contradictions"]
-        )
+        seal = self.manifest.seal
+        return seal.proof is Proof.CHAIN and seal.order_is_observed and not seal.contradictions
 
     @property
     def is_still(self) -> bool:
         """Nothing moved while it was read."""
-        return not self.manifest["seal"].get("displaced", 1) and len(self.manifest["api"]["totals"]) < 2
+        return not self.manifest.seal.displaced and len(self.manifest.api.totals) < 2
 
     @cached_property
     def shares(self) -> dict[str, dict[str, float]]:

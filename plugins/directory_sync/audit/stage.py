@@ -6,17 +6,15 @@ the second step the warehouse is opened: nobody waits for it while the API is re
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from directory_sync.audit.clocks import check_clocks
 from directory_sync.audit.compare import compare
 from directory_sync.audit.details import HasEntry
 from directory_sync.audit.job import Audit
-from directory_sync.audit.manifest import manifest_files, seal_snapshot
+from directory_sync.audit.manifest import Manifest, read_manifest, seal_snapshot
 from directory_sync.audit.report import AuditReport
 from directory_sync.audit.scratch import Snapshot, make_room, open_scratch, shard_of_load
 from directory_sync.audit.seal import ReadPage
@@ -41,7 +39,7 @@ class SealedSnapshot:
     """
 
     job: Audit
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     snapshot: Snapshot
     files: LandedFiles
     is_known: bool
@@ -50,7 +48,7 @@ class SealedSnapshot:
         """Lands the manifest: from now on the landed files are a snapshot. A dry run leaves none."""
         if self.job.run.mode.publishes and not self.is_known:
             self.job.landed.make_durable(self.files)
-            self.job.landed.write_json(MANIFEST, self.manifest)
+            self.job.landed.write_json(MANIFEST, self.manifest.as_json())
 
 
 @contextmanager
@@ -72,9 +70,9 @@ def sealed(job: Audit, *, read_page: ReadPage) -> Iterator[SealedSnapshot]:
             files = job.landed.latest_files(loads)
             make_room(database, files, memory_limit_mb=job.settings.memory_limit_mb)
             manifest = _landed_manifest(job)
-            is_known = manifest is not None and manifest["loads"] == list(files.loads)
+            is_known = manifest is not None and manifest.loads == files.loads
             if manifest is not None and is_known:
-                files = manifest_files(job.landed, manifest)
+                files = manifest.landed_files(job.landed)
                 snapshot = Snapshot(database, files)
             else:
                 snapshot = Snapshot(database, files)
@@ -112,7 +110,7 @@ def compare_sealed(
     check_clocks(
         job.resource.name,
         job.run.run_id,
-        requested_at=datetime.fromisoformat(manifest["last_requested_at"]),
+        requested_at=manifest.last_requested_at,
         warehouse=warehouse,
         tolerance=job.settings.clock_tolerance,
     )
@@ -127,31 +125,31 @@ def compare_sealed(
     )
 
 
-def _landed_manifest(job: Audit) -> dict[str, Any] | None:
+def _landed_manifest(job: Audit) -> Manifest | None:
     """A manifest that cannot be read is none: the snapshot is sealed again."""
     try:
-        return job.landed.read_manifest()
+        return read_manifest(job.landed)
     except SnapshotError:
         logger.warning("The manifest of run %s cannot be read: it is sealed again", job.run.run_id)
         return None
 
 
-def _published_report(job: Audit, manifest: Mapping[str, Any], warehouse: Warehouse) -> AuditReport | None:
+def _published_report(job: Audit, manifest: Manifest, warehouse: Warehouse) -> AuditReport | None:
     """The report a published snapshot was published with: what was decided then stays landed."""
-    if not warehouse.sync(manifest["sync_id"]):
+    if not warehouse.sync(manifest.sync_id):
         return None
     content = job.landed.read_json(REPORT)
     report = AuditReport.from_json(content) if content is not None else None
-    return report if report and report.sync_id == manifest["sync_id"] else None
+    return report if report and report.sync_id == manifest.sync_id else None
 
 
 @naming_limit(WHAT)
 def compare_again(job: Audit, *, warehouse: Warehouse) -> AuditReport:
     """Compares a sealed snapshot with what the warehouse has become since its audit."""
-    manifest = job.landed.read_manifest()
+    manifest = read_manifest(job.landed)
     if manifest is None:
         raise SnapshotError(f"The snapshot of run {job.run.run_id} has no manifest: audit it first.")
-    files = manifest_files(job.landed, manifest)
+    files = manifest.landed_files(job.landed)
     database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
     try:
         make_room(database, files, memory_limit_mb=job.settings.memory_limit_mb)

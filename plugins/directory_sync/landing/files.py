@@ -3,11 +3,9 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any
 
 import msgspec
-
-from directory_sync.config.kinds import Proof
 
 DATASET = "landed"
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
@@ -17,40 +15,6 @@ SYNC_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}(-removal)*")
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone."""
-
-
-class _Finding(msgspec.Struct, forbid_unknown_fields=True):
-    rule: str
-    level: str
-    message: str
-
-
-class Manifest(TypedDict):
-    """What the audit reads of a manifest; there is more in it, for people."""
-
-    sync_id: str
-    loads: list[str]
-    files: dict[str, list[str]]
-    seal: "_SealFigures"
-    api: "_ApiFigures"
-    order_is_observed: bool
-    first_requested_at: Moment
-    last_requested_at: Moment
-    findings: list[_Finding]
-
-
-class _SealFigures(TypedDict):
-    windows: int
-    joints: int
-    bridged: int
-    contradictions: int
-    proof: NotRequired[Proof]
-
-
-class _ApiFigures(TypedDict):
-    answers: int
-    retries: int
-    refused: int
 
 
 @dataclass(frozen=True, kw_only=True)

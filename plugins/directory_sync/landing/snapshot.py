@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from directory_sync.errors import SnapshotError
-from directory_sync.landing.damage import damaged, naming_damage
+from directory_sync.landing.damage import naming_damage
 from directory_sync.landing.durable import make_durable
 from directory_sync.landing.files import (
     DATASET,
@@ -20,7 +20,6 @@ from directory_sync.landing.files import (
     REPORT,
     SYNC_ID,
     LandedFiles,
-    Manifest,
     Mark,
     Published,
 )
@@ -103,20 +102,6 @@ class LandedSnapshot(LandedFolder):
             windows=of(WINDOWS),
             fields=of(FIELDS),
         )
-
-    def read_manifest(self) -> dict[str, Any] | None:
-        """Returns the manifest, or None where the snapshot has none.
-
-        Raises:
-            SnapshotError: it cannot be read, or lacks what the audit needs.
-        """
-        content = self.read_json(MANIFEST)
-        if content is not None:
-            with naming_damage(MANIFEST):
-                msgspec.convert(content, Manifest)
-            if {ENTRIES, WINDOWS, FIELDS} - content["files"].keys():
-                raise damaged(MANIFEST, "names not all files")
-        return content
 
     def published(self) -> tuple[Mark, ...]:
         """Returns the syncs of this folder that the warehouse holds, or held.

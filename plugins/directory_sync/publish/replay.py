@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from directory_sync.audit.job import Audit, Run
+from directory_sync.audit.manifest import read_manifest
 from directory_sync.audit.stage import compare_again
 from directory_sync.config.mode import Mode
 from directory_sync.errors import SnapshotError
@@ -142,14 +143,9 @@ def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool
     assert report is not None
     last = warehouse.last_sync(job.resource.name)
     if report.origin.base_sync_id != (last.sync_id if last else None):
-        manifest, fence = landed.read_manifest(), warehouse.last_snapshot(job.resource.name)
+        manifest, fence = read_manifest(landed), warehouse.last_snapshot(job.resource.name)
         is_older = fence is not None and report.snapshot_at <= fence.last_requested_at
-        if (
-            report.mode is Mode.DECIDE
-            or is_older
-            or manifest is None
-            or manifest["sync_id"] != report.sync_id
-        ):
+        if report.mode is Mode.DECIDE or is_older or manifest is None or manifest.sync_id != report.sync_id:
             logger.warning("%s is left out: what it changed is not there", report.sync_id)
             return False
         # In the task's folder: what was landed stays.
