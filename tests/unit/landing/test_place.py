@@ -79,9 +79,9 @@ def test_a_folder_needs_nothing_that_opens_it(fields: Any) -> None:
         (
             "aws",
             {"host": "s3://bucket", "extra": {"verify_tls": "x"}},
-            "cannot be honoured; valid: aws_session",
+            "is not supported; valid: aws_session",
         ),
-        ("wasb", {"host": "az://c", "login": "a", "extra": {"account_key": "x"}}, "cannot be honoured"),
+        ("wasb", {"host": "az://c", "login": "a", "extra": {"account_key": "x"}}, "is not supported"),
     ],
 )
 def test_a_connection_that_opens_nothing_is_refused_in_words(conn_type: str, fields: Any, words: str) -> None:
