@@ -277,7 +277,7 @@ STATUSES = {
         "Check the client id and the secret of the connection",
     ),
     "403": fails(
-        Bad(page=status(403)), AuthError, f"{PAGE} answered 403", "Ask the API's owner for the scope"
+        Bad(page=status(403)), AuthError, f"{PAGE} answered 403", "Ask the API's owner for that right"
     ),
     "404": fails(Bad(page=status(404), at=0), ApiError, "/v1/directory at offset 0 answered 404", HOST),
     "404 once, within the list": cured(Bad(page=status(404), times=1)),

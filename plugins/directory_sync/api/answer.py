@@ -87,7 +87,7 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
         finding = str(e)
     # Raised outside of the `except`, so that no exception which holds the body is chained to it.
     raise EnvelopeError(
-        f"{finding}. The answer was not used. Check `data_selector` in {form_file}, or ask the API's vendor."
+        f"{finding}. Nothing of it was used. Check `data_selector` in {form_file}, or ask the API's vendor."
     )
 
 

@@ -94,7 +94,7 @@ class Exchange:
             )
         except (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError):
             error = EnvelopeError(
-                f"The body of {where} cannot be decompressed. It was not used. Ask the API's vendor."
+                f"The body of {where} cannot be decompressed. Nothing of it was used. Ask the API's vendor."
             )
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             return None, "timed out"
@@ -152,8 +152,8 @@ def _read_body(response: requests.Response, *, where: str, timeout_seconds: floa
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             raise EnvelopeError(
-                f"The body of {where} is larger than {MAX_BODY_BYTES // 2**20} MiB. It was not used. Lower "
-                "`limit` in the resource's paginator."
+                f"The body of {where} is larger than {MAX_BODY_BYTES // 2**20} MiB. Nothing of it was used. "
+                "Lower `limit` in the resource's paginator."
             )
         if time.monotonic() > deadline:
             raise requests.exceptions.ReadTimeout("the body stalled")
