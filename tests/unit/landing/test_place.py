@@ -208,5 +208,5 @@ def test_a_worker_without_an_identity_is_told_so(monkeypatch: pytest.MonkeyPatch
 
 def test_a_bucket_without_its_package_is_explained() -> None:
     """Neither gcsfs nor adlfs is installed here."""
-    with pytest.raises(ConfigError, match="install gcsfs"):
+    with pytest.raises(ConfigError, match="Install gcsfs"):
         place("google_cloud_platform", "gs://bucket", extra={"keyfile_dict": KEYFILE}).open()
