@@ -101,7 +101,7 @@ def resource() -> Resource:
         {
             "client": {
                 "base_url": "https://api.example.com",
-                "auth": {"type": "oauth2", "client_id": "a", "client_secret": "b"},
+                "auth": {"type": "oauth2"},
             },
             "resources": [
                 {"name": "people", "primary_key": "id", "write_disposition": "merge", "endpoint": endpoint}
