@@ -75,7 +75,7 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
             document, selector, total=total, before=before, total_is_approximate=total_is_approximate
         ):
             return [], total
-        found = _walk(document, selector, where=where)
+        found = _list_at(document, selector, where=where)
         texts = _slices(body, selector, where=where)
         paths = tuple(tuple(path) for path in ignored_fields)
         label = _label(selector)
@@ -232,7 +232,7 @@ def _finite(text: str) -> float:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite)
 
 
-def _walk(document: Any, selector: Sequence[str], *, where: str) -> list[Any]:
+def _list_at(document: Any, selector: Sequence[str], *, where: str) -> list[Any]:
     current = document
     for depth, key in enumerate(selector):
         if not isinstance(current, dict):
