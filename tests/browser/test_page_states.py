@@ -197,9 +197,7 @@ def test_a_walk_is_not_called_complete(show):
     answers = nights(2)
     answers.publish(a_report(2, now() - timedelta(hours=1), 99_000, proof="walk"))
     page = show(answers)
-    headline(page).to_have_text(
-        "99,000 entries, read 60 minutes ago; it is not proven that these are all."
-    )
+    headline(page).to_have_text("99,000 entries, read 60 minutes ago; it is not proven that these are all.")
 
 
 def test_a_question_that_waits_is_one_click_away(show):
