@@ -4,14 +4,14 @@
     ├── PermanentError              Airflow fails the task at once; a person acts
     │   ├── ConfigError             a setting or a connection is missing or wrong: correct it
     │   ├── AuthError               401 after a renewal, 403, token refused: check the connection
-    │   ├── ApiError                any other status: read what the message names
-    │   ├── EnvelopeError           the body is not what the resource says: correct data_selector
+    │   ├── ApiError                any other status: the message names what to check
+    │   ├── EnvelopeError           the body has another form than the resource says: correct data_selector
     │   ├── DataError               an entry that the warehouse cannot hold: correct it, or set it aside
     │   └── RemovalsHeld            more removals than the limits allow: approve or reject
     └── TransientError              Airflow retries the task
         ├── ApiUnavailableError     429, 5xx, lost connections, after the client's own retries
-        ├── SnapshotError           not sealed or not reconciled: the audit reads the API again
-        └── WarehouseError          the destination refused or is locked
+        ├── SnapshotError           not proven complete, or damaged: the audit reads the API again
+        └── WarehouseError          the warehouse refused a statement, or another process holds it
 
 A message says what happened, where, what was not done and what to do next. It holds settings, paths,
 types, counts and ids; never a token, a header or an entry. The runbook has one heading per class.
@@ -42,24 +42,24 @@ class AuthError(PermanentError):
 
 
 class ApiError(PermanentError):
-    """The API answered with a status which a retry does not cure.
+    """The API answered with a status that a retry does not cure.
 
     Attributes:
-        status: the status of the answer; None where the error is about no single one.
+        status: the HTTP status of the answer; None where the error is not about one answer.
     """
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
-        """Keeps the status."""
+        """Stores the message and the status."""
         super().__init__(message)
         self.status = status
 
 
 class EnvelopeError(PermanentError):
-    """The body of an answer is not what the resource's form says."""
+    """The body of an answer has another form than the configuration of the resource says."""
 
 
 class DataError(PermanentError):
-    """An entry that the warehouse cannot hold; it is named by its id, with the field and the reason."""
+    """The warehouse cannot hold an entry; the message has the entry's id, the field and the reason."""
 
 
 class RemovalsHeld(PermanentError):  # noqa: N818  a hold, by its name in the UI
@@ -70,18 +70,18 @@ class ApiUnavailableError(TransientError):
     """The API cannot answer now.
 
     Attributes:
-        retry_after_seconds: the wait the API asked for where that is longer than a worker should
-            sleep; None lets Airflow's own retry delay stand.
+        retry_after_seconds: the wait that the API asked for, if it is too long to sleep in the task;
+            None: Airflow's own retry delay is used.
     """
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
-        """Keeps the wait which the API asked for, in seconds."""
+        """Stores the message and the wait that the API asked for, in seconds."""
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
 
 
 class SnapshotError(TransientError):
-    """The snapshot cannot be proven complete, or does not agree with the API's own count."""
+    """The snapshot is damaged, is not proven complete, or does not agree with the API's own count."""
 
 
 class WarehouseError(TransientError):
@@ -89,19 +89,22 @@ class WarehouseError(TransientError):
 
 
 def find_error(exception: BaseException) -> DirectorySyncError | None:
-    """Returns the first error of ours in the chain of an exception, or None.
+    """Returns the first DirectorySyncError in the chain of an exception, or None.
 
-    dlt wraps what a resource raises in two exceptions of its own; the class that says what happens
-    next is found on `__cause__`, `__context__` or dlt's `.exception`.
+    dlt wraps the error of a resource in two exceptions of its own. The original error is found on
+    `__cause__`, on `__context__`, or on the attribute `exception` of dlt's exceptions.
     """
     return next((e for e in _chain(exception) if isinstance(e, DirectorySyncError)), None)
 
 
 def raise_alone(error: DirectorySyncError) -> NoReturn:
-    """Raises an error with nothing chained to it.
+    """Raises an error with no other exception chained to it.
 
-    What is raised at the end of a `with` is chained to what ended it, even behind the `except`; and what
-    others raise quotes entries.
+    Python chains an error to the exception that ended the enclosing `with` block, also after its `except`.
+    The exceptions of other packages may quote entries, so they must not be chained.
+
+    Raises:
+        DirectorySyncError: the given error.
     """
     try:
         raise error

@@ -197,9 +197,7 @@ def test_a_walk_is_not_called_complete(show):
     answers = nights(2)
     answers.publish(a_report(2, now() - timedelta(hours=1), 99_000, proof="walk"))
     page = show(answers)
-    headline(page).to_have_text(
-        "99,000 entries, read 60 minutes ago; that this is all of them is not proven."
-    )
+    headline(page).to_have_text("99,000 entries, read 60 minutes ago; it is not proven that these are all.")
 
 
 def test_a_question_that_waits_is_one_click_away(show):
@@ -296,7 +294,7 @@ def test_what_others_wrote_is_text_and_never_markup(show):
         ("events", 0, "Airflow did not answer when asked for the publications (asset events)."),
         ("runs", 500, "Airflow failed when asked for the runs (500)."),
         ("tasks", 403, "You have no right to read the tasks in this Airflow (403)."),
-        ("waiting", 503, "Airflow failed when asked for the decisions that wait (503)."),
+        ("waiting", 503, "Airflow failed when asked for the open questions (503)."),
     ],
 )
 def test_a_request_that_fails_is_told_in_place(show, kind, status, sentence):
@@ -331,7 +329,7 @@ def test_it_asks_often_while_a_run_is_on_but_not_while_that_waits_for_a_person(p
     page.clock.install()
     answers.serve(page)
     page.goto("/plugin/directory")
-    expect(page.get_by_text("A run is on; it began just now.")).to_be_visible()
+    expect(page.get_by_text("A run is active; it started just now.")).to_be_visible()
     answers.publish(a_report(2, now(), 123_456))
     page.clock.run_for(6_000)
     headline(page).to_contain_text("Complete: all 123,456 entries")

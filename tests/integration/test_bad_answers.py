@@ -263,7 +263,7 @@ LONG_AGO = format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)
 PAGE = f"/v1/directory at offset {AT}"
 HOST = "Check the host of the connection and the path and parameters"
 VENDOR = ("Check `data_selector`", "ask the API's vendor")
-WAIT = "Airflow tries again; look at the API's status"
+WAIT = "Airflow tries again; check whether the API is available"
 FOUR = "4 time(s) in a row"
 SECOND_ENTRY = f"`$.data[1]` of {PAGE}"
 
@@ -277,7 +277,7 @@ STATUSES = {
         "Check the client id and the secret of the connection",
     ),
     "403": fails(
-        Bad(page=status(403)), AuthError, f"{PAGE} answered 403", "Ask the API's owner for the scope"
+        Bad(page=status(403)), AuthError, f"{PAGE} answered 403", "Ask the API's owner for that right"
     ),
     "404": fails(Bad(page=status(404), at=0), ApiError, "/v1/directory at offset 0 answered 404", HOST),
     "404 once, within the list": cured(Bad(page=status(404), times=1)),
@@ -734,7 +734,7 @@ def no_port() -> str:
             "http://directory.invalid",
             fails(Bad(), ApiUnavailableError, "the host's name is unknown", FOUR, WAIT),
         ),
-        ("http://exa mple.org", fails(Bad(), ConfigError, "no request can be made", "Check the host")),
+        ("http://exa mple.org", fails(Bad(), ConfigError, "the request cannot be sent", "Check the host")),
     ],
     ids=["refused", "DNS", "no host name"],
 )

@@ -70,7 +70,7 @@ def test_a_bucket_that_refuses_one_request_in_sixty_is_asked_again(
 
 def test_a_bucket_that_is_not_there_is_not_made(landed_there: Cycle, bucket: Bucket, tmp_path: Path) -> None:
     elsewhere = replace(bucket.connection_of(tmp_path), extra={**EXTRA, "endpoint_url": bucket.url})
-    with pytest.raises(ConfigError, match="s3://landing-zome/directory is in a bucket that is not there"):
+    with pytest.raises(ConfigError, match="s3://landing-zome/directory does not exist"):
         landed_there.with_(landing=elsewhere).extract("run")
     assert {request.method for request in bucket.requests} <= {"GET", "HEAD"}
 

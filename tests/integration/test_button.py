@@ -113,8 +113,8 @@ WRONG = {
         fields={"password": "another-secret"},
     ),
     "scope": Wrong(
-        f"{PATH} answered 403: the client lacks the scope, or the right to read it. Ask the API's "
-        "owner for the scope, and set `scope` of the connection if it needs one.",
+        f"{PATH} answered 403: the client has not the scope or the right to read it. Ask the API's "
+        "owner for that right, and set `scope` of the connection if one is needed.",
         faults={"fail_next": [403]},
     ),
     "path": Wrong(
@@ -135,7 +135,7 @@ WRONG = {
         fields={"host": "http://directory.invalid"},
     ),
     "scheme": Wrong(
-        "There is no TLS at {tls}. Check the connection's host, its scheme and its port.",
+        "The server at {tls} does not use TLS. Check the host of the connection, its scheme and its port.",
         fields={"host": "{tls}"},
     ),
     "no client id": Wrong(

@@ -108,7 +108,7 @@ for (const [answer, sentence, isFinal] of [
   });
 
 test("an answer that is not understood is told as such", () => {
-  const sentence = "What Airflow answered when asked for the runs cannot be understood.";
+  const sentence = "Airflow's answer when asked for the runs has an unknown form.";
   assert.equal(reading.problem(new TypeError("x"), "the runs"), sentence);
 });
 

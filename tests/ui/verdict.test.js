@@ -29,7 +29,7 @@ test("a proven publication of today is complete", () => {
 test("what is not proven is not called complete", () => {
   assert.deepEqual(headline({ latest: latest({ proof: "walk" }) }), {
     level: "warning",
-    text: "100 entries, read 4 hours ago; that this is all of them is not proven.",
+    text: "100 entries, read 4 hours ago; it is not proven that these are all.",
   });
 });
 
@@ -56,7 +56,7 @@ test("one and a half intervals are in time, more is late; without a schedule not
 });
 
 for (const [name, given, level, text] of [
-  ["a run is on", { runs: [run("r", 9, { state: "queued" })] }, "info", "Nothing is published yet; the first run is on."],
+  ["a run is on", { runs: [run("r", 9, { state: "queued" })] }, "info", "Nothing is published yet; the first run is active."],
   [
     "the last run failed",
     { runs: [run("r", 9, { state: "failed" })] },
@@ -163,7 +163,7 @@ test("errors, drift, a pause and a run that is on are told in the order of their
   assert.deepEqual(found.map(({ level, text }) => [level, text]), [
     ["error", "The total differs."],
     ["warning", "The schema drifted. `a` is new."],
-    ["warning", "The Dag is paused: no run will begin by itself."],
-    ["info", "A run is on; it began 60 minutes ago."],
+    ["warning", "The Dag is paused: no run will start by itself."],
+    ["info", "A run is active; it started 60 minutes ago."],
   ]);
 });

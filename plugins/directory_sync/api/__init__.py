@@ -1,1 +1,1 @@
-"""One request to the API and one answer of it."""
+"""The client of the directory API: sends a request and returns the parsed answer."""

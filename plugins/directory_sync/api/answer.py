@@ -1,4 +1,4 @@
-"""One answer of the API: its entries and its total, or what is wrong with it, never its content."""
+"""Parses one answer of the API into its entries and its total. Errors never quote the content."""
 
 import codecs
 import hashlib
@@ -16,7 +16,7 @@ from directory_sync.errors import EnvelopeError, SnapshotError
 EntryId = int | str
 MAX_ID_CHARACTERS = 1024
 MAX_KEYS_OF_AN_ENVELOPE = 30
-"""An object with more keys is keyed by data."""
+"""The keys of an object with more keys than this count as data."""
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -25,9 +25,9 @@ class Entry(NamedTuple):
 
     Attributes:
         id: an integer of 64 bits or a non-empty string.
-        row_hash: 32 hexadecimal digits over the canonical JSON less the ignored fields.
-        record: the entry's JSON text exactly as the API gave it.
-        fields: (dotted path, JSON type) of every value in it outside lists.
+        row_hash: the hash of the record without its ignored fields: 32 hexadecimal digits.
+        record: the entry's JSON text exactly as the API sent it.
+        fields: (dotted path, JSON type) of every value that is not within a list.
     """
 
     id: EntryId
@@ -52,20 +52,20 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
     Args:
         body: the answer's body, decompressed.
         selector: keys that lead to the list of entries.
-        total_path: keys that lead to the total; None where the API states none.
-        ignored_fields: paths left out of the hash.
-        where: names the request in messages, such as `/v1/directory at offset 400`.
-        before: how much of the total precedes this answer; None: not known, then an answer without a list is
-            refused.
-        total_is_approximate: the total does not contradict `null` in place of the list.
-        form_file: the file of the resource's form, as messages name it.
+        total_path: keys that lead to the total; None: the API states none.
+        ignored_fields: paths that are left out of the hash.
+        where: the request, for messages, such as `/v1/directory at offset 400`.
+        before: how many of the units that the total counts precede this answer; None: not known, then an
+            answer without a list is an error.
+        total_is_approximate: `null` in place of the list means no entries, whatever the total is.
+        form_file: the file of the resource's form, for messages.
 
     Returns:
         The entries in the order of the page, and the total (None: absent, null or not a count).
 
     Raises:
-        EnvelopeError: not JSON, no list at the selector, an entry that is no object or has no usable
-            id, NaN, a doubled key. It names the path and the type found.
+        EnvelopeError: the body is not JSON, has NaN or a doubled key, has no list at the selector, or has an
+                entry that is not an object or has no usable id. The message has the path and the type found.
     """
     try:
         body = body.removeprefix(codecs.BOM_UTF8)
@@ -75,7 +75,7 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
             document, selector, total=total, before=before, total_is_approximate=total_is_approximate
         ):
             return [], total
-        found = _walk(document, selector, where=where)
+        found = _list_at(document, selector, where=where)
         texts = _slices(body, selector, where=where)
         paths = tuple(tuple(path) for path in ignored_fields)
         label = _label(selector)
@@ -85,24 +85,32 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
         ], total
     except _ShapeError as e:
         finding = str(e)
-    # Raised here, so that no exception which holds the body hangs on it.
+    # Raised outside of the `except`, so that no exception which holds the body is chained to it.
     raise EnvelopeError(
         f"{finding}. Nothing of it was used. Check `data_selector` in {form_file}, or ask the API's vendor."
     )
 
 
 def hash_record(record: Mapping[str, Any], ignored_fields: Iterable[Sequence[str]] = ()) -> str:
-    """Returns the hash of a record: BLAKE2b of 128 bits over its canonical JSON.
+    """Returns the hash of a record: BLAKE2b with 128 bits over its canonical JSON.
 
-    Canonical: sorted keys, no white space, integers exact, UTF-8 (after RFC 8785, but for numbers:
-    those are written as Python and orjson write them).
+    Canonical JSON has sorted keys, no white space and exact integers, in UTF-8. It follows RFC 8785 except
+    for numbers, which are written as orjson (or Python's json) writes them.
+
+    Args:
+        record: the entry.
+        ignored_fields: paths that are left out.
+
+    Raises:
+        RecursionError: the record is nested too deeply.
+        ValueError: a text or a number cannot be written.
     """
     for path in ignored_fields:
         record = without_field(record, tuple(path))
     try:
         canonical = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
     except TypeError:
-        # orjson writes integers of 64 bits at most; a record with a larger one always comes here.
+        # orjson cannot write integers of more than 64 bits; such a record always takes this path.
         canonical = json.dumps(
             record, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
         ).encode()
@@ -110,10 +118,10 @@ def hash_record(record: Mapping[str, Any], ignored_fields: Iterable[Sequence[str
 
 
 def parse_record(text: str) -> dict[str, Any]:
-    """Parses a landed or logged record; it was checked when it was read from the API.
+    """Parses a record from the landing zone or from the change log.
 
     Raises:
-        SnapshotError: it has been damaged since.
+        SnapshotError: it is not a JSON object. It was one when it was read from the API, so it is damaged.
     """
     try:
         record = json.loads(text)
@@ -121,14 +129,19 @@ def parse_record(text: str) -> dict[str, Any]:
         record = None
     if not isinstance(record, dict):
         raise SnapshotError(
-            "A landed or logged record is no JSON object any more. Nothing was published. Clear the run's "
-            "`extract` tasks and let it run again; see docs/runbook.md#snapshoterror."
+            "A landed or logged record is damaged: it is not a JSON object. Nothing was published. Clear the "
+            "run's `extract` tasks and let it run again; see docs/runbook.md#snapshoterror."
         )
     return record
 
 
 def field_types(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    """Yields (dotted path, JSON type) of all values; objects are walked, lists are not."""
+    """Yields (dotted path, JSON type) of all values of a record and its objects, but not of its lists.
+
+    Args:
+        record: the entry, or an object in it.
+        prefix: the path of that object, with a dot at its end; empty: the entry itself.
+    """
     for key, value in record.items():
         name = field_name(prefix, key)
         if isinstance(value, dict):
@@ -138,7 +151,7 @@ def field_types(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[s
 
 
 def json_type(value: Any) -> str:
-    """Names a value's type as JSON does; integers apart from other numbers."""
+    """Returns the JSON name of a value's type; an integer is `integer`, any other number is `number`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -186,16 +199,16 @@ def _decode(body: bytes, *, where: str) -> Any:
         refusal = refused.args[0]
     except ValueError:
         refusal = f"is not JSON ({_looks_like(body)})"
-    # Raised here, so that no exception which holds the body hangs on ours.
+    # Raised outside of the `except`, so that no exception which holds the body is chained to ours.
     _refuse(where, refusal)
 
 
 class _ShapeError(Exception):
-    """The body is not what the resource says."""
+    """The body has another form than the resource says."""
 
 
 class _RefusedError(Exception):
-    """JSON that parsers accept and this package does not."""
+    """JSON that Python's parser accepts and this package refuses."""
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -219,7 +232,7 @@ def _finite(text: str) -> float:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite)
 
 
-def _walk(document: Any, selector: Sequence[str], *, where: str) -> list[Any]:
+def _list_at(document: Any, selector: Sequence[str], *, where: str) -> list[Any]:
     current = document
     for depth, key in enumerate(selector):
         if not isinstance(current, dict):
@@ -243,10 +256,10 @@ def _has_none(
     before: int,
     total_is_approximate: bool,
 ) -> bool:
-    """Tells whether an answer without a list says itself that there are no entries here.
+    """Tells whether an answer without a list states that there are no entries at this place.
 
-    `null` in place of the list does, unless the total states more; a list that is left out does not, unless
-    the total states no more. Neither does beside an error.
+    `null` in place of the list means no entries, unless the total states that there are more. An absent list
+    means no entries only if the total states that there are no more. Beside an error neither is accepted.
     """
     if isinstance(document, dict) and (document.get("error") or document.get("errors")):
         return False
@@ -261,7 +274,7 @@ def _has_none(
 
 
 def _slices(body: bytes, selector: Sequence[str], *, where: str) -> list[str]:
-    """The text of each entry as it stands in the body."""
+    """Returns the text of each entry, byte for byte as in the body."""
     raw = msgspec.Raw(body)
     try:
         for key in selector:
@@ -285,12 +298,12 @@ def _label(selector: Sequence[str]) -> str:
 
 
 def _path(selector: Sequence[str]) -> str:
-    """A path as `data_selector` has it; `$` is the body itself."""
+    """Returns a path as `data_selector` writes it; `$` is the body itself."""
     return ".".join(selector) or "$"
 
 
 def _names_in(found: Mapping[str, Any]) -> str:
-    """What an object has, by the keys that are names."""
+    """Lists the keys of an object for a message: only those that are names, not data."""
     if len(found) > MAX_KEYS_OF_AN_ENVELOPE:
         return f"{len(found):,} keys"
     return (

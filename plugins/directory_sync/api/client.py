@@ -1,16 +1,16 @@
-"""The client of one resource: what is asked, and what the status of an answer means.
+"""The client of one resource: its requests, and the meaning of an answer's status.
 
-One table decides, after the retries of `transport.py`:
+This table decides, after the retries of `transport.py`:
 
     200                        the page
     204                        a page without entries
-    404, 410, 416              behind the first page: a page without entries that keeps its status, as a
-                                 candidate for the end of the list; else ApiError
-    401                        the request is built again with a new token, once; then AuthError
+    404, 410, 416              after the first page: a page without entries that keeps its status, as a
+                                 candidate for the end of the list; on the first page: ApiError
+    401                        the request is sent once more with a new token; then AuthError
     403                        AuthError
     every other status         ApiError
 
-The form's headers are secrets, and go to the origin of the connection alone.
+The form's headers may be secrets, so they are sent only to the origin of the connection.
 """
 
 import time
@@ -33,20 +33,20 @@ from directory_sync.config.urls import origin, shown, shown_origin
 from directory_sync.errors import ApiError, AuthError, ConfigError
 
 END_STATUSES = frozenset({404, 410, 416})
-"""How some APIs answer a request for what lies behind the last entry; alone it proves no end."""
+"""How some APIs answer a request behind the last entry. Such an answer alone does not prove the end."""
 
 
 class DirectoryClient:
-    """Reads pages of one resource.
+    """Reads pages of one resource. It may be used from several threads.
 
     Args:
         api: address, credentials, timeouts.
-        resource: path, parameters and the shape of the answers.
-        rate: paces the requests of all threads.
-        connections: how many to keep alive.
+        resource: path, parameters and the form of the answers.
+        rate: paces the requests of all threads; None: a new one, with the ceiling of `api`.
+        connections: how many connections are kept alive.
         mask: registers a secret with the log masker.
         max_retries: how often one request is sent again.
-        sleep: waits for so many seconds.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class DirectoryClient:
 
     @property
     def requests(self) -> int:
-        """How many requests were sent, those for tokens included."""
+        """How many requests were sent, including those for tokens."""
         return self._transport.requests
 
     @property
@@ -84,20 +84,21 @@ class DirectoryClient:
 
     @property
     def form_file(self) -> str:
-        """The file of the resource's form, as messages name it."""
+        """The file of the resource's form, for messages."""
         return self._resource.form_file
 
     def page(self, at: int | None = None, limit: int | None = None) -> Page:
-        """Returns the answer to one page request.
+        """Returns one page of the list.
 
         Args:
-            at: an offset or a page's number, as the list is paged; None: the first page.
-            limit: entries to ask for in a window; None: as many as the form says.
+            at: an offset or a page's number, depending on the paging; None: the first page.
+            limit: how many entries to request in a window; None: the form's limit.
 
         Raises:
             ApiUnavailableError: no answer after the retries.
-            AuthError, ApiError, EnvelopeError: see the table above.
-            ConfigError: TLS is not trusted, or the URL is none.
+            AuthError, ApiError: by the status, see the table above.
+            EnvelopeError: the body of the answer cannot be used.
+            ConfigError: the TLS certificate is not trusted, or the URL is malformed.
         """
         address = self._resource.pages.address(at, limit)
         page, _ = self.read(
@@ -111,7 +112,11 @@ class DirectoryClient:
         return page
 
     def list_request(self, params: Mapping[str, Any] | None = None) -> Request:
-        """Returns a request of the list, with these parameters besides the form's; it holds no token."""
+        """Returns a request for the list, without a token.
+
+        Args:
+            params: further query parameters besides the form's.
+        """
         url = self._api.url(self._resource.path)
         headers = {"Accept": "application/json", **self._resource.headers}
         return Request("GET", url, params={**self._resource.params, **(params or {})}, headers=headers)
@@ -126,18 +131,18 @@ class DirectoryClient:
         before: int | None = None,
         place: tuple[str, int] | None = None,
     ) -> tuple[Page, Response]:
-        """Sends a request of the list, signed and retried; returns its page, and the answer itself.
+        """Sends a request for the list, with a token and retries; returns the page and the raw answer.
 
         Args:
-            request: without a token.
-            where: names it in messages.
-            offset: recorded in the page, not sent.
-            limit: recorded in the page, not sent.
-            before: how much of what the API counts as its total precedes this page; None: `offset`.
-            place: the parameter that pages, and its value; None: the API's own links lead here.
+            request: the request, without a token.
+            where: the request, for messages.
+            offset: recorded on the page, not sent.
+            limit: recorded on the page, not sent.
+            before: how many of the units that the API's total counts precede this page; None: `offset`.
+            place: the query parameter that pages, and its value; None: the API's own links lead here.
 
         Raises:
-            DirectorySyncError: as `page`.
+            DirectorySyncError: see `page`.
         """
         attempts = Attempts()
         before = offset if before is None else before
@@ -173,20 +178,20 @@ class DirectoryClient:
         return page, response
 
     def raw(self) -> Response:
-        """Returns the answer to a request of the list as it is, whatever its shape.
+        """Returns the raw answer to a request for the first page; its body is not parsed.
 
         Raises:
-            ApiUnavailableError, AuthError, ApiError, ConfigError: see the table above.
+            ApiUnavailableError, AuthError, ApiError, ConfigError: see `page`.
         """
         response = self._send_signed(self.list_request(), Attempts(), self.path)
         self._raise_for_status(response.status_code, self.path)
         return response
 
     def has_entry(self, entry_id: EntryId) -> bool:
-        """Asks the resource's `detail_path` for one entry: 200 is there, 404 and 410 are gone.
+        """Tells whether the API has an entry, by its `detail_path`: 200 means yes, 404 and 410 mean no.
 
         Raises:
-            ApiUnavailableError, AuthError, ApiError: see the table above.
+            ApiUnavailableError, AuthError, ApiError: see `page`.
         """
         assert self._resource.detail_path is not None
         path = self._resource.detail_path.replace("{id}", quote(str(entry_id), safe=""))
@@ -199,20 +204,26 @@ class DirectoryClient:
         return True
 
     def _refuse_headers_elsewhere(self) -> None:
-        """A path of the form may lead to another origin; headers that may be secrets must not."""
+        """Refuses a path to another origin if the form has headers that may be secrets."""
         if all(is_public(name) for name in self._resource.headers):
             return
         for path in (self._resource.path, self._resource.detail_path or ""):
             url = self._api.url(path)
             if origin(url) != origin(self._api.base_url):
                 raise ConfigError(
-                    f"A path of `{self._resource.name}` leads to {shown_origin(url)}, and the form's "
-                    f"`headers` go to the connection's origin alone, {shown_origin(self._api.base_url)}. "
-                    "Nothing was requested. Make it a path on the base URL, or give it its own directory."
+                    f"A path of `{self._resource.name}` leads to {shown_origin(url)}, but the form's "
+                    f"`headers` go only to the connection's origin, {shown_origin(self._api.base_url)}. "
+                    "Nothing was requested. Make it a path on the base URL, or make a directory of its own "
+                    "for that origin."
                 )
 
     def sign_in(self) -> None:
-        """Fetches the token now; `page` does it where it is needed."""
+        """Fetches a token now. The other methods fetch it themselves when they need one.
+
+        Raises:
+            AuthError: the API refused the credentials.
+            ApiUnavailableError: the token URL does not answer.
+        """
         self._tokens.token()
 
     def close(self) -> None:
@@ -220,7 +231,7 @@ class DirectoryClient:
         self._transport.close()
 
     def _send_signed(self, request: Request, attempts: Attempts, where: str) -> Response:
-        """Sends a request with a token, and once more with a new one where that was refused."""
+        """Sends a request with a token, and after a 401 once more with a new token."""
         response = self._send_with_token(request, attempts, where)
         if response.status_code == 401:
             self._tokens.renew(attempts.token)
@@ -229,7 +240,7 @@ class DirectoryClient:
 
     def _send_with_token(self, request: Request, attempts: Attempts, where: str) -> Response:
         for _ in self._transport.tries(attempts, where):
-            # Asked for at each try: a token of a few seconds does not outlive a backoff.
+            # Asked for at each try: a token may expire during a backoff.
             attempts.token = self._tokens.token()
             self._transport.try_once(request, attempts, where=where)
         assert attempts.answer is not None
@@ -245,9 +256,9 @@ class DirectoryClient:
             )
         if status == 403:
             raise AuthError(
-                f"{where} answered 403: the client lacks the scope, or the right to read it. Nothing was "
-                "published. Ask the API's owner for the scope, and set `scope` of the connection if it "
-                "needs one."
+                f"{where} answered 403: the client has not the scope or the right to read it. Nothing was "
+                "published. Ask the API's owner for that right, and set `scope` of the connection if one is "
+                "needed."
             )
         message = (
             f"{where} answered {status}. Nothing was published. Check the host of the connection and "
@@ -256,7 +267,7 @@ class DirectoryClient:
         if place and 0 <= self._furthest < place[1] and status < 500:
             param, value = place
             message += (
-                f" As `{param}` {self._furthest:,} was answered with entries, the API seems to refuse "
+                f" `{param}` {self._furthest:,} was answered with entries, so the API seems to refuse "
                 f"`{param}` from {value:,} on (a result window): ask its vendor to widen it, or use its "
                 "cursor or links."
             )
@@ -264,7 +275,7 @@ class DirectoryClient:
 
 
 def _secrets(resource: Resource) -> Iterator[str]:
-    """What the form holds that may be a secret."""
+    """Yields the texts of the form that may be secrets."""
     yield from header_secrets(resource.headers)
     yield from query_secrets(resource.params.items())
     for path in (resource.path, resource.detail_path or ""):

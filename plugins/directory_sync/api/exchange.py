@@ -1,7 +1,8 @@
-"""One request over the network and its answer: redirects, the body, and what a failure means.
+"""Sends one request over the network and reads its answer: redirects, the body, failures.
 
-A redirect is followed within the origin; to another one it is a ConfigError. Every failure of `requests` is
-turned into an error of ours, or into a reason to send the request again: its exceptions hold the request.
+A redirect is followed within the same origin; one to another origin is a ConfigError. An exception of the
+package `requests` holds the request with its token. So each one becomes a DirectorySyncError, or a text that
+tells why the connection was lost.
 """
 
 import time
@@ -28,14 +29,14 @@ _LOST = (
 
 
 class Exchange:
-    """Kept connections to the API, used from any number of threads.
+    """Keeps connections to the API alive and sends requests. It may be used from several threads.
 
     Args:
         api: address, timeouts, TLS.
-        connections: how many to keep alive.
+        connections: how many connections are kept alive.
 
     Attributes:
-        requests: how many were sent.
+        requests: how many requests were sent.
     """
 
     def __init__(self, api: ApiSettings, *, connections: int = 8) -> None:
@@ -57,21 +58,25 @@ class Exchange:
     def send(
         self, request: requests.Request, token: str, *, where: str
     ) -> tuple[requests.Response | None, str]:
-        """Returns the answer with its body read, None where the connection was lost; and what failed.
+        """Sends a request once and follows its redirects.
 
         Args:
-            request: without a token.
-            token: signs it; empty: nothing does.
-            where: names it in messages.
+            request: the request, without a token.
+            token: the bearer token; empty: none is sent.
+            where: the request, for messages.
+
+        Returns:
+            The answer with its body read (None: the connection was lost), and the outcome in words.
 
         Raises:
             EnvelopeError: the body cannot be decompressed, or is too large.
-            ConfigError: TLS is not trusted, the URL is none, or a redirect leads to another origin.
+            ConfigError: the TLS certificate is not trusted, the URL is malformed, or a redirect leads to
+                another origin.
         """
         try:
             response = self._send_once(request, token, where)
             for _ in range(MAX_REDIRECTS):
-                # Another request than GET is not sent again: its body holds the secret of a token request.
+                # Only a GET follows a redirect: the body of a token request, a POST, holds the secret.
                 if request.method != "GET" or not response.is_redirect:
                     break
                 request = self._redirected(request, response, where)
@@ -81,8 +86,8 @@ class Exchange:
             if _is_cut_off(e):
                 return None, "connection lost"
             error: Exception = ConfigError(
-                f"There is no TLS at {shown(self._api.base_url)}. Nothing was read. Check the connection's "
-                "host, its scheme and its port."
+                f"The server at {shown(self._api.base_url)} does not use TLS. Nothing was read. Check the "
+                "host of the connection, its scheme and its port."
                 if "WRONG_VERSION_NUMBER" in str(e)
                 else f"The TLS certificate of {shown(self._api.base_url)} is not trusted. Nothing was read. "
                 "Set `verify` of the connection to the path of the CA bundle."
@@ -96,16 +101,16 @@ class Exchange:
         except _LOST as e:
             return None, _what_was_lost(e)
         except (OSError, ValueError) as e:
-            # All else that requests raises, and what it lets pass: `verify` names no file, for one.
+            # Every other exception of requests, and those of Python, such as for a missing `verify` file.
             error = ConfigError(
-                f"{where}: no request can be made ({type(e).__name__}). Nothing was read. Check the host and "
-                "`verify` of the connection and the path and headers of the resource."
+                f"{where}: the request cannot be sent ({type(e).__name__}). Nothing was read. Check the host "
+                "and `verify` of the connection and the path and headers of the resource."
             )
-        # Raised here, so that no exception of requests, which holds the request, hangs on ours.
+        # Raised outside of the `except`, so that no exception which holds the request is chained to ours.
         raise error
 
     def _send_once(self, request: requests.Request, token: str, where: str) -> requests.Response:
-        """Sends a request, and follows no redirect: that would take the token and the headers elsewhere."""
+        """Sends a request without following redirects: requests would send the token along."""
         with self._lock:
             self.requests += 1
         prepared = self._session.prepare_request(request)
@@ -125,38 +130,42 @@ class Exchange:
     def _redirected(
         self, request: requests.Request, response: requests.Response, where: str
     ) -> requests.Request:
-        """The request that a redirect asks for, on the same origin."""
+        """Returns the request that a redirect asks for; refuses another origin."""
         url = urljoin(response.url, self._session.get_redirect_target(response) or "")
         if origin(url) != origin(response.url) or has_userinfo(url):
             raise ConfigError(
                 f"{where} is redirected to {shown_origin(url)}, which would get the token and the headers. "
-                "Nothing was read. If the API is there, make it the connection's host; else ask the vendor."
+                "Nothing was read. If this is the API, set it as the connection's host; if not, ask the "
+                "vendor."
             )
         return requests.Request("GET", url, headers=request.headers)
 
 
 def _read_body(response: requests.Response, *, where: str, timeout_seconds: float) -> None:
-    """Reads the body, bounded in size and, as the whole, in time."""
+    """Reads the body, within a limit on its size and on the time for all of it."""
     deadline = time.monotonic() + 2 * timeout_seconds
     chunks: list[bytes] = []
     size = 0
-    # read1 gives what has arrived: a body that drips cannot outlast the deadline.
+    # read1 returns the bytes that have arrived, so a slow body cannot outlast the deadline.
     while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             raise EnvelopeError(
-                f"The body of {where} is larger than {MAX_BODY_BYTES // 2**20} MiB. Nothing of it was "
-                "used. Lower `limit` in the resource's paginator."
+                f"The body of {where} is larger than {MAX_BODY_BYTES // 2**20} MiB. Nothing of it was used. "
+                "Lower `limit` in the resource's paginator."
             )
         if time.monotonic() > deadline:
             raise requests.exceptions.ReadTimeout("the body stalled")
-    # What requests itself does when it reads a body; its own way has no bound.
+    # requests stores a body in this attribute; its own way to read one has no limit.
     response._content = b"".join(chunks)  # noqa: SLF001
 
 
 def _what_was_lost(exception: Exception) -> str:
-    """A host that is not there is told from one that hung up; the exception's own text holds the URL."""
+    """Returns the reason in words, because the exception's own text holds the URL.
+
+    It distinguishes an unknown host, a host that refuses connections, a timeout and a lost connection.
+    """
     reason = getattr(exception.args[0], "reason", None) if exception.args else None
     if isinstance(reason, urllib3.exceptions.NameResolutionError):
         return "no connection, the host's name is unknown"
@@ -166,5 +175,5 @@ def _what_was_lost(exception: Exception) -> str:
 
 
 def _is_cut_off(exception: Any) -> bool:
-    """TLS calls a connection lost what plain HTTP calls reset; it says nothing about trust."""
+    """Tells whether an SSLError is a lost connection, which says nothing about the certificate."""
     return "EOF occurred in violation of protocol" in str(exception)

@@ -1,4 +1,4 @@
-"""One OAuth2 client-credentials token per process (RFC 6749, section 4.4)."""
+"""The OAuth2 token by client credentials (RFC 6749, section 4.4): one per process, renewed in time."""
 
 import base64
 import logging
@@ -23,13 +23,14 @@ FRESH_SECONDS = 60.0
 
 
 class TokenSource:
-    """Fetches the token once however many threads ask, and again before it expires.
+    """Fetches a token once for all threads, and again before it expires.
 
     Args:
-        api: where the token comes from.
-        send: sends a token request, named for messages, and returns its answer after the retries.
-        mask: registers a string with the log masker before its first use.
-        clock: monotonic seconds.
+        api: the token URL and the credentials.
+        send: sends a token request and returns the answer after the retries; its second argument is the
+            request's name for messages.
+        mask: registers a text with the log masker before its first use.
+        clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class TokenSource:
         mask: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Registers the secret; requests nothing yet."""
+        """Registers the secrets with the log masker; requests nothing yet."""
         self._api, self._send, self._mask, self._clock = api, send, mask, clock
         self._lock = threading.Lock()
         self._token: str | None = None
@@ -54,11 +55,12 @@ class TokenSource:
             mask(secret)
 
     def token(self) -> str:
-        """Returns a token that is valid for a while yet.
+        """Returns a token that does not expire soon; fetches one if needed.
 
         Raises:
-            AuthError: the token was refused, or the answer has none.
-            ApiUnavailableError: the token endpoint cannot answer now.
+            AuthError: the API refused the credentials, or its answer has no usable token.
+            ApiError, EnvelopeError: another status than 200, or a body that is not a JSON object.
+            ApiUnavailableError: the token URL cannot answer now.
         """
         asked_at = self._clock()
         with self._lock:
@@ -68,9 +70,15 @@ class TokenSource:
             return self._token
 
     def renew(self, refused: str) -> str:
-        """Returns another token than the one that was answered with a 401.
+        """Returns a new token in place of one that was answered with 401.
 
-        The first thread that asks fetches it; the others, refused with the same one, share it.
+        The first thread that asks fetches it; other threads with the same refused token share it.
+
+        Args:
+            refused: the token that was answered with 401.
+
+        Raises:
+            DirectorySyncError: see `token`.
         """
         asked_at = self._clock()
         with self._lock:
@@ -86,16 +94,16 @@ class TokenSource:
 
     @property
     def rivalry_hint(self) -> str:
-        """What to say where fresh tokens are refused: another process seems to revoke them."""
+        """A hint for the message if fresh tokens are refused: another process seems to revoke them."""
         if len(self._fresh_refusals) < 2:
             return ""
         return (
-            " Fresh tokens were refused twice within a minute: the API seems to let one token per "
-            "client live. Set DIRECTORY_SYNC_SHARDS=1."
+            " Fresh tokens were refused twice within a minute: the API seems to allow only one valid token "
+            "per client. Set DIRECTORY_SYNC_SHARDS=1."
         )
 
     def _fetch_unless_failed_since(self, asked_at: float) -> None:
-        """Threads that waited while a fetch failed share its failure instead of repeating it."""
+        """Fetches a token; a thread that waited while a fetch failed raises the same error instead."""
         if self._failure and self._failed_at > asked_at:
             raise self._failure
         try:
@@ -122,7 +130,7 @@ class TokenSource:
             )
         body = _json_object(response, url)
         token = body.get("access_token")
-        # Other characters cannot stand in a header; the error about them would show the token.
+        # A header cannot contain other characters, and the error about them would show the token.
         if not isinstance(token, str) or not token or not (token.isascii() and token.isprintable()):
             raise AuthError(
                 f"The answer of the token URL {url} has no usable `access_token` (found: "
@@ -164,7 +172,7 @@ def _json_object(response: requests.Response, url: str) -> dict[str, Any]:
 
 
 def _lifetime(expires_in: Any) -> float:
-    """Seconds until the token is renewed; without a usable `expires_in`, at the first 401."""
+    """Returns the seconds until the token is renewed; infinite if `expires_in` is absent or unusable."""
     try:
         seconds = float(expires_in)
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""One answer to one page request: a window on the list."""
+"""One answer to one page request."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -7,17 +7,17 @@ from directory_sync.api.answer import Entry
 
 
 class Page(NamedTuple):
-    """One answer to one page request: a window on the list.
+    """One answer to one page request.
 
     Attributes:
-        offset: the offset that was asked for.
-        limit: the number of entries that was asked for.
-        entries: what was answered, in order.
-        total: the API's own count of the list; None where it states none.
-        requested_at: when the request that was answered went out, UTC.
-        retries: requests that failed before it.
-        refused: how many of these were 429.
-        status: of the answer: 200; 204, or one of END_STATUSES behind the first page, without entries.
+        offset: the offset that was requested; for other paging, the number of entries before the page.
+        limit: the number of entries that was requested.
+        entries: the entries of the answer, in its order.
+        total: the API's own count of the list; None: it states none.
+        requested_at: when the request that was answered was sent, in UTC.
+        retries: how many requests failed before it.
+        refused: how many of these were answered with 429.
+        status: the HTTP status. Other than 200, the page has no entries.
     """
 
     offset: int

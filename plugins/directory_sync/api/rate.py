@@ -1,10 +1,10 @@
 """The request rate of one shard: slow start, then multiplicative decrease and cubic growth.
 
-Shards do not know of each other. Each starts slowly and quickens with every request, as TCP's slow start does
-(Jacobson, 1988), so that one or two requests find a small limit and not all that could be in flight. After a
-refusal it keeps to a pace near what the API answered, leaves it slowly and then ever faster, as CUBIC does
-(RFC 9438): a limit that holds is seldom touched, one that other shards left free is soon taken. Whoever is
-faster is refused more often, so the shards come to equal shares of a limit that none of them knows.
+Shards do not communicate. Each one starts slowly and increases its rate with every request, like TCP's slow
+start (Jacobson, 1988). So one or two requests detect a low limit, not all requests in flight. After a refusal
+the rate stays near the measured throughput, then grows slowly at first and faster later, like CUBIC
+(RFC 9438): a constant limit is seldom hit, and capacity that other shards leave free is soon used. A faster
+shard is refused more often, so the rates of the shards converge to equal shares of the unknown limit.
 """
 
 import random
@@ -13,30 +13,33 @@ import time
 from collections.abc import Callable
 
 FIRST_RATE = 40.0
-"""Requests a second; against no limit at all, a shard's eighth request goes 0.1 s later than it could."""
+"""The first rate, in requests per second. Without any limit, it delays a shard's eighth request by 0.1 s."""
 QUICKENING = 10.0
-"""Requests a second more with each request, until the first refusal: the pace doubles in 0.07 s."""
+"""Requests per second that each request adds before the first refusal; the rate doubles in 0.07 s."""
 DECREASE = 0.8
+"""The factor by which a refusal reduces the rate."""
 DOUBLING_SECONDS = 6.0
-"""How long after a refusal the pace has doubled: where this is short more is refused, where it is long more
-is left unused."""
+"""The time after a refusal in which the rate doubles, in seconds. A shorter time causes more refusals, a
+longer one leaves more capacity unused."""
 BURST_SECONDS = 1.0
-"""Limits let in a burst first, most of them a second's worth: it tells nothing about the pace."""
+"""Most rate limits allow a burst of about this many seconds first, which says nothing about the rate."""
 HEADROOM = 4.0
-"""A pace grows to so many times what is answered: one beyond that paces nothing, and the next refusal would
-not be felt."""
+"""The rate is capped at this many times the measured throughput. Above that it would not slow anything down,
+and the next refusal would have no effect."""
 FLOOR = 0.2
+"""The lowest rate, in requests per second."""
 
 
 class RequestRate:
-    """Paces the requests of all threads of a shard, in requests a second.
+    """Paces the requests of all threads of a shard, in requests per second.
 
     Args:
-        ceiling: this shard's share of the API's allowance; None where it is not known: then the
-            pace quickens with every request until the first refusal.
-        clock: monotonic seconds.
-        sleep: waits for so many seconds.
-        jitter: a number from 0 to 1: shards that were refused together do not come back together.
+        ceiling: this shard's share of the API's allowance, in requests per second; None: not known, then the
+            rate grows with every request until the first refusal.
+        clock: returns monotonic seconds.
+        sleep: waits for a number of seconds.
+        jitter: returns a random number from 0 to 1. With it, shards that were refused together do not
+            continue at the same moment.
     """
 
     def __init__(
@@ -60,14 +63,14 @@ class RequestRate:
 
     @property
     def requests_per_second(self) -> float | None:
-        """The pace now; None while no limit is known."""
+        """The present rate; None: no limit is known yet."""
         return self._rate if self._base else None
 
     def wait(self) -> float:
-        """Waits for the next free slot; returns the clock's time at which the request may go.
+        """Waits for the next free slot; returns the clock's time at which the request may be sent.
 
-        One thread at a time waits for a slot, the others for their turn: none goes within a hold that began
-        while it waited.
+        Only one thread at a time waits for a slot; the others wait for that thread. So no request is sent
+        during a hold that began while its thread waited.
         """
         with self._turn:
             waited_until = float("-inf")
@@ -80,7 +83,7 @@ class RequestRate:
                 self._sleep(waited_until - now)
 
     def _take(self, now: float) -> float:
-        """Takes the slot: who woke up late does not delay the next one, what nobody took is not saved up."""
+        """Takes the slot. A thread that wakes up late does not delay the next slot; unused slots expire."""
         gap = 1.0 / self._rate
         self._next_slot = (self._next_slot if now - self._next_slot < gap else now) + gap
         self._since = now if self._since is None else self._since
@@ -89,7 +92,7 @@ class RequestRate:
         return now
 
     def succeeded(self) -> None:
-        """A request was answered: the pace grows with the third power of the time since the last refusal."""
+        """Records an answered request. The rate grows with the cube of the time since the last refusal."""
         with self._lock:
             self._answered += 1
             if self._base is None or self._since is None:
@@ -100,14 +103,14 @@ class RequestRate:
             self._rate = min(rate, self._ceiling) if self._ceiling else rate
 
     def refused(self, *, sent_at: float, wait_seconds: float) -> None:
-        """A 429: slows down once for all requests that were in flight, and holds them all.
+        """Records a refusal (429): reduces the rate once for all requests in flight, and holds the next ones.
 
-        The first refusal of a pace without a ceiling sets it to what was answered until then.
+        Without a ceiling, the first refusal sets the rate to the throughput measured so far.
 
         Args:
-            sent_at: what `wait` returned for the refused request; refusals of requests sent before
-                the last decrease are the same refusal.
-            wait_seconds: no request goes before so many seconds from now.
+            sent_at: the result of `wait` for the refused request. A request that was sent before the last
+                decrease does not cause another one.
+            wait_seconds: for how many seconds from now no request is sent.
         """
         with self._lock:
             now = self._clock()

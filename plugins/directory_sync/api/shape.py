@@ -1,4 +1,4 @@
-"""What an answer of the API seems to hold, in words for the form: names, types and counts, no value."""
+"""Describes an answer of the API in words that help to write the form: names, types and counts, no values."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,22 +8,22 @@ from directory_sync.api.answer import MAX_KEYS_OF_AN_ENVELOPE, json_type
 from directory_sync.config.fields import is_name
 
 MAX_DEPTH = 3
-"""A list is looked for in objects up to so many keys deep."""
+"""How many keys deep a list is searched for."""
 TOTAL_HEADERS = ("X-Total-Count", "X-Total", "Total-Count", "X-Pagination-Total-Count")
 _TOTAL_NAMES = ("total", "count", "size", "results", "records")
 _KEY_NAMES = ("id", "uuid", "guid", "key", "code", "number")
 
 
 def shape_in_words(body: bytes, headers: Mapping[str, str]) -> str:
-    """Says which list, which count and which key an answer seems to have.
+    """Describes which list, which total and which key an answer seems to have.
 
     Args:
         body: the answer's body, decompressed.
-        headers: the answer's.
+        headers: the answer's headers.
 
     Returns:
-        Sentences with settings that can be copied into the form. Keys that do not look like names of fields
-        are left out, for they may be data.
+        Sentences with settings to copy into the form. Keys that do not look like field names are left out,
+        because they may be data.
     """
     try:
         document = json.loads(body)
@@ -75,7 +75,7 @@ def _counts(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 
 
 def _rank(name: str) -> int:
-    """The place of the word for a total that a name holds; behind them all: it holds none."""
+    """Returns the index in _TOTAL_NAMES of the first word that a name contains; their number: it has none."""
     lower = name.lower()
     ranks = [rank for rank, word in enumerate(_TOTAL_NAMES) if word in lower and "page" not in lower]
     return min(ranks, default=len(_TOTAL_NAMES))
@@ -126,7 +126,7 @@ def _named(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_envelope(value: Any) -> bool:
-    """Tells whether a value is an object that is not keyed by data."""
+    """Tells whether a value is an object whose keys are names, not data."""
     return isinstance(value, dict) and len(value) <= MAX_KEYS_OF_AN_ENVELOPE
 
 

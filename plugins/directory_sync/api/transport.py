@@ -1,12 +1,12 @@
-"""Sends requests: paced, and again where that may help. It knows of no token and of no page.
+"""Sends requests at the rate of the shard, with retries. It does not know tokens or pages.
 
-One table decides what is sent again:
+This table decides what is retried:
 
-    429, 500, 502, 503, 504    at most 3 retries, after 2, 4 and 8 s, `Retry-After` or, after a 429, when the
-    `retry_statuses`             rate limit is lifted; then ApiUnavailableError
+    429, 500, 502, 503, 504    at most 3 retries: after 2, 4 and 8 s, after `Retry-After`, or, for a 429, at
+    `retry_statuses`             the reset of the rate limit; then ApiUnavailableError
     lost connections, timeouts
-    403                        as 429, with `Retry-After` or with a rate limit that is used up
-    every other status         the answer, to whoever sent the request
+    403                        as 429, if it has `Retry-After` or says that the rate limit is used up
+    every other status         is returned to the caller
 """
 
 import logging
@@ -35,19 +35,19 @@ RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
 MAX_RETRIES = 3
 LONGEST_SLEEP_SECONDS = 60.0
 RESET_SLACK_SECONDS = 4.0
-"""A limit per minute can take a minute to be lifted, and the clocks and the margin on top."""
+"""Added to LONGEST_SLEEP_SECONDS: a limit per minute is reset after up to a minute of the server's clock."""
 
 
 @dataclass
 class Attempts:
-    """What it takes to get one answer.
+    """The attempts to get one answer.
 
     Attributes:
-        retries: requests that failed before it.
-        refused: how many of these were 429, or a 403 that asks to wait.
-        token: what signed the latest request; empty: nothing.
-        requested_at: when the latest request went out.
-        answer: of the latest request; None where the connection was lost.
+        retries: how many requests failed before the answer.
+        refused: how many of these were a 429, or a 403 that asks to wait.
+        token: the token of the latest request; empty: it had none.
+        requested_at: when the latest request was sent, in UTC.
+        answer: the answer to the latest request; None: the connection was lost.
         failure: the status, or how the connection was lost, for messages.
     """
 
@@ -60,14 +60,14 @@ class Attempts:
 
 
 class Transport:
-    """Sends requests, from any number of threads.
+    """Sends requests. It may be used from several threads.
 
     Args:
         api: address, timeouts, statuses to retry.
-        rate: paces the requests of all threads.
-        connections: how many to keep alive.
+        rate: paces the requests of all threads; None: a new one, with the ceiling of `api`.
+        connections: how many connections are kept alive.
         max_retries: how often one request is sent again.
-        sleep: waits for so many seconds.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -88,16 +88,20 @@ class Transport:
 
     @property
     def requests(self) -> int:
-        """How many requests were sent, redirects and retries included."""
+        """How many requests were sent, including redirects and retries."""
         return self._exchange.requests
 
     def send(self, request: Request, where: str) -> Response:
-        """Sends a request as it is, and again where that may help; returns the answer, its body read.
+        """Sends a request unchanged, with retries; returns the answer with its body read.
+
+        Args:
+            request: the request.
+            where: the request, for messages.
 
         Raises:
             ApiUnavailableError: no answer after the retries.
             EnvelopeError: the body cannot be read.
-            ConfigError: TLS is not trusted, or the URL is none.
+            ConfigError: the TLS certificate is not trusted, or the URL is malformed.
         """
         attempts = Attempts()
         for _ in self.tries(attempts, where):
@@ -106,7 +110,11 @@ class Transport:
         return attempts.answer
 
     def tries(self, attempts: Attempts, where: str) -> Iterator[None]:
-        """Yields when a request is to be sent, by `try_once`; ends when its answer is not to be retried.
+        """Yields each time the caller is to send the request by `try_once`; ends with a final answer.
+
+        Args:
+            attempts: the attempts so far; `try_once` and this method update it.
+            where: the request, for messages.
 
         Raises:
             ApiUnavailableError: no answer after the retries.
@@ -131,7 +139,7 @@ class Transport:
                     f"{where}: {attempts.failure}"
                     + (f", {failures} time(s) in a row" if self._max_retries else "")
                     + (f"; the API asks to wait {asked:,.0f} s" if asked else "")
-                    + ". Nothing was published. Airflow tries again; look at the API's status.",
+                    + ". Nothing was published. Airflow tries again; check whether the API is available.",
                     retry_after_seconds=asked if asked and asked > longest else None,
                 )
             retry = f"retry {failures} of {self._max_retries}"
@@ -139,7 +147,16 @@ class Transport:
             self._sleep(wait)
 
     def try_once(self, request: Request, attempts: Attempts, *, where: str) -> None:
-        """Sends a request once, signed with the token of `attempts`, and notes its outcome there."""
+        """Sends a request once with the token of `attempts`, and records the outcome there.
+
+        Args:
+            request: the request, without a token.
+            attempts: has the token; takes the outcome.
+            where: the request, for messages.
+
+        Raises:
+            EnvelopeError, ConfigError: see `send`.
+        """
         attempts.requested_at = datetime.now(UTC)
         attempts.answer, attempts.failure = self._exchange.send(request, attempts.token, where=where)
 
@@ -149,13 +166,13 @@ class Transport:
 
     def _is_passing(self, status: int, asked: float | None) -> bool:
         if status == 403:
-            # A refusal for good asks for no wait.
+            # A 403 without a wait is a permanent refusal.
             return asked is not None
         return status in RETRYABLE_STATUSES or status in self._api.retry_statuses
 
 
 def _asked_to_wait(response: Response | None) -> tuple[float | None, float]:
-    """How long the API asks to wait, None: it does not; and how long a worker would sleep for it."""
+    """Returns how long the API asks to wait (None: it does not), and the longest wait to sleep here."""
     if response is None:
         return None, LONGEST_SLEEP_SECONDS
     headers, status = response.headers, response.status_code

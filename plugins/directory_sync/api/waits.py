@@ -1,4 +1,4 @@
-"""How long the client waits before it sends a request again: what the API asks for, or the backoff."""
+"""How long the client waits before a retry: as long as the API asks for, or the backoff."""
 
 import email.utils
 import random
@@ -10,24 +10,33 @@ BACKOFF_FACTOR = 2.0
 JITTER_SHARE = 0.25
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 RESET_MARGIN_SECONDS = 1.0
-"""A reset is told in whole seconds: one that is asked for at its very second can still be refused."""
+"""Added to a reset: it is stated in whole seconds, so a request in that very second can still be refused."""
 RESET_HEADERS = ("X-Rate-Limit-Reset", "X-RateLimit-Reset", "RateLimit-Reset", "X-RateLimit-Reset-After")
 REMAINING_HEADERS = ("X-Rate-Limit-Remaining", "X-RateLimit-Remaining", "RateLimit-Remaining")
 _FIRST_EPOCH = 1e9
-"""Greater numbers are seconds since 1970, smaller ones seconds to wait; from the next on, milliseconds."""
+"""Numbers from here on are seconds since 1970; smaller ones are seconds to wait."""
 _FIRST_EPOCH_IN_MILLISECONDS = 1e11
+"""Numbers from here on are milliseconds since 1970."""
 
 
 def backoff_seconds(failures: int) -> float:
-    """Returns the wait after so many failures: 2, 4, 8 s, and up to a quarter more at random."""
+    """Returns the wait before the next try, in seconds: 2, 4, 8, ..., and at random up to a quarter more.
+
+    Args:
+        failures: how many tries have failed.
+    """
     wait: float = BACKOFF_FACTOR**failures
     return wait * (1 + random.random() * JITTER_SHARE)  # noqa: S311  jitter is no secret
 
 
 def retry_after_seconds(header: str | None) -> float | None:
-    """Reads `Retry-After` in both forms of RFC 9110, 10.2.3; None where it asks for no wait.
+    """Reads `Retry-After` in both forms of RFC 9110, 10.2.3.
 
-    A wait of more than a day counts as a day.
+    Args:
+        header: the header's value; None: the answer has none.
+
+    Returns:
+        The wait in seconds, at most a day; None: the header asks for no wait.
     """
     if not header:
         return None
@@ -39,13 +48,16 @@ def retry_after_seconds(header: str | None) -> float | None:
 
 
 def reset_seconds(headers: Mapping[str, str]) -> float | None:
-    """Reads when a rate limit is lifted, where `Retry-After` is missing; None where no header says so.
+    """Reads when a rate limit is reset, for answers without `Retry-After`.
 
-    Okta's and GitHub's headers hold seconds since 1970, by the server's clock; others', and those of the
-    IETF's draft (draft-ietf-httpapi-ratelimit-headers), seconds to wait.
+    The headers of Okta and GitHub contain seconds since 1970 by the server's clock. Others, and those of the
+    IETF's draft (draft-ietf-httpapi-ratelimit-headers), contain seconds to wait.
 
     Args:
-        headers: of an answer; names in any case.
+        headers: the headers of an answer; the case of names does not matter.
+
+    Returns:
+        The wait in seconds, with a margin; None: no header states a reset.
     """
     for name in RESET_HEADERS:
         try:
@@ -63,12 +75,12 @@ def reset_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def is_exhausted(headers: Mapping[str, str]) -> bool:
-    """Tells whether an answer says that nothing is left of a rate limit."""
+    """Tells whether the headers of an answer say that a rate limit is used up."""
     return any((headers.get(name) or "").strip() == "0" for name in REMAINING_HEADERS)
 
 
 def _structured_reset(header: str) -> float:
-    """The draft's `RateLimit`: by policy (`"minute";r=0;t=30`), or in its older form (`reset=30`)."""
+    """Reads the draft's `RateLimit` header: by policy (`"minute";r=0;t=30`), or older (`reset=30`)."""
     policies = header.split(",")
     spent = [policy for policy in policies if re.search(r"\br=0\b", policy)]
     found = [

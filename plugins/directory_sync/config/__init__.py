@@ -1,1 +1,1 @@
-"""What is synced, and every setting; parsed and validated once."""
+"""The configuration: which directories are synced, and every setting. It is parsed and validated once."""

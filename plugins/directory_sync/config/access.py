@@ -1,4 +1,4 @@
-"""How to reach the directory API, and who we are there: the source connection, validated once."""
+"""The source connection: the address of the directory API and our credentials, validated once."""
 
 import re
 from collections.abc import Mapping
@@ -23,29 +23,29 @@ API_EXTRA = frozenset(
     }
 )  # fmt: skip
 RETRY_STATUSES = frozenset({408, 425, 520, 522, 524, 529})
-"""What gateways answer in passing, besides the statuses that are always tried again (`transport.py`)."""
+"""Temporary failures of gateways. They are retried besides the statuses that `api/transport.py` names."""
 FIXED_STATUSES = frozenset({401, 403, 404, 410, 416})
-"""Statuses with a meaning of their own."""
+"""Statuses whose handling is fixed; `retry_statuses` must not name them."""
 AUTH_METHODS = ("client_secret_post", "client_secret_basic")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings:
-    """How to reach the directory API and who we are there.
+    """The address of the directory API, our credentials there, and how requests are sent.
 
     Attributes:
-        base_url: an http or https URL without a query; paths of the form stand below it.
+        base_url: an http or https URL without a query; the paths in the form are relative to it.
         client_id: the OAuth2 client's id.
         client_secret: the OAuth2 client's secret.
         token_url: an absolute URL, or a path on the base URL's host.
-        scope: what the token is asked for; empty: the API is not told.
-        auth_method: how the token URL takes id and secret, one of AUTH_METHODS.
-        verify: whether the TLS certificate is verified, or the path of the CA bundle that does it.
+        scope: the OAuth2 scope of the token; empty: no scope is requested.
+        auth_method: how id and secret are sent to the token URL, one of AUTH_METHODS.
+        verify: whether the TLS certificate is verified; or the path of a CA bundle to verify it with.
         timeout_seconds: how long to wait for an answer, in seconds.
-        requests_per_second: the API's allowance for this client; None: it is found out by adapting.
-        retry_statuses: statuses to try again besides those of `client.RETRYABLE_STATUSES`.
-        test_path: the path that the Test button reads, with its query; empty: it only signs in.
-        conn_id: the id of the connection, as messages name it.
+        requests_per_second: the API's allowance for this client; None: the rate adapts to refusals (429).
+        retry_statuses: statuses to retry besides those of `transport.RETRYABLE_STATUSES`.
+        test_path: the path that the Test button reads, with its query; empty: the button only signs in.
+        conn_id: the id of the connection, for messages.
     """
 
     base_url: str
@@ -62,14 +62,19 @@ class ApiSettings:
     conn_id: str = API_CONNECTION
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for a value no request could be made with."""
+        """Validates the values.
+
+        Raises:
+            ConfigError: a value with which no request can be made.
+        """
         where = f"connection `{self.conn_id}`"
         for name, url in (("host", self.base_url), ("token_url", self.token_url)):
-            # Anywhere before the query: a password may hold a slash.
+            # Not in the host alone: a password with a slash moves its `@` into the path.
             if "@" in url.partition("?")[0]:
                 raise ConfigError(
-                    f"The {name} of {where} holds an `@`, before which a user or a password may stand; they "
-                    "go into login and password; an `@` of a path is written `%40`. Nothing was requested."
+                    f"The {name} of {where} holds an `@`; the text before it may be a user or a password. "
+                    "Nothing was requested. Put user and password into the fields login and password; write "
+                    "an `@` in a path as `%40`."
                 )
         if not is_http_url(self.base_url) or not {"?", "#"}.isdisjoint(self.base_url):
             raise ConfigError(
@@ -84,8 +89,8 @@ class ApiSettings:
                 )
             if FROM_CONNECTION in value:
                 raise ConfigError(
-                    f"The {name} of {where} holds {FROM_CONNECTION!r}, which stands for it in a form. "
-                    "Nothing was requested. Put the value that the API's owner gave you there."
+                    f"The {name} of {where} holds {FROM_CONNECTION!r}, the placeholder for it in a form. "
+                    "Nothing was requested. Replace it by the value that the API's owner gave you."
                 )
         if self.auth_method not in AUTH_METHODS:
             raise ConfigError(
@@ -98,11 +103,11 @@ class ApiSettings:
 
     @property
     def absolute_token_url(self) -> str:
-        """The token URL; a path counts from the base URL's host."""
+        """The token URL; a relative one is resolved against the base URL."""
         return urljoin(self.base_url, self.token_url)
 
     def url(self, path: str) -> str:
-        """Returns the URL of an endpoint's path below the base URL."""
+        """Returns the URL of a path below the base URL; a path that is a whole URL is returned unchanged."""
         if urlsplit(path).scheme:
             return path
         return f"{self.base_url.rstrip('/')}/{path.lstrip('/')}"
@@ -114,12 +119,12 @@ class ApiSettings:
         """Reads the source connection.
 
         Args:
-            connection: the connection `directory_api`; None where there is none.
-            client: the `client` part of the resource's form. Its `base_url` and `token_url` serve
-                where the connection has no host.
+            connection: the connection `directory_api`; None: it does not exist.
+            client: the `client` part of the resource's form. Its `base_url` and `token_url` are used
+                if the connection has no host.
 
         Raises:
-            ConfigError: no connection, or a value that cannot be used.
+            ConfigError: there is no connection, or one of its values is invalid.
         """
         if connection is None:
             raise missing_connection(API_CONNECTION)
@@ -147,7 +152,7 @@ class ApiSettings:
 
 
 def _base_url(connection: ConnectionFields) -> str:
-    """A connection given as a URI has its port and scheme apart from the host."""
+    """Returns the base URL; a connection given as a URI has its port and scheme apart from the host."""
     host = connection.host.strip()
     if not host:
         return ""
@@ -162,7 +167,7 @@ def _base_url(connection: ConnectionFields) -> str:
 
 
 def _verify(value: Any) -> bool | str:
-    """TLS verification: a boolean, its spelling, or the path of a CA bundle."""
+    """Reads `verify`: a boolean, the text of a boolean, or the path of a CA bundle."""
     if isinstance(value, bool):
         return value
     text = str(value).strip()
@@ -172,7 +177,7 @@ def _verify(value: Any) -> bool | str:
 
 
 def _statuses(connection: ConnectionFields) -> frozenset[int]:
-    """`retry_statuses` of the extra: a list, or a text with commas; an empty list is none at all."""
+    """Reads `retry_statuses` of the extra: a list, or a text with commas. An empty list adds no status."""
     given = connection.extra.get("retry_statuses")
     if given in (None, ""):
         return RETRY_STATUSES
@@ -188,7 +193,7 @@ def _statuses(connection: ConnectionFields) -> frozenset[int]:
 
 
 def _test_path(connection: ConnectionFields) -> str:
-    """A path on the base URL: the token goes nowhere else."""
+    """Reads `test_path`. It must be below the base URL, because the token is sent there."""
     path = str(connection.extra.get("test_path") or "").strip()
     if path and not path.startswith("/"):
         raise ConfigError(
@@ -199,7 +204,7 @@ def _test_path(connection: ConnectionFields) -> str:
 
 
 def _number(connection: ConnectionFields, name: str) -> float | None:
-    """A number of the connection's extra; None where it is not given."""
+    """Reads a number of the connection's extra; None: it is not given."""
     value = connection.extra.get(name)
     if value in (None, ""):
         return None

@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from dlt.common.schema.typing import TColumnSchema
 
 ColumnType = Literal["id", "text", "timestamp", "bigint", "bool"]
-"""As dlt names it. `id`: text or bigint, whichever the API's ids are."""
+"""dlt's name of the type. `id` is text or bigint, as the API's ids are."""
 
 _SCRATCH_TYPES = {"text": "VARCHAR", "timestamp": "TIMESTAMPTZ", "bigint": "BIGINT", "bool": "BOOLEAN"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of a table of ours.
+    """One column of a table that this package writes.
 
     Attributes:
-        name: in the table.
-        type: of its values.
-        purpose: what it holds, for people.
-        is_nullable: it may hold null.
-        source: what it is taken from where that has another name: a column of the change rows, for the table
-            and the history; a field of the report, for `directory_syncs`.
-        is_later: tables that the first release made may lack it.
+        name: the column's name in the table.
+        type: the type of its values.
+        purpose: what it holds, in words for people.
+        is_nullable: whether it may hold null.
+        source: the name of its source, if that differs from `name`: a column of the change rows (for the
+            table and the history), or a field of the report (for `directory_syncs`).
+        is_later: whether tables made by the first release may lack the column.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Column:
 
     @property
     def taken_from(self) -> str:
-        """The name of its source."""
+        """The name of the source of the column's values."""
         return self.source or self.name
 
     def arrow_type(self) -> Any:
-        """Returns its type in Arrow; None for an id, whose values say it."""
+        """Returns the column's Arrow type; None for an id, whose type the API's values decide."""
         import pyarrow as pa
 
         types = {
@@ -83,10 +83,10 @@ SYNC_HEADER = Column(
     type="text",
     purpose="in the first row of a publication: its row of `directory_syncs`, as JSON",
 )
-"""A column of the change log besides: an interrupted publication is finished by it."""
+"""One more column of the change log. An interrupted publication is finished from it."""
 
 LOGGED = tuple(_of(name, CHANGES) for name in ("id", "record", "row_hash", "first_seen_at", "changed_at"))
-"""What the next change row of an entry needs of its last one."""
+"""The columns of an entry's last change row that its next one is made from."""
 
 TABLE = (
     replace(_of("row_hash", CHANGES), name="_row_hash", source="row_hash", is_nullable=False),
@@ -101,7 +101,7 @@ STATES = (
     _of("id", CHANGES),
     *(_of(name, TABLE) for name in ("_row_hash", "_missing_since", "_removed_at")),
 )
-"""What of the table a snapshot is compared with."""
+"""The columns of the table that a snapshot is compared with."""
 
 HISTORY = (
     _of("id", CHANGES),
@@ -169,7 +169,7 @@ def names(columns: Iterable[Column]) -> tuple[str, ...]:
 
 
 def hints(columns: Iterable[Column]) -> "dict[str, TColumnSchema]":
-    """Returns what dlt is told of columns; of ids, whose type the API decides, nothing."""
+    """Returns dlt's hints for columns; an id has none, because the API decides its type."""
     return {
         column.name: {"data_type": column.type, "nullable": column.is_nullable}
         for column in columns
@@ -178,11 +178,11 @@ def hints(columns: Iterable[Column]) -> "dict[str, TColumnSchema]":
 
 
 def ddl(columns: Iterable[Column], *, id_type: str) -> str:
-    """Returns columns as a scratch table of the audit has them, by the names of their sources.
+    """Returns the column list of a CREATE TABLE in the scratch database, with the names of the sources.
 
     Args:
-        columns: in their order.
-        id_type: DuckDB's, of the ids.
+        columns: the columns, in their order.
+        id_type: DuckDB's type of the ids: BIGINT or VARCHAR.
     """
     types = _SCRATCH_TYPES | {"id": id_type}
     return ", ".join(f"{column.taken_from} {types[column.type]}" for column in columns)

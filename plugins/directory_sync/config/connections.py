@@ -1,4 +1,7 @@
-"""An Airflow connection as plain data, or why it cannot be read; its values stand in no message."""
+"""An Airflow connection as plain data, or the error that says why it cannot be read.
+
+No message contains a value of a connection.
+"""
 
 import json
 import os
@@ -17,7 +20,10 @@ KEYS = frozenset({*TEXTS, "port", "extra", "description", "uri"})
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionFields:
-    """An Airflow connection as plain data, whatever backend held it."""
+    """An Airflow connection as plain data, from any secrets backend.
+
+    The attributes have the names and meanings of Airflow's own; empty texts stand for absent values.
+    """
 
     conn_id: str
     conn_type: str
@@ -30,17 +36,18 @@ class ConnectionFields:
 
     @property
     def path(self) -> str:
-        """The path of a connection to a file or folder: its extra's, its host, or a URI's own.
+        """The path of a connection to a file or folder: from the extra, from the host, or from a URI.
 
-        Airflow takes the path of a URI, such as `duckdb:///data/warehouse.duckdb`, for a schema.
+        Airflow stores the path of a URI, such as `duckdb:///data/warehouse.duckdb`, as the schema.
         """
         return str(self.extra.get("path") or self.host or (self.schema and f"/{self.schema.lstrip('/')}"))
 
     @property
     def said(self) -> dict[str, Any]:
-        """The extra under the names that Airflow's providers document, without what says nothing.
+        """The extra under the names that Airflow's providers document, with empty values dropped.
 
-        Older connections have their type before each name; a form stores what was left empty or unticked.
+        Older connections have a prefix with their type in each name. Airflow's connection form also stores
+        fields that were left empty or unticked.
         """
         prefix = f"extra__{self.conn_type}__"
         named = sorted(self.extra.items(), key=lambda item: not item[0].startswith(prefix))
@@ -48,7 +55,7 @@ class ConnectionFields:
 
 
 class AirflowConnection(Protocol):
-    """What is read of Airflow's own class."""
+    """The attributes of Airflow's own class that are read."""
 
     conn_type: Any
     host: Any
@@ -60,14 +67,14 @@ class AirflowConnection(Protocol):
 
     @property
     def extra_dejson(self) -> Any:
-        """The extra, parsed; Airflow masks its secrets meanwhile."""
+        """The extra, parsed. Airflow registers its secrets with the log masker when this is read."""
 
 
 def fields_of(conn_id: str, found: AirflowConnection) -> ConnectionFields:
     """Returns a connection as plain data.
 
     Raises:
-        ConfigError: a field is no text, or the extra is no JSON object.
+        ConfigError: a field is not a text, or the extra is not a JSON object.
     """
     for name in TEXTS:
         _check_text(conn_id, name, getattr(found, name))
@@ -86,13 +93,13 @@ def fields_of(conn_id: str, found: AirflowConnection) -> ConnectionFields:
 
 
 def check_unread(conn_id: str) -> None:
-    """Looks for the reason why Airflow has not found a connection.
+    """Checks that a connection which Airflow has not found is really absent.
 
-    Airflow passes over a variable of the environment that it cannot read, and finds no connection: a
-    warehouse or a landing zone would silently be the default one.
+    Airflow ignores an environment variable that it cannot parse and reports no connection. Without this
+    check the default warehouse or the default landing zone would be used silently.
 
     Raises:
-        ConfigError: the variable is there; the message names what is wrong with it.
+        ConfigError: the environment variable is set; the message names what is wrong with it.
     """
     variable, text = environment_connection(conn_id)
     if text is None:
@@ -103,20 +110,20 @@ def check_unread(conn_id: str) -> None:
         except ValueError:
             given = None
         if given is None:
-            _refuse(conn_id, f"{variable} is no JSON")
+            _refuse(conn_id, f"{variable} is not valid JSON")
         for name in TEXTS:
             _check_text(conn_id, name, given.get(name))
         if given.get("extra") and not isinstance(given["extra"], dict):
             _check_extra(conn_id, given["extra"])
         if given.keys() - KEYS:
-            _refuse(conn_id, f"{variable} has a key that no connection has; valid: {', '.join(sorted(KEYS))}")
+            _refuse(conn_id, f"{variable} has an unknown key; valid: {', '.join(sorted(KEYS))}")
     _refuse(conn_id, f"{variable} is set, and Airflow cannot read it")
 
 
 def _check_text(conn_id: str, name: str, value: Any) -> None:
     if value is not None and not isinstance(value, str):
         kind = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
-        what = kind.get(type(value), "no text")
+        what = kind.get(type(value), "not a text")
         _refuse(conn_id, f"its {name} is {what} where a text is needed; in JSON, put it in quotes")
 
 
@@ -126,11 +133,11 @@ def _check_extra(conn_id: str, extra: Any) -> None:
     except (TypeError, ValueError):
         given = None
     if not isinstance(given, dict):
-        _refuse(conn_id, 'its extra is no JSON object, such as {"scope": "read"}')
+        _refuse(conn_id, 'its extra is not a JSON object, such as {"scope": "read"}')
 
 
 def _refuse(conn_id: str, what: str) -> NoReturn:
-    # Raised where no exception is handled: those of the parsers hold the text.
+    # Raised outside of every `except`: the exceptions of the parsers hold the text, which has secrets.
     raise ConfigError(f"The connection `{conn_id}` cannot be read: {what}. Nothing was done. Correct it.")
 
 
@@ -141,26 +148,26 @@ def refuse_unknown(
     outcome: str,
     given: Mapping[str, Any] | None = None,
 ) -> None:
-    """Refuses a key of the extra that would be ignored, such as `verify_tls`.
+    """Refuses an unsupported key of the extra, such as `verify_tls`, instead of ignoring it.
 
     Args:
-        connection: whose extra.
-        known: what can be honoured.
-        outcome: what was not done, in a sentence.
-        given: the extra as it is to be read; None: what it says, see `ConnectionFields.said`.
+        connection: the connection whose extra is checked.
+        known: the supported keys.
+        outcome: the sentence of the message that says what was not done.
+        given: the extra to check; None: `ConnectionFields.said`.
 
     Raises:
-        ConfigError: there is such a key; it is named, its value is not.
+        ConfigError: there is an unsupported key. The message has the key, not its value.
     """
     if unknown := sorted((connection.said if given is None else given).keys() - set(known)):
         raise ConfigError(
-            f"`{unknown[0]}` in the extra of the connection `{connection.conn_id}` cannot be honoured; "
+            f"`{unknown[0]}` in the extra of the connection `{connection.conn_id}` is not supported; "
             f"valid: {', '.join(sorted(known))}. {outcome}"
         )
 
 
 def missing_connection(conn_id: str) -> ConfigError:
-    """The error for a source connection that no backend has."""
+    """Returns the error for a source connection that does not exist."""
     return ConfigError(
         f"There is no connection `{conn_id}`. Create one of the type `directory_api` (host = base URL, "
         f"login = client id, password = client secret) or set AIRFLOW_CONN_{conn_id.upper()}. Nothing was "
@@ -169,6 +176,6 @@ def missing_connection(conn_id: str) -> ConfigError:
 
 
 def environment_connection(conn_id: str) -> tuple[str, str | None]:
-    """Returns the name of the variable that may hold a connection, and its text; None: it is not set."""
+    """Returns the name of the environment variable for a connection, and its text; None: it is not set."""
     variable = f"AIRFLOW_CONN_{conn_id.upper()}"
     return variable, os.environ.get(variable)

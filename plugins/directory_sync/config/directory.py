@@ -1,4 +1,4 @@
-"""One directory API as it is deployed: its connection, what of it is synced, its own switches."""
+"""One directory as it is deployed: its connection, its form, and its own switches."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -16,17 +16,17 @@ from directory_sync.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Directory:
-    """One directory API: where it is, what of it is synced, and where it goes.
+    """One directory: which API it reads, which resources, and which dataset it writes.
 
-    A second one needs a dataset of its own: its tables, its landed snapshots and its assets are named by it,
-    so that nothing collides.
+    A second directory needs a dataset of its own. Its tables, landed snapshots and assets are named after the
+    dataset, so they do not collide with those of the first one.
 
     Attributes:
-        form: a function of the Dag file that returns what is synced, in the form of dlt's `rest_api`.
-        connection: the id of its connection.
+        form: a function of the Dag file that returns the resources, in the form of dlt's `rest_api` source.
+        connection: the id of the connection to the API.
         settings: switches that differ from the environment's, by the names in `SyncSettings`.
-        formerly: what it was called before, `connection/Dag` each: where either was renamed, until it has
-            published once. See `ownership`.
+        formerly: earlier names of the directory, each `connection/Dag`. Needed after either was renamed,
+            until the next publication. See `publish/ownership.py`.
     """
 
     form: Callable[[], Mapping[str, Any]]
@@ -35,37 +35,42 @@ class Directory:
     formerly: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for an unknown switch, or where two directories would share their tables."""
+        """Validates the values.
+
+        Raises:
+            ConfigError: an unknown switch, or a second directory that would share the tables of the first.
+        """
         if unknown := self.settings.keys() - {item.name for item in fields(SyncSettings)}:
             raise ConfigError(f"A directory has no switch `{min(unknown)}`; see `SyncSettings`.")
         if isinstance(self.formerly, str):
             raise ConfigError(
-                f"`formerly` of a directory is a list of names; got {self.formerly!r}. Say "
+                f"`formerly` of a directory must be a list of names; got {self.formerly!r}. Write "
                 f"formerly=[{self.formerly!r}]."
             )
         if self.connection != API_CONNECTION and self.is_default:
             raise ConfigError(
                 f"The directory of the connection `{self.connection}` needs a dataset of its own, such as "
-                'settings={"dataset": "partners"}: its tables would be those of `directory_api`.'
+                'settings={"dataset": "partners"}. Without one, it would share the tables of '
+                "`directory_api`."
             )
 
     @property
     def switches(self) -> SyncSettings:
-        """The switches that hold for it."""
+        """The switches of this directory: the environment's, with its own `settings` over them."""
         return replace(SyncSettings.from_environment(), **self.settings)
 
     @property
     def is_default(self) -> bool:
-        """It is the one that the environment alone describes."""
+        """Whether this is the default directory: it has the dataset of the environment."""
         return self.switches.dataset == SyncSettings.from_environment().dataset
 
     @property
     def landing_folder(self) -> str:
-        """Its folder below the landing zone's root; empty: the root itself."""
+        """The directory's folder below the root of the landing zone; empty: the root itself."""
         return "" if self.is_default else f"dataset={self.switches.dataset}"
 
     def name_in(self, dag_id: str) -> str:
-        """What its tables and folders are marked with, see `ownership`."""
+        """Returns the name that marks its tables and folders as its own, see `publish/ownership.py`."""
         return f"{self.connection}/{dag_id}"
 
     def asset_name(self, resource: str) -> str:
@@ -74,7 +79,7 @@ class Directory:
 
     @property
     def form_file(self) -> str:
-        """The file of the form with its folder, such as `dags/directory_sync_dag.py`, as messages name it."""
+        """The file of the form, for messages: its name with its folder, `dags/directory_sync_dag.py`."""
         form: Any = self.form
         while isinstance(form, partial):
             form = form.func
@@ -82,14 +87,14 @@ class Directory:
         return "/".join(Path(code.co_filename).parts[-2:]) if code else FORM_FILE
 
     def read_form(self) -> Mapping[str, Any]:
-        """Returns what the form says; no secret is in it, and no connection is needed."""
+        """Returns the form's configuration; it contains no secret, and no connection is needed."""
         with form_secrets():
             return self.form()
 
     def declared_resources(self) -> tuple[Resource, ...]:
-        """Returns its resources; no connection is needed.
+        """Returns the resources of the form; no connection is needed.
 
         Raises:
-            ConfigError: the form says something that cannot be honoured; the message names its file.
+            ConfigError: the form is wrong, or has something unsupported. The message names its file.
         """
         return parse_form(self.read_form(), form_file=self.form_file)

@@ -1,8 +1,8 @@
 """Answers dlt's configuration look-ups from Airflow connections.
 
-dlt asks its providers for a key under ever shorter sections; this one is asked last and knows a fixed set
-of answers. The sign-in takes nothing from dlt: while a form is read, its `dlt.secrets["client_id"]` is
-answered with a text that is no secret, at parse and in a task alike.
+dlt asks its providers for a key under ever shorter sections. Our provider is the last one of dlt's chain and
+has a fixed set of answers. The sign-in takes no secret from dlt: while a form is read, at parse or in a task,
+a provider answers `dlt.secrets["client_id"]` with a placeholder.
 """
 
 import os
@@ -18,7 +18,7 @@ from directory_sync.config.sign_in import CONNECTION_FIELDS, FROM_CONNECTION
 
 PROVIDER_NAME = "Airflow connections"
 Answers = Mapping[str, Callable[[], Any]]
-"""What is answered: `key` or `section.key` -> the value, fetched when it is asked for."""
+"""Keys, as `key` or `section.key`, and for each a function that fetches the value when dlt asks for it."""
 
 
 class ConnectionsProvider(ConfigProvider):
@@ -35,33 +35,40 @@ class ConnectionsProvider(ConfigProvider):
         pipeline_name: str | None,  # noqa: ARG002
         *sections: str,
     ) -> tuple[Any | None, str]:
-        """Answers `section.key` for the innermost section asked for, or the bare key without one."""
+        """Returns dlt's pair for a key: the value or None, and the key under which it was looked up.
+
+        Args:
+            key: the last part of the key.
+            hint: the type that dlt expects; not used.
+            pipeline_name: not used.
+            sections: the sections, outermost first. Only the innermost one is part of the look-up.
+        """
         full = ".".join((*sections[-1:], key))
         answer = self._answers.get(full)
         return (answer() if answer else None), full
 
     @property
     def supports_secrets(self) -> bool:
-        """Secrets are what it is for."""
+        """True: the provider also answers with secrets."""
         return True
 
     @property
     def supports_sections(self) -> bool:
-        """The same key means other things in other sections."""
+        """True: a key may have another value in another section."""
         return True
 
     @property
     def name(self) -> str:
-        """Its name in dlt's messages."""
+        """The provider's name in dlt's messages."""
         return PROVIDER_NAME
 
 
 def quiet_dlt() -> None:
     """Turns off dlt's Airflow Variable provider, its telemetry and its log.
 
-    The provider alone costs hundreds of look-ups a task. Must be called before dlt's first
-    use of its configuration; a setting of the environment stands. dlt logs the warehouse's messages, which
-    quote values of entries; what it raises reaches us anyway.
+    The Variable provider causes hundreds of look-ups per task. dlt's log contains messages of the warehouse,
+    which quote values of entries; dlt's exceptions still reach us. Must be called before dlt first reads its
+    configuration. A variable that the environment sets keeps its value.
     """
     os.environ.setdefault("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
@@ -69,7 +76,7 @@ def quiet_dlt() -> None:
 
 
 def register(answers: Answers) -> None:
-    """Makes dlt ask us last; replaces an earlier registration in the same process."""
+    """Appends our provider to dlt's chain; replaces an earlier registration in the same process."""
     Container()[PluggableRunContext].providers[PROVIDER_NAME] = ConnectionsProvider(answers)
 
 
@@ -77,8 +84,8 @@ def register(answers: Answers) -> None:
 def form_secrets() -> Iterator[None]:
     """Answers a form's `dlt.secrets` with FROM_CONNECTION until the block ends.
 
-    It is asked first, so that no variable or file of the same name comes into the form; it goes with the
-    block, so that nothing else in the process is answered by it.
+    The provider is the first of dlt's chain, so that no variable or file of the same name gets into the form.
+    It is removed at the end of the block, so that it answers no other look-up of the process.
     """
     providers = Container()[PluggableRunContext].providers.providers
     provider = ConnectionsProvider(dict.fromkeys(CONNECTION_FIELDS, lambda: FROM_CONNECTION))

@@ -1,7 +1,7 @@
-"""Names and paths of fields: which names may be shown, and where a path of the form leads.
+"""Names and paths of fields: which names may be shown, and which value a path of the form means.
 
-Keys of objects are content: an object keyed by addresses names people, a key with a newline forges a line of
-a log. A key is taken for a name where it looks like one and stands in enough of the entries.
+Keys of JSON objects can be data. The keys of an object may be addresses of people, and a key with a newline
+could forge a log line. A key counts as a field's name if it looks like one and enough entries have it.
 """
 
 import itertools
@@ -13,19 +13,19 @@ from typing import Any
 
 MAX_NAME_CHARACTERS = 64
 MAX_NAMES = 2_000
-"""So many fields are named at most, those of most entries first."""
+"""The largest number of fields that are named; the fields of most entries come first."""
 MIN_SHARE = 0.01
-"""What stands in a smaller share of the entries is data."""
+"""A key that a smaller share of the entries has counts as data."""
 SPARSE_SHARE, MAX_SPARSE = 0.1, 10
-"""An object with more keys than these, each in a smaller share of the entries, is keyed by data."""
+"""More than MAX_SPARSE keys of an object, each in less than SPARSE_SHARE of the entries, count as data."""
 MAX_SINGLES = 3
-"""So is one with more keys that stand in one entry each."""
+"""More than MAX_SINGLES keys of an object, each in a single entry, count as data."""
 MAX_READINGS_OF_A_PATH = 32
 
 _WORD = re.compile(r"[@$]?\w[\w:-]*")
 
 Shares = Mapping[str, Mapping[str, float]]
-"""Of each field's dotted path, the share of entries with each JSON type."""
+"""For each field's dotted path: JSON type -> share of the entries that have the field with this type."""
 
 
 @lru_cache(maxsize=4096)
@@ -47,12 +47,12 @@ def field_name(prefix: str, key: str) -> str:
 def stable_fields(
     shares: Shares, entries: int, *, known: Collection[str] = ()
 ) -> dict[str, Mapping[str, float]]:
-    """Returns the fields that are few and stable, so that their names are names.
+    """Returns the fields whose keys are names, not data: few, and in enough of the entries.
 
     Args:
-        shares: of all fields; names that look like none are left out.
-        entries: how many there are.
-        known: fields that were named before; half as much is asked of them.
+        shares: the shares of all fields. Keys that do not look like names are left out of the result.
+        entries: the number of entries.
+        known: fields that were named before; for them half of MIN_SHARE is enough.
     """
     filled = {name: sum(types.values()) for name, types in shares.items() if _is_clean(name)}
     siblings: dict[str, list[str]] = defaultdict(list)
@@ -71,7 +71,7 @@ def stable_fields(
 
 
 def and_parents(names: Collection[str]) -> set[str]:
-    """Returns names of fields, and those of the objects they stand in."""
+    """Returns the paths of fields, and the paths of the objects that contain them."""
     found = set(names)
     for name in names:
         while name := name.rpartition(".")[0]:
@@ -80,10 +80,12 @@ def and_parents(names: Collection[str]) -> set[str]:
 
 
 def readings(path: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yields the keys a dotted path may stand for: the dots part keys, or belong to one, as in SCIM's URNs.
+    """Yields the key sequences that a dotted path can mean.
+
+    A dot separates two keys, or is part of a key, as in SCIM's URNs.
 
     Args:
-        path: the path, parted at each dot.
+        path: the path, split at each dot.
     """
     gaps = range(1, len(path))
     ways = (cuts for count in reversed(range(len(path))) for cuts in itertools.combinations(gaps, count))
@@ -92,7 +94,7 @@ def readings(path: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def without_field(record: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
-    """Returns a record less the value at a path, however its dots are read; the record itself without one."""
+    """Returns a record without the values at a path, for every reading of its dots, see `readings`."""
     for parts in range(1, len(path) + 1):
         key = ".".join(path[:parts])
         if key not in record:
@@ -106,7 +108,7 @@ def without_field(record: Mapping[str, Any], path: Sequence[str]) -> Mapping[str
 
 
 def value_at(record: Any, path: Sequence[str]) -> Any:
-    """Returns the value at a path, however its dots are read; None where there is none."""
+    """Returns the value at a path, by the first reading of its dots that has one; None: there is no value."""
     for keys in readings(path):
         current = record
         for key in keys:
@@ -117,7 +119,7 @@ def value_at(record: Any, path: Sequence[str]) -> Any:
 
 
 def _is_clean(path: str) -> bool:
-    """Tells whether a dotted path, as an earlier version may have written it, is one of names."""
+    """Tells whether all parts of a dotted path look like names; an earlier version may have written it."""
     words = path.split(".")
     return all(
         word == "*" or (_WORD.fullmatch(word) and ("urn:" in path or not word[0].isdigit())) for word in words

@@ -1,4 +1,4 @@
-"""Parses dlt's `rest_api` form: what it says about a resource holds, or is refused here."""
+"""Parses a configuration in the form of dlt's `rest_api` source. A key is either supported or refused."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from directory_sync.config.urls import has_userinfo
 from directory_sync.errors import ConfigError
 
 FORM_FILE = "the Dag file"
-"""What messages call the file of a form that was parsed without its name."""
+"""The file of the form in messages, if its name is not known."""
 
 _FORM = {"client", "resource_defaults", "resources"}
 _CLIENT = {"base_url", "auth", "headers", "paginator"}
@@ -22,26 +22,32 @@ _RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing
 _OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals", "label_field"}
 _ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator", "incremental"}
 MAX_NAME = 63 - len("_field_changes")
-"""PostgreSQL cuts a name after 63 characters: so long is a resource's with the longest addition of ours."""
+"""PostgreSQL cuts names after 63 characters; the longest suffix that we append must fit into them."""
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One list of the directory, as the form says.
+    """One list of the directory, as the form describes it.
 
     Attributes:
-        selector: keys that lead to the list in the body; empty where the body is the list.
-        hints: what dlt is told about the table as the form has it: `columns`, `schema_contract`,
-            `max_table_nesting`.
+        name: the resource's name, and that of its table.
+        path: the path of the list, relative to the base URL.
+        selector: keys that lead to the list in the body; empty: the body is the list.
+        pages: how the API pages the list.
+        params: query parameters of every request of the list.
+        headers: headers of every request of the list.
+        hints: dlt's hints for the table, from the form: `columns`, `schema_contract`, `max_table_nesting`.
         steps: functions applied, in order, to each entry before it is published.
-        sort_field: the field the API says the list is sorted by; None: it says nothing.
-        ignored_fields: dotted paths which do not count into an entry's hash.
+        order_is_stable: the form declares that the order of the list does not change (`order`).
+        sort_field: the field by which the API sorts the list, as keys; None: not declared.
+        total_is_approximate: the form declares that the API's total is approximate (`total`).
+        ignored_fields: paths of fields that are left out of an entry's hash, as keys.
         detail_path: the path of one entry, with `{id}` in it; None: there is none.
-        incremental: how an interval is asked for; None: the API serves its present state alone.
-        label_field: the field that names an entry where a person decides on its removal; None: ids alone.
-        removals_are_trusted: an entry that a walk along the API's links lacks is removed without a person.
-        form_file: the file of its form, as messages name it.
+        incremental: how the API is asked for an interval; None: it serves its present state only.
+        label_field: the field shown beside an entry's id when a person decides on its removal; None: id only.
+        removals_are_trusted: an entry that is absent from a linked list is removed without a decision.
+        form_file: the file of the form, for messages.
     """
 
     name: str
@@ -64,17 +70,17 @@ class Resource:
 
     @property
     def changes_table(self) -> str:
-        """The table of the change rows."""
+        """The name of the table of the change rows."""
         return f"{self.name}_changes"
 
     @property
     def history_view(self) -> str:
-        """The view of all versions of all entries."""
+        """The name of the view of all versions of all entries."""
         return f"{self.name}_history"
 
     @property
     def rejected_table(self) -> str:
-        """The table of entries that could not be stored."""
+        """The name of the table of entries that could not be stored."""
         return f"{self.name}_rejected"
 
 
@@ -83,10 +89,13 @@ def parse_form(form: Mapping[str, Any], *, form_file: str = FORM_FILE) -> tuple[
 
     Args:
         form: the configuration, in the form of dlt's `rest_api` source.
-        form_file: the file it stands in, as messages name it.
+        form_file: the file of the form, for messages.
+
+    Returns:
+        The resources, in the order of the form.
 
     Raises:
-        ConfigError: something is missing, wrong, or not supported; the message names it and the file.
+        ConfigError: something is missing, wrong or not supported. The message names it and the file.
     """
     try:
         return tuple(replace(resource, form_file=form_file) for resource in _parse_form(form))
@@ -101,7 +110,7 @@ def _parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
     check_sign_in(form)
     listed = form.get("resources") or []
     if not listed:
-        raise ConfigError("`resources` of the configuration is empty: list what is to be synced.")
+        raise ConfigError("`resources` of the configuration is empty. List the resources to sync there.")
     resources = tuple(
         _parse_resource(_with_defaults(one, form.get("resource_defaults") or {}), client) for one in listed
     )
@@ -115,7 +124,7 @@ def _parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
 
 
 def _with_defaults(one: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """A resource over `resource_defaults`, endpoint by endpoint key, as dlt merges them."""
+    """Merges a resource over `resource_defaults`, key by key also within `endpoint`, as dlt does."""
     if isinstance(one, str):
         one = {"name": one, "endpoint": {"path": one}}
     if not isinstance(one, Mapping):
@@ -139,13 +148,13 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
     name = one.get("name")
     if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
         raise ConfigError(
-            f"A resource's `name` is {name!r}: it becomes a table, so it needs small letters, digits "
-            "and single underscores within."
+            f"A resource's `name` is {name!r}. It becomes the name of a table, so it may have small letters, "
+            "digits, and single underscores between them; it begins with a letter."
         )
     if len(name) > MAX_NAME:
         raise ConfigError(
-            f"The resource's `name` {name!r} has {len(name)} characters; with what its tables' names "
-            f"add, at most {MAX_NAME} have room."
+            f"The resource's `name` {name!r} has {len(name)} characters. At most {MAX_NAME} are allowed, "
+            "because the names of its tables are longer."
         )
     where, endpoint = f"resource `{name}`", one["endpoint"]
     refuse_unknown(one, _RESOURCE | _OURS, where=where)
@@ -191,13 +200,13 @@ def _check_key_and_disposition(one: Mapping[str, Any], *, where: str) -> None:
 
 
 def _check_claims(one: Mapping[str, Any], pages: Pages, *, where: str) -> None:
-    """What a resource claims of its list must bear on how it is read."""
+    """Refuses claims about the list that have no effect with its paginator."""
     if one.get("removals") is not None and "removals" not in pages.claims:
-        refuse(f"`removals` of {where}", "none: here removals are decided by what is proven")
+        refuse(f"`removals` of {where}", "no such key with this paginator: the proof decides on removals")
     if one.get("sort_field") is not None and "sort_field" not in pages.claims:
         refuse(f"`sort_field` of {where}", "the paginator `offset` with it: other pages do not overlap")
     if one.get("order") is not None and "order" not in pages.claims:
-        refuse(f"`order` of {where}", "the paginator `offset` with it: numbered pages prove no more by it")
+        refuse(f"`order` of {where}", "the paginator `offset` with it: it adds no proof to numbered pages")
 
 
 def _parse_steps(steps: Sequence[Mapping[str, Any]], *, where: str) -> tuple[Callable[[Any], Any], ...]:
@@ -209,14 +218,14 @@ def _parse_steps(steps: Sequence[Mapping[str, Any]], *, where: str) -> tuple[Cal
 
 
 def _parse_hints(one: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """A contract that discards would make the table silently incomplete."""
+    """Reads the hints. A contract that discards is refused: the table would be incomplete silently."""
     contract = one.get("schema_contract")
     modes = contract.values() if isinstance(contract, Mapping) else (contract,)
     if any(str(mode).startswith("discard") for mode in modes):
         refuse(f"`schema_contract` {contract!r} of {where}", '"evolve" or "freeze"')
     hints = {key: one[key] for key in sorted(_HONOURED) if one.get(key) is not None}
     if contract == "freeze":
-        # Of the resource as it is: its tables have to come to be at the first sync.
+        # Not `tables`: they must be creatable at the first sync.
         hints["schema_contract"] = {"columns": "freeze", "data_type": "freeze"}
     return hints
 
@@ -257,7 +266,7 @@ def _parse_ignored(paths: Any, *, where: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _plain(value: Any, *, where: str) -> Any:
-    """Parameters bound to other resources or to dlt's incremental state are not plain."""
+    """Returns a plain value; one bound to another resource or to dlt's incremental state is refused."""
     if isinstance(value, Mapping) or (isinstance(value, str) and re.search(r"\{[^}]*\}", value)):
         refuse(f"The binding in {where}", "a plain value")
     return value

@@ -11,14 +11,14 @@ from directory_sync.errors import ConfigError
 def service_account(
     extra: Mapping[str, Any], *, refusal: Callable[[str], ConfigError]
 ) -> dict[str, Any] | None:
-    """Returns the key, of `key_path` or `keyfile_dict`; None where the extra has neither.
+    """Returns the key from `key_path` or `keyfile_dict`; None: the extra has neither.
 
     Args:
-        extra: of a connection of the type google_cloud_platform.
-        refusal: makes an error of what is wrong with it.
+        extra: the extra of a connection of the type google_cloud_platform.
+        refusal: makes the error from a text that says what is wrong with the connection.
 
     Raises:
-        ConfigError: it is no key, cannot be read, or there are two.
+        ConfigError: it is not a service account's key, it cannot be read, or both fields are given.
     """
     path, content = extra.get("key_path"), extra.get("keyfile_dict")
     if path and content:

@@ -1,4 +1,4 @@
-"""How an API is asked for what changed within an interval: `incremental` of dlt's form."""
+"""How an API is asked for the entries that changed within an interval: `incremental` of dlt's form."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _INCREMENTAL = {"cursor_path", "start_param", "end_param", "initial_value", "con
 
 @dataclass(frozen=True, kw_only=True)
 class Incremental:
-    """How entries that changed within an interval are asked for, as dlt's form has it.
+    """How an API is asked for the entries that changed within an interval, with the names of dlt's form.
 
     Attributes:
-        cursor_path: the field that says when an entry changed, as keys.
-        start_param: the parameter of the interval's begin, which belongs to it; end_param: of its end, which
-            does not; None: the API takes none.
-        initial_value: nothing changed before it; None: it is not known.
-        convert: makes a parameter's value of a time in ISO 8601.
+        cursor_path: the field with the time of an entry's last change, as keys.
+        start_param: the query parameter for the begin of the interval (inclusive).
+        end_param: the query parameter for its end (exclusive); None: the API takes no end.
+        initial_value: a time before which no entry changed; None: not known.
+        convert: makes the value of a parameter from a time in ISO 8601; None: the text is sent unchanged.
     """
 
     cursor_path: tuple[str, ...]
@@ -33,7 +33,7 @@ class Incremental:
     convert: Callable[[str], Any] | None = None
 
     def params(self, start: datetime, end: datetime) -> dict[str, Any]:
-        """Returns the parameters that ask for an interval."""
+        """Returns the query parameters for the interval from `start` (inclusive) to `end` (exclusive)."""
         if self.initial_value:
             start = max(start, self.initial_value)
         times = {self.start_param: start} | ({self.end_param: end} if self.end_param else {})
@@ -47,9 +47,9 @@ def parse_incremental(given: Any, params: Mapping[str, Any], *, where: str) -> I
     """Parses `incremental` of an endpoint.
 
     Args:
-        given: as the form has it; None: the API serves its present state alone.
-        params: the parameters that the endpoint names itself.
-        where: names the resource in messages.
+        given: the value in the form; None: the API serves its present state only.
+        params: the other query parameters of the endpoint.
+        where: the name of the resource, for messages.
 
     Raises:
         ConfigError: a key is missing, wrong or not supported.
@@ -67,7 +67,7 @@ def parse_incremental(given: Any, params: Mapping[str, Any], *, where: str) -> I
         refuse(f"`{min(map(str, taken))}` in `params` beside {where}", "one of the two")
     convert = given.get("convert")
     if convert is not None and not callable(convert):
-        raise ConfigError(f"`convert` in {where} is no function.")
+        raise ConfigError(f"`convert` in {where} is not a function.")
     return Incremental(
         cursor_path=tuple(cursor.split(".")),
         start_param=start,
@@ -87,9 +87,9 @@ def _parse_moment(value: Any, *, where: str) -> DateTime | None:
 
 
 def moment_of(value: str | datetime) -> DateTime:
-    """Returns a time, or its text in ISO 8601, as a time: in UTC where it names no zone.
+    """Returns a time, or a text in ISO 8601, as a time with a zone; UTC if it names none.
 
     Raises:
-        ValueError: the text is no time.
+        ValueError: the text is not a time in ISO 8601.
     """
     return pendulum.instance(datetime.fromisoformat(value) if isinstance(value, str) else value)

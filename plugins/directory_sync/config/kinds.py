@@ -1,10 +1,10 @@
-"""The kinds of change and of proof, as they stand in the tables, in the reports and on the page."""
+"""The kinds of change and of proof, as the tables, the reports and the page *Directory* name them."""
 
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What became of an entry: the `kind` of a change row."""
+    """What happened to an entry: the `kind` of a change row."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -13,7 +13,7 @@ class Kind(StrEnum):
     REMOVED = "removed"
     RETURNED = "returned"
     REWRITTEN = "rewritten"
-    """Unchanged, and written to the table again. Only landed differences have it, not the change log."""
+    """The entry is unchanged and is written to the table again. Only landed differences have this kind."""
 
 
 KINDS = tuple(kind for kind in Kind if kind is not Kind.REWRITTEN)
@@ -26,4 +26,4 @@ class Proof(StrEnum):
     CHAIN = "chain"
     REREAD = "reread"
     WALK = "walk"
-    """Nothing: the API's own links were followed."""
+    """The API's own links were followed; this proves nothing."""

@@ -1,7 +1,7 @@
-"""How many entries may leave without a person's decision: at once, within a week, within a month.
+"""How many entries may be removed without a person's decision: in one run, within a week, within a month.
 
-All limits count entries that are *newly missing*: one that is missing first and removed at its second absence
-counts once. What a person was asked about counts no more.
+All limits count entries that are *newly missing*. An entry that is missing first and removed at its second
+absence counts once. Entries that a person was asked about do not count again.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,21 @@ from directory_sync.errors import ConfigError
 _SHARES = ("max_removed_share", "max_removed_share_7_days", "max_removed_share_30_days", "max_small_share")
 _COUNTS = ("max_removed_count", "max_removed_count_7_days", "max_removed_count_30_days", "min_population")
 _WIDER = 2
-"""A window allows a small directory so many times what one run does."""
+"""A limit over several days allows a small directory this many times the share of one run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """One limit: a share and a count, both of which hold.
+    """One limit on newly missing entries: a share and a count. Both must be kept.
 
     Attributes:
-        period: over which it counts; None: one run.
-        min_population: a smaller directory loses no more than this one may, nor more than `small_share`.
-        small_share: of a small directory; a single entry may always leave, if `share` allows any.
+        share: the largest share of the entries that may go missing, 0 to 1.
+        count: the largest number of entries that may go missing.
+        min_population: a directory with fewer entries is small. It may lose no more entries than a directory
+            of this size may, and no larger share than `small_share`.
+        small_share: the share for a small directory, 0 to 1; one entry is allowed in any case, unless `share`
+            is 0.
+        period: the time over which missing entries are counted; None: one run.
     """
 
     share: float
@@ -34,9 +38,13 @@ class Limit:
     period: timedelta | None = None
 
     def exceeded_by(self, *, missing: int, population: int) -> bool:
-        """Tells whether so many of a population are too many; exactly at a limit is allowed.
+        """Tells whether too many entries are missing; a number exactly at the limit is allowed.
 
-        The loss of all is always too many, of whatever population.
+        The loss of all entries always exceeds the limit.
+
+        Args:
+            missing: how many entries are newly missing.
+            population: how many entries there were before.
         """
         if missing and missing >= population:
             return True
@@ -50,11 +58,11 @@ class Limit:
 
     @property
     def rule(self) -> str:
-        """The name of the check that holds it."""
+        """The name of the check that applies this limit, as findings have it."""
         return "removals" if self.period is None else f"removals_{self.period.days}_days"
 
     def __str__(self) -> str:
-        """The limit as a message quotes it."""
+        """Returns the limit as messages show it: share and count."""
         return f"{self.share:.1%}, {self.count:,}"
 
 
@@ -63,10 +71,15 @@ class RemovalLimits:
     """How many entries may go missing before a person is asked.
 
     Attributes:
-        max_removed_share: of the entries, at once; `_7_days`, `_30_days`: within so many days.
-        max_removed_count: so many entries, likewise.
-        min_population: below it a directory is small.
-        max_small_share: of a small directory, at once; within 7 or 30 days twice as much.
+        max_removed_share: the largest share of the entries in one run, 0 to 1.
+        max_removed_count: the largest number of entries in one run.
+        max_removed_share_7_days: the largest share within 7 days, 0 to 1.
+        max_removed_count_7_days: the largest number within 7 days.
+        max_removed_share_30_days: the largest share within 30 days, 0 to 1.
+        max_removed_count_30_days: the largest number within 30 days.
+        min_population: a directory with fewer entries is small.
+        max_small_share: the largest share of a small directory in one run, 0 to 1; within 7 or 30 days twice
+            as much.
     """
 
     max_removed_share: float = 0.05
@@ -79,7 +92,11 @@ class RemovalLimits:
     max_small_share: float = 0.2
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for limits outside their range."""
+        """Validates the values.
+
+        Raises:
+            ConfigError: a limit is outside its range.
+        """
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"`{name}` must lie between 0 and 1 (0.05 is 5 %).")
@@ -89,7 +106,7 @@ class RemovalLimits:
 
     @property
     def of_one_run(self) -> Limit:
-        """What may go missing at once."""
+        """The limit for one run."""
         return Limit(
             share=self.max_removed_share,
             count=self.max_removed_count,
@@ -99,7 +116,7 @@ class RemovalLimits:
 
     @property
     def over_time(self) -> tuple[Limit, Limit]:
-        """What may go missing within 7 and within 30 days: never less than at once."""
+        """The limits for 7 and for 30 days; neither is lower than the limit for one run."""
         week = (7, self.max_removed_share_7_days, self.max_removed_count_7_days)
         month = (30, self.max_removed_share_30_days, self.max_removed_count_30_days)
         return self._over(*week), self._over(*month)
@@ -114,29 +131,29 @@ class RemovalLimits:
         )
 
     def exceeded_by(self, *, missing: int, population: int) -> bool:
-        """Tells whether so many newly missing ones are too many for one run."""
+        """Tells whether too many entries are newly missing for one run, see `Limit.exceeded_by`."""
         return self.of_one_run.exceeded_by(missing=missing, population=population)
 
     def raised_by(self, given: Mapping[str, float]) -> list[str]:
-        """Returns the names of those values of a run that allow more than these limits, sorted."""
+        """Returns the names of a run's values that allow more than these limits, sorted."""
         return sorted(name for name, value in given.items() if value > getattr(self, name))
 
     def of_run(self, given: Mapping[str, float], *, may_raise: bool) -> Self:
-        """Returns the limits of a run with values of its own.
+        """Returns these limits with a run's own values in place of the deployment's.
 
         Args:
-            given: `max_removed_share` or `max_removed_count`, as the run's parameters have them.
-            may_raise: the deployment lets a run allow more.
+            given: the values of the run's parameters, by the names of the limits.
+            may_raise: whether the deployment permits a run to allow more.
 
         Raises:
-            ConfigError: a value allows more, and the deployment does not let it.
+            ConfigError: a value allows more, and the deployment does not permit that.
         """
         raised = self.raised_by(given)
         if raised and not may_raise:
             name = raised[0]
             raise ConfigError(
                 f"The run's parameter `{name}` is {given[name]:g}, above the deployment's limit of "
-                f"{getattr(self, name):g}: a run may only tighten it. Nothing was read. Leave the parameter "
+                f"{getattr(self, name):g}: a run may only lower it. Nothing was read. Leave the parameter "
                 "empty and approve the removals under Required Actions, or set "
                 "DIRECTORY_SYNC_RUNS_MAY_RAISE_LIMITS=true."
             )

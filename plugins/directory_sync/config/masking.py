@@ -1,4 +1,4 @@
-"""What of a form is registered with the log masker: all that may be a secret."""
+"""Which parts of a form are registered with the log masker: everything that may be a secret."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ PUBLIC_HEADERS = frozenset(
         "content-language", "content-type", "pragma", "prefer", "user-agent", "x-requested-with",
     }
 )  # fmt: skip
-"""Headers that hold no secret; masking their values would garble every log that says `application/json`."""
+"""Headers that hold no secret. If their values were masked, logs could not contain `application/json`."""
 MIN_PIECE = 8
 _SECRET_NAME = re.compile(
     r"(^|[^a-z])(auth|code|key|pass|pin|pwd|sas|sid|sig)([^a-z]|$)"
@@ -22,7 +22,7 @@ _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9+/_=.~-]{16,}")
 
 
 def header_secrets(headers: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what to mask of headers: each value, and its parts, such as the key behind `Bearer`."""
+    """Yields the texts of headers to mask: each value, and its parts, such as the key after `Bearer`."""
     for name, value in headers.items():
         if is_public(name):
             continue
@@ -37,9 +37,9 @@ def is_public(header: str) -> bool:
 
 
 def query_secrets(params: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    """Yields what to mask of query parameters: values that look random, or whose name says so.
+    """Yields the values of query parameters to mask: those that look random, or whose name sounds secret.
 
-    Most parameters are words such as `active`, which masked would garble logs.
+    Not every value is masked: most are words, such as `active`, that logs must be able to contain.
     """
     for name, value in params:
         for one in value if isinstance(value, list | tuple) else (value,):
@@ -49,5 +49,5 @@ def query_secrets(params: Iterable[tuple[str, Any]]) -> Iterator[str]:
 
 
 def url_secrets(url: str) -> Iterator[str]:
-    """Yields what to mask of a URL's query."""
+    """Yields the values in a URL's query to mask, see `query_secrets`."""
     return query_secrets(parse_qsl(urlsplit(url).query, keep_blank_values=True))

@@ -1,7 +1,7 @@
-"""How much memory a task may take: by the rows' width, within what the machine has.
+"""How much memory a task may use: according to the width of the rows, within the memory of the machine.
 
-DuckDB keeps a block for each column that is written and works on 2,048 rows at once, so what it needs grows
-with the number of columns and with the size of a row, not with the number of rows.
+DuckDB keeps a block for each column that is written and works on 2,048 rows at once. So its memory grows with
+the number of columns and with the size of a row, not with the number of rows.
 """
 
 import re
@@ -19,7 +19,7 @@ SETTING = "DIRECTORY_SYNC_MEMORY_LIMIT_MB"
 DEFAULT_MB = 128
 MB_PER_COLUMN = 1.5
 ROWS_AT_ONCE, COPIES_AT_ONCE = 2_048, 8
-"""A vector of DuckDB's, and how many of them a statement holds: those it reads, sorts, writes."""
+"""The rows of one of DuckDB's vectors, and how many vectors a statement holds: to read, to sort, to write."""
 BYTES_PER_BATCH = 8 << 20
 SHARE_OF_MACHINE = 0.5
 _MACHINE = "/proc/meminfo"
@@ -27,13 +27,13 @@ _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 
 
 def duckdb_limit_mb(setting_mb: int, *, columns: int = 0, rows: int = 0, bytes_a_row: float = 0) -> int:
-    """Returns DuckDB's memory limit.
+    """Returns DuckDB's memory limit, in MB.
 
     Args:
-        setting_mb: what the deployment sets; 0: it leaves it to us.
-        columns: of all tables that are written in one transaction.
-        rows: of the largest of them.
-        bytes_a_row: on average.
+        setting_mb: the deployment's setting, in MB; 0: the limit is computed from the other arguments.
+        columns: the number of columns of all tables that are written in one transaction.
+        rows: the number of rows of the largest of these tables.
+        bytes_a_row: the average size of a row, in bytes.
     """
     if setting_mb:
         return setting_mb
@@ -43,7 +43,7 @@ def duckdb_limit_mb(setting_mb: int, *, columns: int = 0, rows: int = 0, bytes_a
 
 
 def available_mb() -> int:
-    """Returns the machine's memory that is available, or the container's limit where that is less."""
+    """Returns the available memory of the machine in MB, or the container's limit if that is lower."""
     found = [int(text) >> 20 for text in map(_text_of, _CGROUP_LIMITS) if text.isdecimal()]
     found += [int(kilobytes) >> 10 for kilobytes in re.findall(r"MemAvailable: *(\d+)", _text_of(_MACHINE))]
     return min(found, default=2 * DEFAULT_MB)
@@ -54,14 +54,23 @@ def _text_of(path: str) -> str:
 
 
 def batch_rows(parquet: "pq.ParquetFile", *, at_most: int) -> int:
-    """Returns how many rows of a file make a batch: fewer where they are large."""
+    """Returns how many rows of a file make a batch of at most BYTES_PER_BATCH.
+
+    Args:
+        parquet: the open file.
+        at_most: the largest number of rows.
+    """
     metadata = parquet.metadata
     size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     return max(1, min(at_most, int(BYTES_PER_BATCH * metadata.num_rows / max(size, 1))))
 
 
 def out_of_memory(what: str) -> ConfigError:
-    """The error for a limit that is too small: a retry would meet it again."""
+    """Returns the error for a memory limit that is too low. It is permanent: a retry would fail as well.
+
+    Args:
+        what: the subject of the message: what does not fit.
+    """
     return ConfigError(
         f"{what} does not fit into DuckDB's memory limit. Nothing was published. Set {SETTING} to more (here "
         f"{available_mb():,} MB are available), or let the task run where there is more memory."
@@ -69,7 +78,10 @@ def out_of_memory(what: str) -> ConfigError:
 
 
 def is_out_of_memory(exception: BaseException | None) -> bool:
-    """Tells whether DuckDB's limit ended it: a commit that fails so has another class, and these words."""
+    """Tells whether DuckDB ran out of memory, by any exception of a chain.
+
+    A failed commit has another class than `OutOfMemoryException`; it is recognised by its message.
+    """
     while exception:
         if type(exception).__name__ == "OutOfMemoryException" or "could not allocate block" in str(exception):
             return True
@@ -79,7 +91,14 @@ def is_out_of_memory(exception: BaseException | None) -> bool:
 
 @contextmanager
 def naming_limit(what: str) -> Iterator[None]:
-    """Raises a ConfigError that names the setting where DuckDB runs out of memory."""
+    """Turns DuckDB's out-of-memory error into a ConfigError that names the setting.
+
+    Args:
+        what: the subject of the message: what does not fit.
+
+    Raises:
+        ConfigError: DuckDB ran out of memory within the block.
+    """
     import duckdb
 
     failed = False

@@ -1,4 +1,4 @@
-"""What a run does: the modes, and all that follows from a mode."""
+"""The modes of a run, and what follows from each of them."""
 
 from enum import StrEnum
 
@@ -15,12 +15,12 @@ class Mode(StrEnum):
 
     @property
     def reads_api(self) -> bool:
-        """The run reads the directory and audits what it read."""
+        """The run reads the API and audits the snapshot."""
         return self not in (Mode.DECIDE, Mode.REPLAY)
 
     @property
     def is_partial(self) -> bool:
-        """The run reads what changed within an interval. An entry that it lacks is not absent."""
+        """The run reads only the entries that changed within an interval, so it cannot show an absence."""
         return self is Mode.INTERVAL
 
     @property
@@ -30,12 +30,12 @@ class Mode(StrEnum):
 
     @property
     def writes(self) -> bool:
-        """The run may change the warehouse: it finishes interrupted publications, too."""
+        """The run may change the warehouse. It also finishes interrupted publications."""
         return self is not Mode.DRY_RUN
 
     @property
     def publishes(self) -> bool:
-        """The task `publish` writes the warehouse."""
+        """The task `publish` writes to the warehouse."""
         return self.writes and self is not Mode.DECIDE
 
     @property

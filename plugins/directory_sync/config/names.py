@@ -6,11 +6,11 @@ TAGS = ("directory", "dlt")
 """The tags by which the page finds its Dags."""
 
 PAGE_URL = "/plugin/directory"
-"""The page; it takes the `PageKey`s as query parameters."""
+"""The address of the page *Directory*, relative to Airflow's own; `PageKey` has its query parameters."""
 
 
 class Stage(StrEnum):
-    """A task of a resource, or its group of tasks; in the order in which they run."""
+    """A task of a resource, or its group of tasks, in the order in which they run."""
 
     EXTRACT = "extract"
     AUDIT = "audit"
@@ -20,7 +20,7 @@ class Stage(StrEnum):
 
 
 class PageKey(StrEnum):
-    """What a link to the page says."""
+    """The query parameters of a link to the page *Directory*."""
 
     DAG = "dag"
     RESOURCE = "resource"

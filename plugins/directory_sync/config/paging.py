@@ -1,14 +1,14 @@
-"""Parses the `paginator` of dlt's form: how an API gives its list piece by piece.
+"""Parses the `paginator` of dlt's form: how the API pages its list.
 
-Three kinds, by what can be proven of them (`seal.py`, `pages_seal.py`):
+There are three kinds. They differ in what can be proven (`audit/seal.py`, `audit/pages_seal.py`):
 
-    OffsetPages    `offset`: any window can be asked for, so windows overlap and are joined
+    OffsetPages    `offset`: a window can be requested at any offset, so windows overlap and are joined
     NumberedPages  `page_number`: pages cannot overlap; the page before is read again
-    LinkedPages    `cursor`, `json_link`, `header_link`, `header_cursor`, `single_page`: the API alone says
-                   what comes next, and nothing proves that it told all
+    LinkedPages    `cursor`, `json_link`, `header_link`, `header_cursor`, `single_page`: only the API says
+                   which page comes next, and nothing proves that its links lead to all entries
 
-What a kind can do is asked of its class (`Pages`). Two places besides choose by the kind: its reader
-(`extract/stage.py`) and its seal (`audit/manifest.py`).
+The properties of a kind are on its class (`Pages`). Two other modules distinguish the kinds: the readers
+(`extract/stage.py`) and the seals (`audit/manifest.py`).
 """
 
 from abc import ABC, abstractmethod
@@ -34,21 +34,21 @@ _LINKED_OPTIONS = {
     "header_cursor": {"cursor_key", "cursor_param"},
     "single_page": set[str](),
 }
-"""What dlt's class of each type is told."""
+"""The options that are passed to dlt's paginator of each type."""
 
 TYPES = ("offset", "page_number", *_LINKED_OPTIONS)
 
 
 class PageAddress(NamedTuple):
-    """Which page to ask for.
+    """The address of one page: how to request it.
 
     Attributes:
-        params: the query parameters that name it.
-        words: names it in messages, behind the list's path.
-        offset: recorded in the page, not sent.
-        limit: recorded in the page, not sent.
-        before: how much of what the API counts as its total precedes the page.
-        place: the parameter that pages, and its value; None: the API's own links lead there.
+        params: the query parameters of the page.
+        words: the page in messages; it follows the path of the list.
+        offset: recorded on the page, not sent.
+        limit: recorded on the page, not sent.
+        before: how many of the units that the API's total counts (entries or pages) precede the page.
+        place: the query parameter that pages, and its value; None: the API's own links lead to the page.
     """
 
     params: Mapping[str, Any]
@@ -60,15 +60,16 @@ class PageAddress(NamedTuple):
 
 
 class Pages(ABC):
-    """How an API gives its list piece by piece.
+    """How an API pages its list.
 
     Attributes:
-        total_path: where the API states its total; None: nowhere.
-        proof: what can show that a list read so is complete.
-        is_shared_out: any place can be asked for, so several tasks read the list at once; else pages follow
-            each other, and one task reads them all.
-        counts_entries: the total counts entries; else pages.
-        claims: what a resource may claim of such a list in the form: the rest would bear on nothing.
+        total_path: the keys that lead to the API's total in the body; None: the API states no total.
+        proof: what can show that a list which was read this way is complete.
+        is_shared_out: a window can be requested at any offset, so several tasks read the list at once. If
+            false, each page is found from the one before, and one task reads them all.
+        counts_entries: the total counts entries; if false, it counts pages.
+        claims: the keys of the form with which a resource may make claims about such a list. Other claims
+            would have no effect.
     """
 
     total_path: tuple[str, ...] | None
@@ -80,21 +81,28 @@ class Pages(ABC):
     @property
     @abstractmethod
     def own_params(self) -> set[str]:
-        """The query parameters that page."""
+        """The query parameters that the paginator sets."""
 
     @abstractmethod
     def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
-        """Returns which page to ask for.
+        """Returns the address of a page.
 
         Args:
-            at: an offset or a page's number, by the kind; None: the first page.
-            limit: entries to ask for, where a request says so; None: as many as the form says.
+            at: an offset or a page's number, depending on the kind; None: the first page.
+            limit: how many entries to request, if the kind sends a limit; None: the form's limit.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class OffsetPages(Pages):
-    """How the API takes an offset and a limit, and where it states its total."""
+    """An API that takes an offset and a limit.
+
+    Attributes:
+        limit: how many entries a request asks for.
+        offset_param: the query parameter for the offset.
+        limit_param: the query parameter for the limit.
+        total_path: the keys that lead to the number of entries in the body; None: the API states none.
+    """
 
     proof: ClassVar[Proof] = Proof.CHAIN
     is_shared_out: ClassVar[bool] = True
@@ -111,7 +119,7 @@ class OffsetPages(Pages):
         return {self.limit_param, self.offset_param}
 
     def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
-        """Returns the window at an offset."""
+        """Returns the address of the window at an offset."""
         offset, limit = at or 0, limit or self.limit
         return PageAddress(
             params={self.limit_param: limit, self.offset_param: offset},
@@ -125,11 +133,12 @@ class OffsetPages(Pages):
 
 @dataclass(frozen=True, kw_only=True)
 class NumberedPages(Pages):
-    """How the API numbers its pages.
+    """An API that numbers its pages.
 
     Attributes:
         base_page: the number of the first page.
-        total_path: where the API states how many *pages* there are, as in dlt; None: nowhere.
+        page_param: the query parameter for the number.
+        total_path: the keys that lead to the number of *pages* in the body, as in dlt; None: none is stated.
     """
 
     proof: ClassVar[Proof] = Proof.REREAD
@@ -145,7 +154,7 @@ class NumberedPages(Pages):
         return {self.page_param}
 
     def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
-        """Returns the page of a number; how many entries it has is the API's matter."""
+        """Returns the address of the page with a number; the API decides how many entries it has."""
         number = self.base_page if at is None else at
         return PageAddress(
             params={self.page_param: number},
@@ -158,13 +167,13 @@ class NumberedPages(Pages):
 
 @dataclass(frozen=True, kw_only=True)
 class LinkedPages(Pages):
-    """Which of dlt's paginators finds the next page in an answer.
+    """An API whose answers lead to the next page; one of dlt's paginators finds it.
 
     Attributes:
-        type: dlt's name of it.
-        options: what it is told.
-        total_path: where the API states how many entries there are; None: nowhere. Not dlt's: its own
-            paginators of these types know no total.
+        type: dlt's name of the paginator.
+        options: the paginator's options.
+        total_path: the keys that lead to the number of entries in the body; None: the API states none. This
+            is an addition to dlt's form, whose paginators of these types have no total.
     """
 
     proof: ClassVar[Proof] = Proof.WALK
@@ -176,14 +185,14 @@ class LinkedPages(Pages):
 
     @property
     def own_params(self) -> set[str]:
-        """The query parameters that page; a link brings its own."""
+        """The query parameter of a cursor; none for links, which contain their own."""
         return {self.options.get("cursor_param", "cursor")} if "cursor" in self.type else set()
 
     def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
-        """Returns the first page: to the others only the API's links lead.
+        """Returns the address of the first page; only the API's links lead to the others.
 
         Raises:
-            ValueError: another page.
+            ValueError: another page is asked for.
         """
         if at is not None or limit is not None:
             raise ValueError("only the API's own links lead to a page of this list")
@@ -191,10 +200,14 @@ class LinkedPages(Pages):
 
 
 def parse_pages(paginator: Any, *, where: str) -> Pages:
-    """Parses a paginator, given by its name or as a mapping.
+    """Parses a paginator.
+
+    Args:
+        paginator: the value in the form: a type's name, or a mapping with its `type`.
+        where: the name of the resource, for messages.
 
     Raises:
-        ConfigError: a type that is not known, or a key that cannot be honoured.
+        ConfigError: the type is unknown, or a key is wrong or not supported.
     """
     paginator = {"type": paginator} if isinstance(paginator, str) else paginator
     found = paginator.get("type") if isinstance(paginator, Mapping) else type(paginator).__name__
@@ -223,14 +236,14 @@ def _parse_offset(paginator: Mapping[str, Any], *, where: str) -> OffsetPages:
 
 
 def _parse_numbered(paginator: Mapping[str, Any], *, where: str) -> NumberedPages:
-    """`total_path` counts only where it is given: dlt's default names what is mostly a count of entries."""
+    """Parses numbered pages. dlt's default `total_path` is not used: it mostly counts entries."""
     inside = f"the paginator of {where}"
     refuse_unknown(paginator, _NUMBERED_KEYS, where=inside)
     base = _given(paginator, "base_page", default=0)
     if not isinstance(base, int) or isinstance(base, bool) or base < 0:
         raise ConfigError(f"`base_page` in {inside} is {base!r}; it must be a whole number from 0 on.")
     if _given(paginator, "page", default=base) != base:
-        refuse(f"`page` {paginator['page']!r} in {inside}", f"`base_page`, {base}: none is left out")
+        refuse(f"`page` {paginator['page']!r} in {inside}", f"`base_page`, {base}: no page is left out")
     if _given(paginator, "stop_after_empty_page", default=True) is not True:
         refuse(f"`stop_after_empty_page` {paginator['stop_after_empty_page']!r} in {inside}", "True")
     return NumberedPages(
@@ -252,7 +265,7 @@ def _parse_linked(paginator: Mapping[str, Any], *, where: str) -> LinkedPages:
         try:
             compile_path(options[key])
         except JSONPathError:
-            raise ConfigError(f"`{key}` {options[key]!r} in {inside} is no JSONPath.") from None
+            raise ConfigError(f"`{key}` {options[key]!r} in {inside} is not a JSONPath.") from None
     total = _total_path(paginator.get("total_path"), where=where)
     return LinkedPages(type=kind, options=options, total_path=total)
 

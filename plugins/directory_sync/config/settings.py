@@ -22,9 +22,9 @@ from directory_sync.errors import ConfigError
 TICKS_LOOKED_AT = 50
 ENVIRONMENT_PREFIX = "DIRECTORY_SYNC_"
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""How far two clocks may be apart, where nothing else is said."""
+"""The default of how far the clocks of two machines may be apart."""
 UNSTORABLE = ("refuse", "quarantine")
-"""What becomes of a snapshot with an entry that the warehouse cannot hold, or of that entry alone."""
+"""For an entry that the warehouse cannot hold: refuse the whole snapshot, or quarantine the entry alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,33 +34,33 @@ class SyncSettings:
     A test holds the table of settings in the README to these fields and their defaults.
 
     Attributes:
-        home: an absolute path: where the DuckDB file, the snapshots and the lock files are without a
-            connection that names another place; by default `$AIRFLOW_HOME/directory_sync`.
+        home: the folder of the DuckDB file, the snapshots and the lock files, as an absolute path; default:
+            `$AIRFLOW_HOME/directory_sync`. Connections can name other places.
         dataset: the schema of the tables.
         schedule: a cron expression, in UTC.
-        shards: how many tasks share out the directory.
-        requests_in_flight: how many requests of one shard wait for their answers at once.
+        shards: the number of extract tasks that read the directory in parallel.
+        requests_in_flight: how many requests of one shard may wait for their answers at once.
         retention_days: how long landed snapshots are kept, in days.
-        memory_limit_mb: of each DuckDB connection, in MB; 0: by the width of the rows, see `memory.py`.
+        memory_limit_mb: the memory limit of each DuckDB connection, in MB; 0: by the rows, see `memory.py`.
         warehouse_wait_seconds: how long to wait for a warehouse that another process holds, in seconds.
-        max_removed_share: a limit on removals, as are the seven settings after it: see `RemovalLimits`.
-        max_removed_count: as above.
-        max_removed_share_7_days: as above.
-        max_removed_count_7_days: as above.
-        max_removed_share_30_days: as above.
-        max_removed_count_30_days: as above.
-        min_population: as above.
-        max_small_share: as above.
-        runs_may_raise_limits: the parameters of a run may raise these limits.
-        approvers: ids of the users who may decide on removals; empty: whoever may in Airflow.
+        max_removed_share: see `RemovalLimits`.
+        max_removed_count: see `RemovalLimits`.
+        max_removed_share_7_days: see `RemovalLimits`.
+        max_removed_count_7_days: see `RemovalLimits`.
+        max_removed_share_30_days: see `RemovalLimits`.
+        max_removed_count_30_days: see `RemovalLimits`.
+        min_population: see `RemovalLimits`.
+        max_small_share: see `RemovalLimits`.
+        runs_may_raise_limits: whether the parameters of a run may raise these limits.
+        approvers: ids of the users who may decide on removals; empty: every user with the right in Airflow.
         ask_again_days: after how many days a person is asked again about held removals.
         response_timeout_hours: how long a question waits for its answer, in hours.
-        max_changed_share: removals wait where a larger share of the entries changed, 0 to 1.
-        max_size_deviation: a warning where the number of entries is out of line by a larger share, 0 to 1.
-        deadline_minutes: a run that takes longer is marked as late, in minutes; 0: none is.
+        max_changed_share: removals are held if a larger share of the entries changed, 0 to 1.
+        max_size_deviation: a warning if the number of entries deviates by a larger share, 0 to 1.
+        deadline_minutes: a run that takes longer triggers an alert, in minutes; 0: no alert.
         owner_link: an http or mailto URL behind the owner's name in the interface; empty: none.
         clock_tolerance_minutes: how far the clocks of two machines may be apart, in minutes.
-        unstorable: what becomes of an entry that the warehouse cannot hold, one of UNSTORABLE.
+        unstorable: how an entry that the warehouse cannot hold is treated, one of UNSTORABLE.
     """
 
     home: Path
@@ -91,7 +91,11 @@ class SyncSettings:
     unstorable: str = "refuse"
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for a value outside its range."""
+        """Validates the values.
+
+        Raises:
+            ConfigError: a value is outside its range.
+        """
         if self.unstorable not in UNSTORABLE:
             raise ConfigError(
                 f"{ENVIRONMENT_PREFIX}UNSTORABLE must be {' or '.join(UNSTORABLE)}; got {self.unstorable!r}."
@@ -125,7 +129,7 @@ class SyncSettings:
 
     @property
     def removal_limits(self) -> RemovalLimits:
-        """The removal limits of this deployment; a run's parameters may tighten them."""
+        """The removal limits of this deployment, see `RemovalLimits.of_run` for those of a run."""
         return RemovalLimits(**{limit.name: getattr(self, limit.name) for limit in fields(RemovalLimits)})
 
     @property
@@ -140,10 +144,11 @@ class SyncSettings:
 
     @property
     def response_timeout(self) -> timedelta:
-        """How long removals wait for an answer: less than from one scheduled run to the next.
+        """How long a question about removals waits for its answer.
 
-        A run that waits counts for the Dag's `max_active_runs`, so a scheduled one does not hold up the next
-        night. A run by hand waits as long from when it asks: the night that falls due meanwhile waits for it.
+        It is shorter than the time between two scheduled runs: a waiting run counts for the Dag's
+        `max_active_runs`, and a scheduled run must not delay the next one. A manual run can: a scheduled run
+        that falls due while it waits starts after it.
         """
         ticks = croniter(self.schedule, pendulum.datetime(2026, 1, 1), ret_type=datetime)
         times: list[datetime] = [ticks.get_next() for _ in range(TICKS_LOOKED_AT)]
@@ -152,12 +157,19 @@ class SyncSettings:
 
     @property
     def deadline(self) -> timedelta | None:
-        """How long a run may take from when it was queued until the alert; None: no alert."""
+        """How long after it was queued a run must have ended, or the alert is sent; None: no alert."""
         return timedelta(minutes=self.deadline_minutes) or None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Reads the switches; a value that does not parse is a ConfigError naming the variable."""
+        """Reads the switches from environment variables.
+
+        Args:
+            environment: the variables; None: those of this process.
+
+        Raises:
+            ConfigError: a value cannot be parsed or is outside its range; the message names the variable.
+        """
         environment = os.environ if environment is None else environment
         airflow_home = Path(environment.get("AIRFLOW_HOME") or "~/airflow").expanduser()
         values: dict[str, Any] = {"home": airflow_home / "directory_sync"}

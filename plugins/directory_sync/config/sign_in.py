@@ -1,4 +1,4 @@
-"""The `client.auth` of a form: how the API signs a client in; the connection alone holds the secrets."""
+"""The `client.auth` of a form: how to sign in to the API. Only the connection holds the secrets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,10 +7,10 @@ from directory_sync.config.refusal import refuse, refuse_unknown
 from directory_sync.errors import ConfigError
 
 FROM_CONNECTION = "<from the connection>"
-"""What `dlt.secrets["client_id"]` answers while a form is read. It is no secret, and it is never sent."""
+"""The placeholder that `dlt.secrets["client_id"]` returns while a form is read. It is never sent."""
 
 CONNECTION_FIELDS = {"client_id": "login", "client_secret": "password"}
-"""The keys of `client.auth` that hold a secret, and the field of the connection that is used."""
+"""The keys of `client.auth` that hold a secret, and the field of the connection that replaces each."""
 
 AUTH_TYPES = ("oauth2", "oauth2_client_credentials")
 
@@ -18,14 +18,14 @@ _AUTH = {"type", "token_url", "access_token_url", *CONNECTION_FIELDS}
 
 
 def check_sign_in(form: Mapping[str, Any]) -> None:
-    """Checks `client.auth`, and that no secret of the connection stands anywhere else in the form.
+    """Checks `client.auth`, and that `dlt.secrets` is used nowhere else in the form.
 
     Args:
         form: the whole configuration; its `client` is a mapping.
 
     Raises:
-        ConfigError: an auth type or a key is not supported, a secret stands in the form itself, or
-            `dlt.secrets` stands where a value is sent.
+        ConfigError: an auth type or a key is not supported, the form itself contains a secret, or
+            `dlt.secrets` is used outside of `client.auth`.
     """
     client = form.get("client") or {}
     auth = client.get("auth") or {}
@@ -46,7 +46,7 @@ def check_sign_in(form: Mapping[str, Any]) -> None:
     if path := next(_places_of_secrets(rest), None):
         refuse(
             f"A secret of the connection in `{'.'.join(path)}`",
-            "`client.auth` alone: nowhere else is it replaced by the connection's",
+            "`client.auth` only: elsewhere the connection's value does not replace it",
         )
 
 

@@ -1,6 +1,6 @@
-"""What a message may show of a URL, and which origin it belongs to.
+"""The parts of a URL that a message may show, and the origin of a URL.
 
-User and password before `@` and the query are secrets until the opposite is known: no message shows them.
+The user and password before `@` and the query may be secrets, so no message shows them.
 """
 
 from urllib.parse import urlsplit
@@ -18,13 +18,13 @@ def shown(url: str) -> str:
     except ValueError:
         return NO_URL
     if "@" in parts.path:
-        # Before it may stand a password that holds a slash.
+        # The text before the `@` may be a password with a slash in it.
         return place or NO_URL
     return f"{place}{parts.path}"
 
 
 def shown_origin(url: str) -> str:
-    """Returns scheme, host and port of a URL, as a message shows them."""
+    """Returns scheme, host and port of a URL as a text for messages."""
     try:
         return f"{urlsplit(url).scheme}://{_host(url)}"
     except ValueError:
@@ -35,14 +35,14 @@ def origin(url: str) -> Origin:
     """Returns scheme, host and port of a URL.
 
     Raises:
-        ValueError: it has none that could be asked.
+        ValueError: the URL or its port is malformed.
     """
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def is_http_url(text: str) -> bool:
-    """Tells whether a text is an absolute URL that can be asked."""
+    """Tells whether a text is an absolute http or https URL with a host."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -51,7 +51,7 @@ def is_http_url(text: str) -> bool:
 
 
 def has_userinfo(url: str) -> bool:
-    """Tells whether a user or a password stands before the host."""
+    """Tells whether a URL has a user or a password before its host; true also for a malformed URL."""
     try:
         return "@" in urlsplit(url).netloc
     except ValueError:

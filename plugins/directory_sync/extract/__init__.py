@@ -1,1 +1,1 @@
-"""Stage 1: reads the directory, shard by shard."""
+"""Stage 1: reads the directory; each shard is read by a task of its own."""

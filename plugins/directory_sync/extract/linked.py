@@ -1,7 +1,7 @@
 """Walks along the API's own cursors or links, which dlt's paginators find in each answer.
 
-Nothing is proven by it: what the links leave out is not read, and whether they do nobody can tell. What can
-be told is refused: a link to another host, which would get the token, and one that leads back.
+A walk proves nothing: if the links leave entries out, these are not read, and nothing shows it. Two faults
+can be detected and are refused: a link to another host, which would get the token, and a link back to a page.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ SMALLEST_LIMIT = 2
 
 
 class LinkedReader:
-    """Reads a list along its links, by one task.
+    """Reads a list along its links, in one task.
 
     Args:
         client: sends the requests.
         pages: which of dlt's paginators finds the next page.
 
     Attributes:
-        total: the API's count of entries; None where it states none.
+        total: the API's count of entries; None: it states none, or nothing was read yet.
     """
 
     def __init__(self, client: DirectoryClient, pages: LinkedPages) -> None:
@@ -39,15 +39,15 @@ class LinkedReader:
 
     @property
     def expected(self) -> int | None:
-        """About how many entries there are; None where the API states no total."""
+        """About how many entries there are; None: the API states no total."""
         return self.total
 
     def pages(self) -> Iterator[Page]:
-        """Yields the pages in the order of the links; `offset` counts the entries before.
+        """Yields the pages in the order of the links. A page's `offset` is the number of entries before it.
 
         Raises:
-            EnvelopeError: a link cannot be followed, leads to another host, or leads back.
-            DirectorySyncError: what the client raises.
+            EnvelopeError: a link cannot be followed, leads to another host, or leads back to a page.
+            DirectorySyncError: an error of the client.
         """
         request = self._client.list_request()
         links = _Links(self._pages, request)
@@ -64,7 +64,7 @@ class LinkedReader:
             self.total = page.total if self.total is None else self.total
             yield page._replace(limit=limit)
             if page.status == 204:
-                # No body, so no link either.
+                # Without a body there is no link.
                 return
             if failure := links.failure_to_follow(response, page):
                 _refuse(where, failure, self._client.form_file)
@@ -74,13 +74,13 @@ class LinkedReader:
 
 
 class _Links:
-    """Points a request at one page after another.
+    """Changes a request so that it asks for one page after another.
 
     Exceptions of dlt's paginators can hold a whole body or its link, so none of them leaves this class.
 
     Args:
-        pages: which paginator.
-        request: of the first page; it is changed.
+        pages: which of dlt's paginators is used.
+        request: the request for the first page; it is modified.
     """
 
     def __init__(self, pages: LinkedPages, request: requests.Request) -> None:
@@ -93,18 +93,22 @@ class _Links:
 
     @property
     def are_followed(self) -> bool:
-        """No page follows."""
+        """All links are followed: no page comes next."""
         return not self._paginator.has_next_page
 
     def failure_to_follow(self, response: requests.Response, page: Page) -> str | None:
-        """Points the request at the page behind an answer; returns why that cannot be, or None."""
+        """Changes the request so that it asks for the page after an answer.
+
+        Returns:
+            Why that is not possible, as the rest of a sentence; None: it is, or no page follows.
+        """
         try:
             self._paginator.update_state(response, list(page.entries))
             if self.are_followed:
                 return None
             self._paginator.update_request(self._request)
             if not self._leads_somewhere():
-                return "has a link or cursor that is empty or no text"
+                return "has a link or cursor that is empty or not a text"
             url = str(self._request.prepare().url)
             is_foreign = origin(url) != self._origin or has_userinfo(url)
         except (ValueError, TypeError, AttributeError, LookupError, OSError):
@@ -117,7 +121,7 @@ class _Links:
         return None
 
     def _leads_somewhere(self) -> bool:
-        """Tells whether what dlt found is a name; it sends whatever stands there."""
+        """Tells whether dlt found a text or a number; it would send any value of the answer."""
         request = self._request
         reference = request.params[self._cursor_param] if self._cursor_param else request.url
         is_plain = isinstance(reference, str | int) and not isinstance(reference, bool)

@@ -1,13 +1,14 @@
-"""Reads a list page by page in the order of its numbers, each page again after the one behind it.
+"""Reads a list page by page in the order of the page numbers, and each page again after the next one.
 
-Numbered pages cannot overlap, so nothing they share joins them. Page k+1 is joined to page k where k was read
-before it and after it and is the same both times: nothing has moved across the border between the two, so
-k+1 begins where k ends. Of k the ids and the last one are compared. Where they differ, both are read again.
+Numbered pages cannot overlap, so shared entries cannot join them. Instead, page k is read before and after
+page k+1. If it is the same both times, no entry moved across the border of the two pages meanwhile, so k+1
+begins where k ends. The ids of page k are compared, and which id is the last. If they differ, both pages are
+read again.
 
-What this does not see: edits that cancel each other out between the two readings of a page, as an entry that
-leaves page k and comes back, while in between another one slides over the border unread. Nor a page size
-that changes from answer to answer. So an absent entry is removed at its second absence only, unless ids
-ascend (`pages_seal.py`).
+Two kinds of change are not detected. First, edits between the two readings of a page that cancel each other
+out: an entry leaves page k and returns, and meanwhile another entry moves across the border unread. Second, a
+page size that changes from answer to answer. So an absent entry is removed only at its second absence, unless
+the ids ascend (`audit/pages_seal.py`).
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -18,33 +19,34 @@ from directory_sync.errors import ConfigError, SnapshotError
 
 MAX_READINGS = 5
 EMPTY_ANSWERS_NEEDED = 3
-"""Empty answers to the first page, in a row, that make an empty directory."""
+"""How many empty answers to the first page in a row show that the directory is empty."""
 
 EMPTY_ANSWERS_BEHIND = 2
-"""Empty answers behind a page, in a row and with nothing moved, that make it the last one, or show a hole."""
+"""How many empty answers in a row, without a change of the page before, show that a page number is empty."""
 
 
 PAGES_AHEAD, PAGES_AHEAD_OF_LONG_LISTS = (1, 2, 4), (1, 2, 4, 8)
-"""So many pages behind the empty one the list may go on; a list is long with eight pages and more."""
+"""How far behind an empty page further entries are looked for; a list of eight pages or more is long."""
 
 REPEATS_BELIEVED = 2
+"""How often a page must show an earlier page again before it counts as a fault."""
 SMALLEST_LIMIT = 2
 
 ReadNumber = Callable[[int], Page]
-"""Answers a page's number with the page; its `total` counts pages."""
+"""Returns the page with a number; its `total` counts pages."""
 
 
 class NumberedReader:
-    """Reads the numbered pages of a list, in order, by one task.
+    """Reads the numbered pages of a list in their order, in one task.
 
     Args:
-        read: answers one page request.
-        base_page: the first page's number.
-        page_param: the parameter that takes the number; for messages.
-        name: the resource, for messages.
+        read: reads one page.
+        base_page: the number of the first page.
+        page_param: the query parameter for the number, for messages.
+        name: the name of the resource, for messages.
 
     Attributes:
-        total: about how many entries there are, from the API's count of pages; None where it states none.
+        total: about how many entries there are, from the API's count of pages; None: it states none.
     """
 
     def __init__(self, read: ReadNumber, *, base_page: int, page_param: str, name: str) -> None:
@@ -60,18 +62,19 @@ class NumberedReader:
 
     @property
     def expected(self) -> int | None:
-        """About how many entries there are; None where the API states no total."""
+        """About how many entries there are; None: the API states no total."""
         return self.total
 
     def pages(self) -> Iterator[Page]:
-        """Yields every answer, those that are read again too.
+        """Yields every answer, including those of pages that are read again.
 
-        A page's `offset` counts the entries before it as if all pages were as long as the first one.
+        A page's `offset` is the number of entries before it if all pages were as long as the first one.
 
         Raises:
-            SnapshotError: a page would not stay the same while the one behind it was read.
-            ConfigError: the page's number has no effect.
-            DirectorySyncError: what the client raises.
+            SnapshotError: a page kept changing while the page after it was read, or the list ended before
+                the API's count of pages.
+            ConfigError: the number has no effect on the answer.
+            DirectorySyncError: an error of the client.
         """
         number = self._base
         page = yield from self._read_first()
@@ -84,9 +87,9 @@ class NumberedReader:
             number, page = behind
         if self._stated_pages is not None and number - self._base < self._stated_pages:
             raise SnapshotError(
-                f"The API states {self._stated_pages:,} pages of `{self._name}`, and nothing comes after "
-                f"{number - self._base:,}. Nothing was published. Airflow tries again; if `total_path` of "
-                "the paginator does not lead to a count of pages, leave it out."
+                f"The API states {self._stated_pages:,} pages of `{self._name}`, but only "
+                f"{number - self._base:,} have entries. Nothing was published. Airflow tries again; if "
+                "`total_path` of the paginator does not lead to a count of pages, leave it out."
             )
 
     def _read(self, number: int) -> Generator[Page, None, Page]:
@@ -108,7 +111,7 @@ class NumberedReader:
         return page._replace(offset=(number - self._base) * limit, limit=limit, total=None)
 
     def _read_first(self) -> Generator[Page, None, Page | None]:
-        """The first page; None: it is empty however often it is asked for."""
+        """Reads the first page; returns None if it is empty EMPTY_ANSWERS_NEEDED times."""
         for _ in range(EMPTY_ANSWERS_NEEDED):
             page = yield from self._read(self._base)
             if page.entries:
@@ -117,9 +120,10 @@ class NumberedReader:
         return None
 
     def _read_behind(self, number: int, before: Page) -> Generator[Page, None, tuple[int, Page] | None]:
-        """The next page with entries behind page `number`, and its number; None: the list ends.
+        """Reads the next page with entries after page `number`; returns its number and it.
 
-        It ends where two answers in a row were empty, nothing had moved, and pages further behind are empty.
+        Returns None at the end of the list: two answers in a row were empty, page `number` did not change
+        meanwhile, and the pages further behind are empty too.
         """
         at = furthest = number + 1
         empties = repeats = readings = 0
@@ -132,7 +136,7 @@ class NumberedReader:
                 break
             is_joined, before = _show_the_same(before, again), again
             if hole is not None and hole.entries:
-                # It holds entries by now: they are read first.
+                # An empty page before `at` has entries now: they are read first.
                 at, empties, repeats = at - 1, 0, 0
                 continue
             is_repeat = is_joined and bool(behind.entries) and _ids(behind) in (_ids(again), self._head)
@@ -149,15 +153,15 @@ class NumberedReader:
                 if at > furthest:
                     furthest, readings = at, 0
         raise SnapshotError(
-            f"Page {number} of `{self._name}` did not stay the same while page {at} was read: the "
-            "directory changes faster than its pages can be joined. Nothing was published. Airflow tries "
-            "again; see docs/runbook.md#snapshoterror."
+            f"Page {number} of `{self._name}` changed each time while page {at} was read: the directory "
+            "changes faster than its pages can be joined. Nothing was published. Airflow tries again; see "
+            "docs/runbook.md#snapshoterror."
         )
 
     def _look_ahead(self, empty: int) -> Generator[Page, None, bool]:
-        """Tells whether a page further behind an empty one holds entries.
+        """Tells whether a page further behind an empty one has entries.
 
-        An API may answer numbers behind its end with the first or the last page: they count as empty.
+        An API may answer numbers behind its end with the first or the last page; these count as empty.
         """
         numbers = [empty + far for far in pages_ahead(empty - self._base)]
         last = self._base + (self._stated_pages or 0) - 1
@@ -176,15 +180,19 @@ class NumberedReader:
 
     def _refuse_repeats(self, number: int) -> NoReturn:
         raise ConfigError(
-            f"Page {number} of `{self._name}` shows a page that was read before: `{self._page_param}` has no "
-            "effect, `base_page` is not the first page's number, or the API answers numbers behind the last "
-            "page with another page. Nothing was published. Correct the resource's paginator, or use the "
-            "API's links or cursor."
+            f"Page {number} of `{self._name}` shows a page that was read before. Either `{self._page_param}` "
+            "has no effect, or `base_page` is not the number of the first page, or the API answers numbers "
+            "behind the last page with another page. Nothing was published. Correct the resource's "
+            "paginator, or use the API's links or cursor."
         )
 
 
 def pages_ahead(place: int) -> tuple[int, ...]:
-    """Returns how far behind an empty page, at a place counted from 0, the list is looked for."""
+    """Returns how far behind an empty page further entries are looked for.
+
+    Args:
+        place: the position of the empty page, counted from 0.
+    """
     return PAGES_AHEAD_OF_LONG_LISTS if place >= PAGES_AHEAD_OF_LONG_LISTS[-1] else PAGES_AHEAD
 
 

@@ -1,11 +1,11 @@
-"""What a shard requests next: a pure function of what was answered.
+"""Decides which windows a shard requests next: a pure function of the answers so far.
 
-A plan is a value: what is known of the list, and which part of the shard's share is still to be requested.
-`began`, `after` and `next_windows` make the next plan of it; they do no I/O and know of no threads. The
-reader (`windows.py`) sends what a plan says.
+A plan is a value: the facts about the list, and the part of the shard's share that is still to be requested.
+`began`, `after` and `next_windows` return a new plan; they do no I/O and use no threads. The reader
+(`windows.py`) sends the requests of a plan.
 
-Windows overlap by one entry within a shard and by one window where shards meet. Totals only share out the
-work. The step follows what the server returns.
+Windows overlap by one entry within a shard, and by one window where two shards meet. The API's total is used
+only to divide the list into shares. The step from window to window follows the size of the answers.
 """
 
 import logging
@@ -25,18 +25,23 @@ SIZES_REMEMBERED = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Which part of the list a task reads: number `number` of `count`."""
+    """The part of the list that one task reads.
+
+    Attributes:
+        number: the shard's number, from 0.
+        count: the number of shards.
+    """
 
     number: int
     count: int
 
     def share(self, total: int) -> tuple[int, int]:
-        """Returns the first offset of this shard's share of `total` entries, and the one after."""
+        """Returns the first offset of this shard's share of `total` entries, and the one after the last."""
         return self.number * total // self.count, (self.number + 1) * total // self.count
 
 
 class Wanted(NamedTuple):
-    """A window to request: its offset, and the offset that its answer is to reach."""
+    """A window to request: its offset, and the offset that its answer must reach."""
 
     offset: int
     reach: int
@@ -44,20 +49,20 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is known of the list, and what of a shard's share is still to be requested.
+    """The facts about the list, and the part of a shard's share that is still to be requested.
 
     Attributes:
-        limit: entries to ask for in a window.
+        limit: how many entries a request asks for.
         size: how many entries a window is expected to have.
-        sizes: how many the latest capped windows had.
+        sizes: the sizes of the latest windows that the API cut short.
         next: the offset of the next window.
         start: the first offset of the shard's share.
-        stop: the offset the shard reads to; None: to the end of the list.
-        is_last: the shard reads the end of the list.
-        last_ids: the last entries of windows at the end; one that comes again shows that nothing follows.
-        gaps: windows whose answers were too short: the rest of each.
-        short_windows: how many short windows came in a row, where there is no total.
-        total: the API's count when the shard began; None where it states none.
+        stop: the offset up to which the shard reads; None: the end of the list.
+        is_last: whether the shard reads the end of the list.
+        last_ids: the last ids of windows at the end. If one repeats, nothing follows.
+        gaps: the missing rests of windows whose answers were too short.
+        short_windows: without a total, how many short windows came in a row.
+        total: the API's count when the shard began; None: it states none.
     """
 
     limit: int
@@ -74,17 +79,17 @@ class Plan:
 
     @property
     def expected(self) -> int | None:
-        """About how many entries the shard reads; None where the API states no total."""
+        """About how many entries the shard reads; None: the API states no total."""
         return None if self.stop is None else max(0, self.stop - self.start)
 
 
 def began(first: "Page", shard: Shard, *, limit: int) -> Plan:
-    """Returns the plan of a shard; without a total, shard 0 walks to the end.
+    """Returns the first plan of a shard. Without a total, shard 0 reads the whole list alone.
 
     Args:
-        first: the answer to offset 0.
-        shard: which share.
-        limit: entries to ask for in a window.
+        first: the answer at offset 0.
+        shard: the shard.
+        limit: how many entries a request asks for.
     """
     total, count = first.total, len(first.entries)
     plan = Plan(limit=limit, size=limit, total=total)
@@ -109,7 +114,12 @@ def began(first: "Page", shard: Shard, *, limit: int) -> Plan:
 
 
 def next_windows(plan: Plan, room: int) -> tuple[Plan, tuple[Wanted, ...]]:
-    """Returns up to `room` windows to request, and the plan without them."""
+    """Returns the plan after the next windows, and these windows.
+
+    Args:
+        plan: the present plan.
+        room: how many windows to return at most.
+    """
     wanted: list[Wanted] = []
     while len(wanted) < room:
         if plan.gaps:
@@ -125,7 +135,13 @@ def next_windows(plan: Plan, room: int) -> tuple[Plan, tuple[Wanted, ...]]:
 
 
 def after(plan: Plan, page: "Page", *, reach: int) -> Plan:
-    """Returns the plan after an answer that was to reach an offset."""
+    """Returns the plan after an answer.
+
+    Args:
+        plan: the present plan.
+        page: the answer.
+        reach: the offset that the answer had to reach; if it did not, the rest is a gap or the end.
+    """
     count = len(page.entries)
     if page.end >= reach:
         return _after_end(plan, page) if plan.is_last and page.end >= (plan.total or 0) else plan
@@ -138,7 +154,7 @@ def after(plan: Plan, page: "Page", *, reach: int) -> Plan:
 
 
 def _after_end(plan: Plan, page: "Page") -> Plan:
-    """Totals are late: as long as windows come back full, and new, the list goes on."""
+    """Returns the plan after a window at the end. A total may be outdated: full windows continue the list."""
     last_id, stop = page.entries[-1].id if page.entries else None, plan.stop
     if last_id in plan.last_ids:
         # The server answers offsets behind the end with the list's last page.
@@ -149,9 +165,9 @@ def _after_end(plan: Plan, page: "Page") -> Plan:
 
 
 def _after_short_window(plan: Plan, page: "Page", reach: int) -> Plan:
-    """A short window is the end, or the cap moved: the rest of it is asked for.
+    """Returns the plan after a short window: it is the end, or the API's cap changed, so the rest is a gap.
 
-    Not for ever: an end that moves on with every answer is left to the audit.
+    After SHORT_WINDOWS_ALLOWED of them in a row the shard stops; the audit reads an end that keeps moving.
     """
     count = len(page.entries)
     is_short = count <= max(3 * OVERLAP, plan.size // 8)
@@ -162,9 +178,9 @@ def _after_short_window(plan: Plan, page: "Page", reach: int) -> Plan:
 
 
 def _with_cap(plan: Plan, count: int) -> Plan:
-    """A window that cannot be the end was short: pages hold as much as the largest of late.
+    """Returns the plan after a window that was short but not the end: the API caps the size of its pages.
 
-    One page may be short for its own entries' sake, as where pages are cut by bytes.
+    The cap is the largest of the latest sizes: one page may be shorter, if the API limits pages by bytes.
     """
     sizes = (*plan.sizes, count)[-SIZES_REMEMBERED:]
     if max(sizes) == plan.size:

@@ -1,6 +1,6 @@
-"""How far a reader has come: a log line every few seconds, and one at its end.
+"""Logs the progress of a reader: a line every few seconds, and one at the end.
 
-Fed with each answer, whatever the paging. It counts, and looks into no entry.
+It is given each answer, for all kinds of paging. It counts, and reads no entry.
 """
 
 import logging
@@ -17,13 +17,14 @@ SECONDS_BETWEEN_LINES = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class ReadFacts:
-    """What a reader did.
+    """The statistics of a reader.
 
     Attributes:
-        pages: answers, those to pages that were read again too.
-        entries: how far they reach: an entry that was read twice counts about once.
-        retries: requests that failed before an answer came.
-        refused: how many of these were 429.
+        pages: how many answers there were, including those of pages that were read again.
+        entries: about how many different entries were read.
+        seconds: the time since the reader started.
+        retries: how many requests failed and were repeated.
+        refused: how many of these were answered with 429.
     """
 
     pages: int
@@ -34,16 +35,16 @@ class ReadFacts:
 
 
 class Progress:
-    """Logs how far one reader has come.
+    """Logs the progress of one reader.
 
     Args:
-        who: what each line begins with, such as "Shard 1 of 4".
-        at_least: with fewer answers nothing is logged.
-        clock: answers with seconds.
+        who: the begin of each line, such as "Shard 1 of 4".
+        at_least: with fewer answers than this, nothing is logged.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, who: str, *, at_least: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
-        """Logs nothing yet; the time counts from here."""
+        """Starts the time; logs nothing yet."""
         self._who, self._at_least, self._clock = who, at_least, clock
         self._started = self._last = clock()
         self._pages = self._answered = self._retries = self._refused = 0
@@ -54,8 +55,8 @@ class Progress:
         """Counts an answer.
 
         Args:
-            page: it.
-            expected: about how many entries there are for this reader, where the API states a total.
+            page: the answer.
+            expected: about how many entries the reader will read; None: the API states no total.
         """
         self._pages += 1
         self._answered += len(page.entries)
@@ -70,7 +71,7 @@ class Progress:
             logger.info("%s: %s", self._who, self._line(expected))
 
     def finish(self) -> ReadFacts:
-        """Logs and returns what was done; a reader without work logs nothing."""
+        """Logs and returns the statistics; a reader with fewer than `at_least` answers logs nothing."""
         facts = self.facts
         if facts.pages >= self._at_least:
             logger.info(
@@ -87,10 +88,10 @@ class Progress:
 
     @property
     def facts(self) -> ReadFacts:
-        """What was done so far."""
+        """The statistics so far."""
         return ReadFacts(
             pages=self._pages,
-            # Pages that are read again count once, and so do those which overlap.
+            # At most the length of the range: pages that are read again or overlap count once.
             entries=min(self._answered, self._end - (self._begin or 0)),
             seconds=self._clock() - self._started,
             retries=self._retries,
@@ -100,7 +101,7 @@ class Progress:
     def _line(self, expected: int | None) -> str:
         facts = self.facts
         rate = _rate(facts)
-        # A list that has grown beyond its total has no percentage.
+        # There is no percentage if more entries came than expected.
         if not expected or expected < facts.entries:
             return f"{_pages(facts)}, {facts.entries:,} entries, {rate:,.0f} entries/s"
         left = f", {(expected - facts.entries) / rate:,.0f} s left" if rate else ""

@@ -1,8 +1,8 @@
-"""Stage 1: the directory into the landing zone, one dlt resource per shard.
+"""Stage 1: reads the directory into the landing zone, with one dlt resource per shard.
 
-Each shard is read by a task of its own (`decompose="parallel-isolated"`) and lands Arrow tables through
-dlt's filesystem destination: `entries`, one row an entry and window; `windows`, one row an answer;
-`fields`, how often each field had which JSON type. Nothing is requested before a resource is iterated.
+Each shard is read by a task of its own (`decompose="parallel-isolated"`). It lands Arrow tables through dlt's
+filesystem destination: `entries`, one row per entry and window; `windows`, one row per answer; `fields`, how
+often each field had which JSON type. Nothing is requested before a resource is iterated.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ BATCH_ROWS = 5_000
 
 
 class Reading(Protocol):
-    """What the shards of a resource read with. Its parts are first used inside a task."""
+    """What the shards of a resource need to read. It is used only inside a task."""
 
     @property
     def resource(self) -> Resource:
@@ -40,32 +40,32 @@ class Reading(Protocol):
         """Opens an HTTP client.
 
         Args:
-            share_of: how many tasks share the API's allowance.
-            connections: how many to keep alive.
+            share_of: how many tasks share the API's allowance of requests.
+            connections: how many connections are kept alive.
         """
 
     def done(self, facts: "ReadFacts") -> None:
-        """Takes the statistics of a shard that was read; not called for a shard without work."""
+        """Receives the statistics of a shard after it was read; not called for a shard without work."""
 
 
 class Reader(Protocol):
-    """Reads the pages of a shard, however the API pages."""
+    """Reads the pages of a shard; there is one class for each kind of paging."""
 
     @property
     def expected(self) -> int | None:
-        """About how many entries the shard reads; None where the API states no total."""
+        """About how many entries the shard reads; None: the API states no total."""
 
     def pages(self) -> "Iterator[Page]":
-        """Yields the answers."""
+        """Requests the pages and yields the answers."""
 
 
 def directory_source(reading: Reading, *, shards: int, requests_in_flight: int) -> "DltSource":
     """Declares one dlt resource per shard; does no I/O.
 
     Args:
-        reading: what the shards read with.
-        shards: how many tasks share out the directory.
-        requests_in_flight: how many requests of a shard wait for their answers at once.
+        reading: gives the shards their resource and their client.
+        shards: the number of shards.
+        requests_in_flight: how many requests of a shard may wait for their answers at once.
     """
 
     @dlt.source(name=SCHEMA_NAME)
@@ -84,10 +84,15 @@ def directory_source(reading: Reading, *, shards: int, requests_in_flight: int) 
 
 
 def read_shard(shard: Shard, requests_in_flight: int, reading: Reading) -> Iterator[Any]:
-    """Yields what one shard lands: Arrow tables, each marked with the table it belongs to.
+    """Yields the Arrow tables that a shard lands, each marked with the name of its table.
+
+    Args:
+        shard: the shard to read.
+        requests_in_flight: how many of its requests may wait for their answers at once.
+        reading: gives the resource and the client.
 
     Raises:
-        DirectorySyncError: what the client and the reader raise; nothing of the shard counts then.
+        DirectorySyncError: an error of the client or of the reader. The load of the shard is not completed.
     """
     from directory_sync.extract.progress import Progress
 
@@ -117,7 +122,7 @@ def read_shard(shard: Shard, requests_in_flight: int, reading: Reading) -> Itera
 def _reader(
     client: "DirectoryClient", resource: Resource, shard: Shard, *, requests_in_flight: int
 ) -> Reader:
-    """The reader for how the API pages."""
+    """Returns the reader for the kind of paging."""
     match resource.pages:
         case OffsetPages() as pages:
             return ShardReader(client.page, shard, limit=pages.limit, in_flight=requests_in_flight)

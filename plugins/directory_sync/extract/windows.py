@@ -1,8 +1,8 @@
-"""Reads one shard of a moving list in offset windows that overlap, several in flight.
+"""Reads one shard of a changing list in offset windows that overlap, with several requests in flight.
 
-What to request next is a plan's matter (`plan.py`); here it is sent, from several threads. Entries shared by
-two windows are what the seal (`seal.py`) joins them by. Nothing here proves anything: what a shard misses the
-audit finds and reads.
+A plan (`plan.py`) decides which windows to request; this module sends the requests from several threads. The
+seal (`audit/seal.py`) joins windows by the entries that they share. Reading proves nothing: the audit finds
+gaps and reads them.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
     from directory_sync.api.page import Page
 
 SINGLES_ASKED = (1, 2, 3)
+"""The offsets that show whether the API returns one entry per page."""
 SINGLE_ENTRIES = (
-    "The API answers one entry a page although more follow: windows that overlap cannot advance. Nothing was "
-    "published. Ask the vendor for larger pages."
+    "The API returns one entry per page although more follow, so windows that overlap cannot advance. "
+    "Nothing was published. Ask the vendor for larger pages."
 )
 FetchPage = Callable[[int, int], "Page"]
-"""Answers (offset, limit) with a page; called from several threads."""
+"""Returns the window at (offset, limit); called from several threads."""
 
 
 class ShardReader:
     """Reads the windows of one shard.
 
     Args:
-        fetch: answers one page request.
-        shard: which share to read.
-        limit: entries to ask for in a window.
+        fetch: requests one window.
+        shard: the shard to read.
+        limit: how many entries a request asks for.
         in_flight: how many requests may wait for their answers at once.
     """
 
@@ -43,20 +44,20 @@ class ShardReader:
 
     @property
     def total(self) -> int | None:
-        """The API's count when the shard began; None where it states none."""
+        """The API's count when the shard began; None: it states none."""
         return self._plan.total
 
     @property
     def expected(self) -> int | None:
-        """About how many entries this shard reads; None where the API states no total."""
+        """About how many entries this shard reads; None: the API states no total."""
         return self._plan.expected
 
     def pages(self) -> "Iterator[Page]":
-        """Yields the windows as they are answered, in no order.
+        """Yields the windows as they are answered, in no particular order.
 
         Raises:
-            ConfigError: the page cap is not above the overlap, or `offset` has no effect.
-            DirectorySyncError: what the client raises.
+            ConfigError: the API returns one entry per page, or the offset has no effect.
+            DirectorySyncError: an error of the client.
         """
         first = self._fetch_twice_if_empty(0)
         self._plan = began(first, self._shard, limit=self._limit)
@@ -79,11 +80,11 @@ class ShardReader:
                     self._plan = after(self._plan, page, reach=window.reach)
                     yield page
         finally:
-            # A failure ends the shard now, not after the windows that still wait for a thread.
+            # After a failure, windows that still wait for a thread are not requested.
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _fetch_twice_if_empty(self, offset: int) -> "Page":
-        """An empty answer proves nothing: it is asked for once more before it is believed."""
+        """Requests a window, and once more if the answer is empty: one empty answer proves nothing."""
         page = self._fetch_limit(offset)
         return page if page.entries else self._fetch_limit(offset)
 
@@ -93,7 +94,11 @@ class ShardReader:
         return read_or_refusal(lambda at: self._fetch(at, self._limit), offset, limit=self._limit)
 
     def _refuse_single_entries(self, first: "Page") -> None:
-        """One entry at offset 0 is the whole list, a large one, or the API's cap: those behind it tell."""
+        """Refuses an API that returns one entry per page.
+
+        A single entry at offset 0 can also be the whole list, or a page that the API cut by its size in
+        bytes. The next offsets show which it is.
+        """
         ids = {entry.id for entry in first.entries}
         for offset in SINGLES_ASKED:
             page = self._fetch_twice_if_empty(offset)
@@ -104,13 +109,18 @@ class ShardReader:
 
 
 def read_or_refusal(read: "Callable[[int], Page]", offset: int, *, limit: int) -> "Page":
-    """Returns the answer at an offset; an error of the client's at a later one as an empty page.
+    """Returns the answer at an offset. A 4xx answer at another offset than 0 becomes an empty page.
 
-    APIs answer offsets behind their list with an error, and some do so from a fixed offset on. Which it is
-    the seal decides.
+    Some APIs answer offsets behind the end of their list with an error; others do so from a fixed offset on.
+    The seal decides which it is, by the status of the page.
+
+    Args:
+        read: requests the window at an offset.
+        offset: the offset.
+        limit: recorded on the empty page.
 
     Raises:
-        ApiError: of any other status, or at the first offset.
+        ApiError: any other status, or any error at offset 0.
     """
     from directory_sync.api.page import Page
 
@@ -123,20 +133,25 @@ def read_or_refusal(read: "Callable[[int], Page]", offset: int, *, limit: int) -
 
 
 def refuse_fixed_answer(page: "Page", *, head: "Page", read: "Callable[[int], Page]") -> None:
-    """Refuses a server that answers every offset with the head of the list.
+    """Refuses an API that answers every offset with the first page.
 
-    An answer that equals an earlier head can also be a burst of edits that shifted the list, so both are
-    asked for again, one right after the other.
+    An answer can also equal the first page because many edits shifted the list meanwhile. So both are
+    requested again twice, one right after the other.
+
+    Args:
+        page: the answer to check.
+        head: the answer at offset 0.
+        read: requests the window at an offset.
 
     Raises:
-        ConfigError: `offset` has no effect.
+        ConfigError: the offset has no effect.
     """
     if not _shows_the_same(page, head):
         return
     if _shows_the_same(read(page.offset), read(0)) and _shows_the_same(read(page.offset), read(0)):
         raise ConfigError(
-            f"The answer at offset {page.offset} is the first page again: the offset has no effect "
-            "there. Nothing was published. Check `offset_param` of the resource's paginator."
+            f"The answer at offset {page.offset} is the first page again: the offset has no effect. Nothing "
+            "was published. Check `offset_param` of the resource's paginator."
         )
 
 

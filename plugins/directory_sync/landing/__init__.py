@@ -1,1 +1,1 @@
-"""The landing zone: where snapshots lie, as what, and how they get durable."""
+"""The landing zone: where snapshots are kept, in which files, and how these become durable."""

@@ -8,12 +8,15 @@ from directory_sync.errors import SnapshotError, raise_alone
 
 @contextmanager
 def naming_damage(what: str) -> Iterator[None]:
-    """Names a landed file that cannot be read, and why by the class of the reader's error.
+    """Turns the errors of reading a landed file into a SnapshotError that names the file.
 
-    The error itself may quote entries: it does not hang on ours.
+    The message has the class of the original error. The original is not chained: it may quote entries.
+
+    Args:
+        what: the name of the file, for the message.
 
     Raises:
-        SnapshotError: the file is damaged, or holds something else.
+        SnapshotError: the file is damaged, or has other content than expected.
     """
     import duckdb
     import pyarrow as pa
@@ -22,7 +25,7 @@ def naming_damage(what: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, pa.ArrowException, OSError, ValueError, RecursionError) as e:
-        # Want of memory or disk is no damage; what DuckDB says of a full disk quotes nothing.
+        # Too little memory or disk is no damage. DuckDB's message about a full disk quotes no entries.
         if isinstance(e, duckdb.OutOfMemoryException) or "No space left" in str(e):
             raise
         failed_with = type(e).__name__
@@ -31,7 +34,12 @@ def naming_damage(what: str) -> Iterator[None]:
 
 
 def damaged(what: str, why: str) -> SnapshotError:
-    """The error for a landed file that is not what was written."""
+    """Returns the error for a landed file that is damaged.
+
+    Args:
+        what: the name of the file.
+        why: the rest of the sentence, such as "cannot be read".
+    """
     return SnapshotError(
         f"The landed {what} {why}. Nothing was published. Clear the run's `extract` tasks and let it run "
         "again; see docs/runbook.md#snapshoterror."

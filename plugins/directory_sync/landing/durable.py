@@ -1,7 +1,7 @@
-"""Files that survive a loss of power, on a disk of this machine; a bucket's objects are durable when written.
+"""Writes files so that they survive a loss of power.
 
-A file is durable once its content and the folder that names it are flushed to the disk.
-https://man7.org/linux/man-pages/man2/fsync.2.html
+On a local disk, a file is durable once its content and the folder that contains it are flushed:
+https://man7.org/linux/man-pages/man2/fsync.2.html. An object in a bucket is durable once it is written.
 """
 
 import errno
@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Any
 
 _LEVELS = 3
-"""The folders above a file that can be new with it: a sync's, its run's, its resource's."""
+"""How many folders above a file may be new: the sync's, the run's and the resource's."""
 _UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
-"""What some mounted disks say to a flush of a folder; they order their renames themselves."""
+"""The errors of some mounted disks when a folder is flushed; such disks keep the order of renames."""
 
 
 def is_local(fs: Any) -> bool:
-    """Tells whether a file system is this machine's, or a disk mounted there."""
+    """Tells whether a file system is on this machine or on a mounted disk, not in a bucket."""
     return "file" in fs.protocol
 
 
 def put_in_place(fs: Any, part: str, path: str) -> None:
-    """Gives a complete file its name, whole or not at all; it is durable when this returns.
+    """Renames a complete file to its final name, atomically; the file is durable when this returns.
 
     Args:
-        fs: where both are.
-        part: the file as it was written.
-        path: what it is to be called.
+        fs: the file system of both paths.
+        part: the path under which the file was written.
+        path: its final path.
     """
     if not is_local(fs):
         fs.mv(part, path)
@@ -39,12 +39,12 @@ def put_in_place(fs: Any, part: str, path: str) -> None:
 
 
 def make_durable(fs: Any, paths: Iterable[str], *, root: str) -> None:
-    """Flushes files that others have written, and the folders between them and a root.
+    """Flushes files that dlt has written, and the folders that contain them.
 
     Args:
-        fs: where they are.
+        fs: the file system.
         paths: the files.
-        root: the folder above all of them; it and what it is in are flushed as well, for they may be new.
+        root: a folder above all of them. It and the folders above it are flushed too, as they may be new.
     """
     if not is_local(fs):
         return

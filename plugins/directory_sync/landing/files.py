@@ -1,4 +1,4 @@
-"""The files of a snapshot: their names, and what the JSON files hold."""
+"""The files of a snapshot: their names, and the content of the JSON files."""
 
 import re
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 DATASET = "landed"
+"""The folder that dlt loads into."""
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
 PUBLISHED, SKIPPED = "published.json", "skipped.json"
 ROLLED_FORWARD = "rolled_forward.json"
@@ -19,12 +20,14 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """That the warehouse holds a sync, or held it, and where in the order of publication.
+    """The mark of a published sync: the warehouse holds it, or held it; with its place in the order.
 
     Attributes:
-        order: its number, see `publications`; None: it is from before there were numbers.
-        base_sync_id: the publication that it came on top of; None: the warehouse was empty.
-        base_order: that one's number.
+        sync_id: the sync.
+        order: its number, see `publish/publications.py`; None: it was published by the first release, which
+            had no numbers.
+        base_sync_id: the publication before it; None: the warehouse was empty.
+        base_order: the number of the publication before it; None: it has none.
     """
 
     sync_id: str
@@ -34,7 +37,7 @@ class Mark:
 
 
 class Published(msgspec.Struct):
-    """A published.json; the first release wrote the ids alone."""
+    """The content of published.json. The first release wrote `sync_ids` only."""
 
     sync_ids: list[str]
     marks: dict[str, dict[str, Any]] = {}
@@ -42,7 +45,14 @@ class Published(msgspec.Struct):
 
 @dataclass(frozen=True, kw_only=True)
 class LandedFiles:
-    """The files of the latest complete load of each shard, as paths DuckDB reads."""
+    """The files of the latest complete load of each shard.
+
+    Attributes:
+        loads: the ids of these loads.
+        entries: the paths of the files of ENTRIES, as DuckDB reads them.
+        windows: the paths of the files of WINDOWS.
+        fields: the paths of the files of FIELDS.
+    """
 
     loads: tuple[str, ...] = ()
     entries: tuple[str, ...] = ()

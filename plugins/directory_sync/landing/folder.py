@@ -1,4 +1,4 @@
-"""A folder of the landing zone: it reads and writes its files, on a disk or in a bucket."""
+"""A folder of the landing zone, on a disk or in a bucket: reads and writes its files."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,25 +28,35 @@ class LandedFolder:
 
     @classmethod
     def local(cls, folder: Path) -> Self:
-        """Returns one on this machine's disk, for what goes with the task."""
+        """Returns a folder on this machine's disk, for files that are needed during the task only."""
         return cls(fsspec.filesystem("file"), str(folder))
 
     def __init__(self, fs: Any, path: str) -> None:
-        """Touches nothing yet."""
+        """Does no I/O.
+
+        Args:
+            fs: the fsspec file system.
+            path: the folder's path; in a bucket with its protocol.
+        """
         self._fs, self.path = fs, path.rstrip("/")
         self.name = self.path.rsplit("/", 1)[-1]
 
     def file(self, name: str) -> str:
-        """The path of a file of this snapshot."""
+        """Returns the path of a file in this folder."""
         return f"{self.path}/{name}"
 
     def forget(self, name: str) -> None:
-        """Deletes a file, where there is one."""
+        """Deletes a file, if it exists."""
         if self._fs.exists(self.file(name)):
             self._fs.rm_file(self.file(name))
 
     def write_tables(self, name: str, tables: "Iterable[pa.Table]") -> str:
-        """Writes tables of one schema, one or more, as a Parquet file; returns its path."""
+        """Writes tables as one Parquet file; returns its path.
+
+        Args:
+            name: the name of the file.
+            tables: the tables, all with the same schema; without any, the file is empty.
+        """
         import pyarrow.parquet as pq
 
         path, writer = self.file(name), None
@@ -63,16 +73,16 @@ class LandedFolder:
     def read_tables(
         self, name: str, *, rows: int, columns: Sequence[str] = (), expected: int | None = None
     ) -> "Iterator[pa.Table]":
-        """Yields a Parquet file in batches; nothing where it has no rows or does not exist.
+        """Yields a Parquet file in batches; nothing if it has no rows or does not exist.
 
         Args:
-            name: of the file.
-            rows: of a batch, at most.
-            columns: what it must have.
-            expected: how many rows it must have; None: any number.
+            name: the name of the file.
+            rows: the largest number of rows of a batch.
+            columns: columns that the file must have.
+            expected: how many rows the file must have; None: any number.
 
         Raises:
-            SnapshotError: it cannot be read, or is not what is expected.
+            SnapshotError: the file cannot be read, or lacks a column or rows.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -90,7 +100,7 @@ class LandedFolder:
                 yield pa.Table.from_batches([batch])
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Writes a JSON file, whole or not at all; it is durable when this returns."""
+        """Writes a JSON file atomically; it is durable when this returns."""
         path = self.file(name)
         part = f"{path}.{uuid4().hex}.part"
         self._fs.makedirs(self.path, exist_ok=True)
@@ -98,10 +108,10 @@ class LandedFolder:
         put_in_place(self._fs, part, path)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """Returns a JSON file's content, or None where there is no such file.
+        """Returns the content of a JSON file; None: the file does not exist.
 
         Raises:
-            SnapshotError: it cannot be read, or holds no object.
+            SnapshotError: the file cannot be read, or does not hold a JSON object.
         """
         path = self.file(name)
         if not self._fs.exists(path):
@@ -109,22 +119,22 @@ class LandedFolder:
         with naming_damage(name):
             content = json.loads(self._fs.cat_file(path))
         if not isinstance(content, dict):
-            raise damaged(name, "holds no JSON object")
+            raise damaged(name, "does not hold a JSON object")
         return content
 
     def modified_at(self) -> datetime:
-        """When a file of this snapshot was last written."""
+        """Returns when a file in this folder was last written."""
         from dlt.common.storages.fsspec_filesystem import MTIME_DISPATCH
 
         modified = MTIME_DISPATCH[self.path.split("://")[0] if "://" in self.path else "file"]
         infos = self._fs.find(self.path, detail=True).values()
         times = [at for at in map(modified, infos) if at is not None]
-        # A bucket has no folders without files.
+        # Only a disk can have a folder without files; its own time counts then.
         latest: datetime = max(times) if times else self._fs.modified(self.path)
         return latest
 
     def names(self, folder: str = "") -> list[str]:
-        """Returns the names of what lies in this folder, or in one below it."""
+        """Returns the names of the files and folders in this folder, or in one below it, sorted."""
         found = self._list(self.file(folder).rstrip("/"))
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
 
@@ -134,7 +144,7 @@ class LandedFolder:
         return [path_of(self._fs, name) for name in self._fs.ls(folder, detail=False)]
 
     def let_read(self, database: "duckdb.DuckDBPyConnection") -> None:
-        """Makes a database read this snapshot's files where they are: the columns it asks for."""
+        """Lets a DuckDB database read the files in place; a bucket sends only the columns that are read."""
         if "://" in self.path:
             database.register_filesystem(self._fs)
 
@@ -145,5 +155,5 @@ def _expect_rows(name: str, found: int, expected: int | None) -> None:
 
 
 def path_of(fs: Any, name: str) -> str:
-    """What a file system calls a file, as `LandedSnapshot.path` is written."""
+    """Returns a file system's name of a file in the form of `LandedFolder.path`."""
     return name if is_local(fs) else str(fs.unstrip_protocol(name))

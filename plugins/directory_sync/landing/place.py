@@ -1,12 +1,12 @@
-"""Where the landing zone is: a folder, or a bucket and what opens it.
+"""The place of the landing zone: a folder, or a bucket with its credentials.
 
     (any type)              a path or file:// URL      this machine, or a disk that all workers mount
-    aws                     s3://bucket/prefix         also what speaks S3, by its endpoint_url
+    aws                     s3://bucket/prefix         also other servers with S3's API, by `endpoint_url`
     google_cloud_platform   gs://bucket/prefix         mapped only
     wasb                    az://container/prefix      mapped only
 
-The URL stands in the extra as `bucket_url` or in the host; who we are there, in the fields that Airflow's own
-providers read. dlt writes the bucket and we read it with one set of credentials: dlt's, filled in here.
+The URL is in the extra as `bucket_url`, or in the host. The credentials are in the fields that Airflow's own
+providers read. dlt, which writes to the bucket, and this package, which reads it, use the same credentials.
 """
 
 import logging
@@ -22,7 +22,7 @@ from directory_sync.config.connections import LANDING_CONNECTION, ConnectionFiel
 from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError, DirectorySyncError, SnapshotError, raise_alone
 
-# A bucket that is busy for some seconds is no reason to try a whole task again.
+# If a bucket is busy for some seconds, the request is retried, not the whole task.
 _RETRIES = {"retries": {"mode": "standard", "max_attempts": 4}}
 _OF_AMAZON = {
     "aws_session_token", "bucket_url", "config_kwargs", "endpoint_url", "profile_name", "region_name",
@@ -44,7 +44,7 @@ LANDING_KEYS = (
     "filesystem.kwargs",
     "filesystem.client_kwargs",
 )
-"""What dlt may ask about a bucket, see `LandingPlace.answer`."""
+"""The keys that dlt looks up for a bucket, see `LandingPlace.answer`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,8 @@ class LandingPlace:
     """The root of the landing zone.
 
     Attributes:
-        url: a path, or a bucket's URL.
-        credentials: fields of dlt's credentials for it.
+        url: an absolute path, or a bucket's URL.
+        credentials: the fields of dlt's credentials for the bucket.
         options: further fields of dlt's `FilesystemConfiguration`.
     """
 
@@ -62,17 +62,19 @@ class LandingPlace:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     def answer(self, key: str) -> Any:
-        """Answers dlt's question for one of LANDING_KEYS; None: nothing is said of it."""
+        """Returns the value for one of LANDING_KEYS; None: there is none."""
         section, name = key.split(".")
         return (self.credentials if section == "credentials" else self.options).get(name)
 
     def open(self) -> tuple[Any, str]:
-        """Returns the file system and the root in it, of a bucket with its protocol.
+        """Opens the file system; creates nothing.
+
+        Returns:
+            The fsspec file system, and the path of the root in it. In a bucket the path has its protocol.
 
         Raises:
-            ConfigError: the bucket is not there or does not let us in, or the package that speaks to it is
-                not installed.
-            SnapshotError: it does not answer.
+            ConfigError: the bucket does not exist or refuses access, or the package for it is not installed.
+            SnapshotError: the bucket does not answer.
         """
         if "://" not in self.url or self.url.startswith("file://"):
             fs, path = fsspec.url_to_fs(self.url)
@@ -80,22 +82,22 @@ class LandingPlace:
         fs, path = self._bucket()
         failure: DirectorySyncError | None = None
         try:
-            # Whoever writes into a bucket that is not there would make one, as the defaults have it.
+            # By default, a write would create a bucket that does not exist.
             if not (fs.isdir(path) or fs.exists(path.split("/", 1)[0])):
                 failure = ConfigError(
-                    f"The landing zone {self.url} is in a bucket that is not there. Nothing was read or "
-                    f"published. Make it, or correct the connection `{LANDING_CONNECTION}`."
+                    f"The bucket of the landing zone {self.url} does not exist. Nothing was read or "
+                    f"published. Create it, or correct the connection `{LANDING_CONNECTION}`."
                 )
         except PermissionError as e:
             failure = ConfigError(
-                f"The landing zone {self.url} does not let us in ({type(e).__name__}). Nothing was read or "
-                f"published. Check the credentials of the connection `{LANDING_CONNECTION}`, and what "
-                "they may do there; see docs/landing.md."
+                f"The landing zone {self.url} refuses access ({type(e).__name__}). Nothing was read or "
+                f"published. Check the credentials of the connection `{LANDING_CONNECTION}` and their "
+                "rights; see docs/landing.md."
             )
-        except Exception as e:  # noqa: BLE001  a lost connection is a class of each client's own
+        except Exception as e:  # noqa: BLE001  each client has its own class for a lost connection
             failure = SnapshotError(
                 f"The landing zone {self.url} cannot be reached ({type(e).__name__}). Nothing was read or "
-                "published. Airflow tries again; if it stays so, check the connection "
+                "published. Airflow tries again; if the error persists, check the connection "
                 f"`{LANDING_CONNECTION}`."
             )
         if failure:
@@ -110,13 +112,13 @@ class LandingPlace:
         from dlt.common.storages.fsspec_filesystem import fsspec_from_config
 
         for name in _CHATTERERS:
-            # At DEBUG they log the bodies of requests, which hold entries.
+            # At DEBUG these packages log the bodies of requests, which contain entries.
             logging.getLogger(name).setLevel(logging.INFO)
         protocol = self.url.split("://", maxsplit=1)[0]
         if not find_spec(_PACKAGES[protocol]):
             raise ConfigError(
-                f"The landing zone is in a bucket ({protocol}://), and the Python package which reads it is "
-                f"missing: install {_PACKAGES[protocol]}, see docs/landing.md. Nothing was read."
+                f"The landing zone is in a bucket ({protocol}://), and the Python package for it is missing. "
+                f"Nothing was read. Install {_PACKAGES[protocol]}; see docs/landing.md."
             )
         explicit = {"bucket_url": self.url, "credentials": dict(self.credentials), **self.options}
         try:
@@ -124,36 +126,40 @@ class LandingPlace:
                 resolve_configuration(FilesystemConfiguration(), explicit_value=explicit)
             )
         except (ConfigurationException, MissingDependencyException):
-            # What dlt says names all places where it has looked.
+            # Not chained: dlt's message lists every place where it has looked.
             raise ConfigError(
                 f"The connection `{LANDING_CONNECTION}` has no credentials for {self.url}, and this worker "
-                "has none of its own. Nothing was read. See docs/landing.md."
+                "has none of its own. Nothing was read. Add them; see docs/landing.md."
             ) from None
 
 
 def landing_place(connection: ConnectionFields | None, settings: SyncSettings) -> LandingPlace:
-    """Returns the root of the landing zone: the connection's, or a folder at home without one.
+    """Returns the root of the landing zone.
+
+    Args:
+        connection: the connection `directory_landing`; None: the root is `landing` in the settings' `home`.
+        settings: the deployment's switches.
 
     Raises:
-        ConfigError: the connection names no place, or lacks what opens it.
+        ConfigError: the connection names no place, or its credentials are incomplete or not supported.
     """
     if connection is None:
         return LandingPlace(url=str(settings.home / "landing"))
     url = str(connection.extra.get("bucket_url") or connection.path).rstrip("/")
     if not url:
-        raise _wrong(connection, "names no folder and no bucket: put one into its host or its `bucket_url`")
+        raise _wrong(connection, "names no folder and no bucket; put one into its host or its `bucket_url`")
     protocol = url.split("://")[0] if "://" in url else "file"
     if protocol == "file":
         if not url.startswith(("/", "file:///")):
             raise _wrong(
                 connection,
-                f"names the folder {url!r}: an absolute path is needed, for each worker has another current "
-                "folder",
+                f"names the folder {url!r}: an absolute path is needed, because workers have different "
+                "current folders",
             )
         return LandingPlace(url=url)
     if set("*?[") & set(url):
         raise _wrong(
-            connection, f"names {url}: `*`, `?` and `[` would be read as patterns, deletions included"
+            connection, f"names {url}: `*`, `?` and `[` would be read as patterns, also by deletions"
         )
     if protocol not in _KINDS:
         known = ", ".join(f"{name}://" for name in _KINDS)
@@ -162,14 +168,14 @@ def landing_place(connection: ConnectionFields | None, settings: SyncSettings) -
     if connection.conn_type != conn_type:
         raise _wrong(
             connection,
-            f"is of the type {connection.conn_type!r}; a bucket of the kind {protocol}:// is opened by one "
-            f"of the type {conn_type!r}",
+            f"is of the type {connection.conn_type!r}; a bucket of the kind {protocol}:// needs one of the "
+            f"type {conn_type!r}",
         )
     return mapping(connection, url)
 
 
 def _amazon(connection: ConnectionFields, url: str) -> LandingPlace:
-    """An `aws` connection: login and password are the access key; without them, what the worker has.
+    """Maps an `aws` connection. Login and password are the access key; without them, the worker's identity.
 
     https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/connections/aws.html
     """
@@ -177,14 +183,14 @@ def _amazon(connection: ConnectionFields, url: str) -> LandingPlace:
     if "role_arn" in extra:
         raise _wrong(
             connection,
-            "has a `role_arn`: let a profile of the worker's AWS configuration assume the role, and name it "
-            "as `profile_name`",
+            "has a `role_arn`, which is not supported; let a profile of the worker's AWS configuration "
+            "assume the role, and name the profile as `profile_name`",
         )
     refuse_unknown(connection, _OF_AMAZON, outcome=_OUTCOME)
     if bool(connection.login) != bool(connection.password):
         raise _wrong(connection, "has only one of login (access key id) and password (secret access key)")
     of_s3 = (extra.get("service_config") or {}).get("s3") or {}
-    # Off is said by false, which is not nothing.
+    # From `extra`: `said` drops False, which turns verification off here.
     verify = connection.extra.get("verify")
     return LandingPlace(
         url=url,
@@ -197,9 +203,8 @@ def _amazon(connection: ConnectionFields, url: str) -> LandingPlace:
             endpoint_url=of_s3.get("endpoint_url") or extra.get("endpoint_url"),
         ),
         options={
-            # Without a cache of its own, an open file fetches what is asked for and no more: the audit
-            # reads some columns of files that are mostly one other column.
-            # dlt's own `config_kwargs` goes nowhere in 1.31.
+            # Without a read-ahead cache only the requested bytes are fetched: the audit reads a few small
+            # columns of large files. dlt 1.31 ignores its own `config_kwargs`, so they are passed here.
             "kwargs": {
                 "default_cache_type": "none",
                 "config_kwargs": {**_RETRIES, **(extra.get("config_kwargs") or {})},
@@ -210,7 +215,7 @@ def _amazon(connection: ConnectionFields, url: str) -> LandingPlace:
 
 
 def _google(connection: ConnectionFields, url: str) -> LandingPlace:
-    """A `google_cloud_platform` connection: a service account's key; without one, what the worker has.
+    """Maps a `google_cloud_platform` connection: a service account's key, or else the worker's identity.
 
     https://airflow.apache.org/docs/apache-airflow-providers-google/stable/connections/gcp.html
     """
@@ -226,19 +231,19 @@ def _google(connection: ConnectionFields, url: str) -> LandingPlace:
 
 
 def _azure(connection: ConnectionFields, url: str) -> LandingPlace:
-    """A `wasb` connection: an account with its key or a SAS token, or a service principal.
+    """Maps a `wasb` connection: a storage account with its key or a SAS token, or a service principal.
 
     https://airflow.apache.org/docs/apache-airflow-providers-microsoft-azure/stable/connections/wasb.html
     """
     refuse_unknown(connection, _OF_AZURE, outcome=_OUTCOME)
     extra = connection.said
-    # The host is the account's, unless it names the container.
+    # The host is the account's URL, unless it is the container's.
     host = "" if connection.host.startswith(url) else connection.host.split("://")[-1].strip("/")
     tenant = extra.get("tenant_id")
     account = extra.get("account_name") or host.split(".")[0] or ("" if tenant else connection.login)
     if not account:
         raise _wrong(
-            connection, "names no storage account: put it into the login, or the account's URL into the host"
+            connection, "names no storage account; put it into the login, or the account's URL into the host"
         )
     who = (
         {
@@ -266,13 +271,13 @@ _KINDS: dict[str, tuple[str, Callable[[ConnectionFields, str], LandingPlace]]] =
     "az": ("wasb", _azure),
     "abfss": ("wasb", _azure),
 }
-"""What opens each kind of bucket: the type of the connection, and what it becomes."""
+"""For each kind of bucket: the type of the connection, and the function that maps it."""
 _CHATTERERS = ("botocore", "aiobotocore", "s3fs", "gcsfs", "adlfs", "azure")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "abfss": "adlfs"}
 
 
 def _given(**values: Any) -> dict[str, Any]:
-    """What is not empty."""
+    """Returns the values that are not empty."""
     return {name: value for name, value in values.items() if value}
 
 

@@ -1,4 +1,4 @@
-"""One snapshot: the folder of one run, what dlt has loaded into it, its manifest and its marks."""
+"""One snapshot: the folder of one run, with the files that dlt loaded, the manifest and the marks."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ _LOAD_ID = re.compile(r"\d+\.\d+")
 
 
 class LandedSnapshot(LandedFolder):
-    """The folder of one snapshot."""
+    """The folder of one snapshot, `<root>/<resource>/<run>`."""
 
     def of_run(self, run_id: str) -> "LandedSnapshot":
         """Returns the folder of another run of the same resource."""
@@ -43,17 +43,17 @@ class LandedSnapshot(LandedFolder):
         return LandedSnapshot(self._fs, self.path.rsplit("/", 1)[0])
 
     def of_all_runs(self) -> "list[LandedSnapshot]":
-        """Returns the folders of all runs of the same resource, this one's included."""
+        """Returns the folders of all runs of the same resource, including this one."""
         return snapshots_in(self._fs, self.path.rsplit("/", 1)[0])
 
     def of_sync(self, sync_id: str) -> "LandedSnapshot":
-        """Returns the folder of one publication of this run: clearing the run makes another one."""
+        """Returns the folder of one publication of this run. A run that is cleared can have several."""
         return LandedSnapshot(self._fs, f"{self.path}/{sync_id}")
 
     def prepare(self) -> None:
-        """Makes the folder that dlt loads into, as dlt does, for all shards at once.
+        """Creates the folder that dlt loads into, in the way dlt does, before the shards load.
 
-        dlt looks whether it is there and then makes it; of two shards that begin together, one would fail.
+        dlt itself checks first whether it exists. If two shards did that at the same time, one would fail.
         """
         from dlt.destinations.impl.filesystem.filesystem import CURRENT_VERSION, INIT_FILE_NAME
 
@@ -67,7 +67,7 @@ class LandedSnapshot(LandedFolder):
         self._fs.mv(part, path)
 
     def load_files(self, table: str) -> dict[str, list[str]]:
-        """Returns the files of a table by load id, of complete loads only."""
+        """Returns the files of a table by load id; only those of complete loads."""
         folder = f"{self.path}/{DATASET}"
         named = (
             path.rsplit("__", 1)[-1].removesuffix(".jsonl") for path in self._list(f"{folder}/_dlt_loads")
@@ -75,7 +75,7 @@ class LandedSnapshot(LandedFolder):
         complete = {load_id for load_id in named if _LOAD_ID.fullmatch(load_id)}
         files: dict[str, list[str]] = {}
         for path in self._list(f"{folder}/{table}"):
-            # A load id is a time with a fraction; the file's id follows the second dot.
+            # A load id is a time with a fraction; the file's own id follows the second dot.
             load_id = ".".join(path.rsplit("/", 1)[-1].split(".")[:2])
             if load_id in complete and path.endswith(".parquet"):
                 files.setdefault(load_id, []).append(path)
@@ -85,7 +85,7 @@ class LandedSnapshot(LandedFolder):
         """Returns the files of the latest complete load of each shard.
 
         Args:
-            shard_of_load: which shard each complete load is of.
+            shard_of_load: the number of the shard of each complete load.
         """
         latest: dict[int, str] = {}
         for load_id in sorted(shard_of_load, key=float):
@@ -104,10 +104,10 @@ class LandedSnapshot(LandedFolder):
         )
 
     def published(self) -> tuple[Mark, ...]:
-        """Returns the syncs of this folder that the warehouse holds, or held.
+        """Returns the marks of this folder's syncs that the warehouse holds, or held.
 
         Raises:
-            SnapshotError: the file that says so is damaged.
+            SnapshotError: published.json is damaged.
         """
         content = self.read_json(PUBLISHED)
         if content is None:
@@ -120,14 +120,15 @@ class LandedSnapshot(LandedFolder):
             return tuple(msgspec.convert(mark, Mark) for mark in marks.values())
 
     def mark_published(self, mark: Mark) -> None:
-        """Notes that the warehouse holds a sync, for a replay; nothing where the folder is gone.
+        """Records that the warehouse holds a sync, for a replay. Idempotent; does nothing without a folder.
 
-        A file that is damaged is written anew: what else it said is in the warehouse, see `publications`.
+        A damaged published.json is replaced; its other marks are restored from the warehouse, see
+        `publish/publications.py`.
         """
         try:
             known = {one.sync_id: one for one in self.published()}
         except SnapshotError:
-            logger.warning("%s cannot be read: it is written anew", self.file(PUBLISHED))
+            logger.warning("%s cannot be read; it is replaced by a new one", self.file(PUBLISHED))
             known = {}
         if known.get(mark.sync_id) == mark or not self._fs.exists(self.path):
             return
@@ -136,7 +137,7 @@ class LandedSnapshot(LandedFolder):
         self.write_json(PUBLISHED, {"sync_ids": list(marks), "marks": content})
 
     def landed_syncs(self) -> list[str]:
-        """Returns the syncs of this folder that have a report, published or not."""
+        """Returns the ids of the syncs in this folder that have a report, published or not; sorted."""
         return sorted(
             path.split("/")[-2]
             for folder in self._list(self.path)
@@ -146,15 +147,15 @@ class LandedSnapshot(LandedFolder):
         )
 
     def make_durable(self, files: LandedFiles) -> None:
-        """Flushes to the disk what the manifest is to name: dlt has written it."""
+        """Flushes files that dlt has written to the disk; called before the manifest names them."""
         make_durable(self._fs, (*files.entries, *files.windows, *files.fields), root=self.path)
 
     def relative(self, paths: Sequence[str]) -> list[str]:
-        """Names files as the manifest does: from the snapshot's folder."""
+        """Returns paths relative to the snapshot's folder, as the manifest has them."""
         return [path.removeprefix(f"{self.path}/") for path in paths]
 
     def delete(self) -> None:
-        """Deletes the folder, the manifest first: without it the snapshot does not exist."""
+        """Deletes the folder. The manifest goes first, so that an interrupted deletion leaves no snapshot."""
         self.forget(MANIFEST)
         self._fs.rm(self.path, recursive=True)
 
@@ -168,8 +169,8 @@ def snapshots_in(fs: Any, folder: str) -> list[LandedSnapshot]:
 
 
 def folder_name(run_id: str) -> str:
-    """Returns a run id as a folder's name: what is not safe in a path or a URL becomes `-`.
+    """Returns the name of the folder of a run: its id with characters unsafe in paths or URLs as `-`.
 
-    So do dots in front: Airflow takes `..` for a run id.
+    Leading dots are replaced too, because Airflow accepts `..` as a run id.
     """
     return re.sub(r"^\.+|[^A-Za-z0-9_.-]+", "-", run_id)

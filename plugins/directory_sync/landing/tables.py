@@ -1,4 +1,4 @@
-"""The tables a shard lands: their columns, and what stands in them, collected page by page."""
+"""The tables that a shard lands: their columns, and their rows, collected page by page."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,18 @@ if TYPE_CHECKING:
 
 ENTRIES, WINDOWS, FIELDS = "entries", "windows", "fields"
 AUDIT_SHARD = -1
+"""The shard number of pages that the audit read itself."""
 MAX_FIELDS = 20_000
+"""How many pairs of field and JSON type are counted at most."""
 
 
 def landing_schema(table: str, *, id_type: type | None = None) -> "pa.Schema":
-    """Returns the columns of a landed table, in their order: the one place that says them.
+    """Returns the Arrow schema of a landed table. The columns are defined only here.
 
     Args:
-        table: ENTRIES, one row an entry and window; WINDOWS, one row an answer; FIELDS, one row a field and
-            JSON type.
-        id_type: of the entries' ids: int or str.
+        table: ENTRIES: one row per entry and window; WINDOWS: one row per answer; FIELDS: one row per field
+            and JSON type.
+        id_type: the type of the entries' ids, int or str; None: str.
     """
     import pyarrow as pa
 
@@ -52,13 +54,13 @@ def landing_schema(table: str, *, id_type: type | None = None) -> "pa.Schema":
 
 
 class PageColumns:
-    """Collects pages column by column, as the tables that are landed.
+    """Collects pages as columns of the landed tables.
 
     Args:
-        shard: whose pages these are; AUDIT_SHARD for the audit's own.
+        shard: the number of the shard that read the pages, or AUDIT_SHARD.
 
     Attributes:
-        rows: entries collected since `take_entries`.
+        rows: how many entries were collected since the last `take_entries`.
     """
 
     def __init__(self, shard: int) -> None:
@@ -74,10 +76,10 @@ class PageColumns:
         self.rows = 0
 
     def add(self, page: "Page") -> None:
-        """Adds a page.
+        """Adds the entries of a page, and its row of WINDOWS.
 
         Raises:
-            EnvelopeError: integers and strings are mixed among the ids.
+            EnvelopeError: the ids are integers and strings mixed.
         """
         self._check_id_types(page)
         columns, entries = self._columns, page.entries
@@ -91,7 +93,7 @@ class PageColumns:
         for entry in entries:
             self._fields.update(entry.fields)
         if len(self._fields) > MAX_FIELDS:
-            # Objects keyed by data: what few entries have is no name and is told nowhere.
+            # The keys of some object are data. The rare ones are dropped: they are never reported.
             self._fields = Counter(dict(self._fields.most_common(MAX_FIELDS // 2)))
         self.rows += len(entries)
         self._windows.append(
@@ -114,7 +116,7 @@ class PageColumns:
             raise mixed_ids(page)
 
     def take_entries(self) -> "pa.Table":
-        """Returns the collected entries as `id`, `shard`, `window`, ... and forgets them."""
+        """Returns the collected entries as a table of ENTRIES, and clears them."""
         import pyarrow as pa
 
         table = pa.table(self._columns, schema=landing_schema(ENTRIES, id_type=self._id_type))
@@ -122,13 +124,13 @@ class PageColumns:
         return table
 
     def windows(self) -> "pa.Table":
-        """Returns one row an answer: what was asked, what came, what it took."""
+        """Returns the table WINDOWS: for each answer what was requested, what came, and the retries."""
         import pyarrow as pa
 
         return pa.Table.from_pylist(self._windows, schema=landing_schema(WINDOWS))
 
     def fields(self) -> "pa.Table":
-        """Returns one row a field and JSON type: how many entries had it."""
+        """Returns the table FIELDS: for each field and JSON type, how many entries had it."""
         import pyarrow as pa
 
         rows = [
@@ -139,8 +141,8 @@ class PageColumns:
 
 
 def mixed_ids(page: "Page") -> EnvelopeError:
-    """The error for a page whose ids are of another type than those before it."""
+    """Returns the error for a page whose ids are of another type than those of the pages before it."""
     return EnvelopeError(
-        f"The `id` of entries at offset {page.offset} is of another type than before: integers and strings "
+        f"The `id` of entries at offset {page.offset} has another type than before: integers and strings "
         "are mixed. Nothing was published. Ask the API's vendor."
     )

@@ -1,21 +1,21 @@
-"""The landing zone: one folder a snapshot, and the manifest that makes it one.
+"""The landing zone: one folder per run. A manifest makes the landed files a snapshot.
 
-    <root>/<resource>/directory.json                                whose folder it is
-    <root>/<resource>/<run>/landed/entries/<load>.<file>.parquet    one row an entry and window
-                                  /windows/...                      one row an answer
-                                  /fields/...                       how often a field had which type
-                                  /_dlt_loads/...                   which loads are complete
-                           /audit/                                  what the audit read itself
-                           /<sync>/difference.parquet, report.json  what is to be published, also of a removal
+    <root>/<resource>/directory.json                                the directory that owns the folder
+    <root>/<resource>/<run>/landed/entries/<load>.<file>.parquet    one row per entry and window
+                                  /windows/...                      one row per answer
+                                  /fields/...                       how often each field had which JSON type
+                                  /_dlt_loads/...                   the complete loads
+                           /audit/                                  pages that the audit read itself
+                           /<sync>/difference.parquet, report.json  one difference, and its report
                            /report.json                             the latest of these reports
-                           /manifest.json                           written last, by the audit alone
-                           /question.json, decision.json            what a person was asked, and answered
-                           /rolled_forward.json                     syncs of other runs that this one finished
-                           /published.json                          which of them the warehouse holds: Mark
-                           /skipped.json                            the publication that it was older than
+                           /manifest.json                           written last, only by the audit
+                           /question.json, decision.json            the question to a person, and the answer
+                           /rolled_forward.json                     syncs of other runs that this run finished
+                           /published.json                          the syncs in the warehouse, see `Mark`
+                           /skipped.json                            the newer publication that was found
 
-A snapshot without a manifest does not exist. Nothing is replaced: an interrupted load leaves files that
-no complete load names. What the manifest names, and each file of ours, is on the disk before it is relied on.
+Without a manifest there is no snapshot. Landed files are never replaced: an interrupted load leaves files
+that belong to no complete load. Files are flushed to the disk before a manifest names them.
 """
 
 from collections.abc import Callable
@@ -26,14 +26,20 @@ from directory_sync.landing.place import LANDING_KEYS, LandingPlace
 from directory_sync.landing.snapshot import LandedSnapshot, folder_name, snapshots_in
 
 DATASET_FOLDER = "dataset="
-"""Begins the name of a further directory's folder below the root."""
+"""The prefix of the folders of further directories below the root."""
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
+"""The layout of dlt's filesystem destination."""
 
 
 def answers_to_dlt(
     landed: Callable[[], LandedSnapshot], place: Callable[[], LandingPlace]
 ) -> dict[str, Callable[[], Any]]:
-    """Returns what dlt asks for when it loads into a snapshot's folder; looked up when it asks."""
+    """Returns the answers for dlt's configuration look-ups when it loads into a snapshot's folder.
+
+    Args:
+        landed: returns the snapshot; called when dlt asks.
+        place: returns the place of the landing zone; called when dlt asks.
+    """
     return {
         "filesystem.bucket_url": lambda: landed().path,
         "restore_from_destination": lambda: False,
@@ -46,24 +52,32 @@ def _answer_of(place: Callable[[], LandingPlace], key: str) -> Any:
 
 
 class Landing:
-    """The landing zone: a place, or a folder in it."""
+    """The landing zone of one directory."""
 
     def __init__(self, place: LandingPlace, *, folder: str = "") -> None:
-        """Opens the file system of the place; creates nothing."""
+        """Opens the file system; creates nothing.
+
+        Args:
+            place: the root of the landing zone.
+            folder: the directory's folder below the root; empty: the root itself.
+
+        Raises:
+            ConfigError, SnapshotError: see `LandingPlace.open`.
+        """
         self.place = place
         self._fs, root = place.open()
         self._root = f"{root}/{folder}" if folder else root
 
     def snapshot(self, resource: str, run_id: str) -> LandedSnapshot:
-        """Returns the folder of one run's snapshot, whether it exists or not."""
+        """Returns the folder of a run's snapshot; it need not exist."""
         return LandedSnapshot(self._fs, f"{self._root}/{resource}/{folder_name(run_id)}")
 
     def snapshots(self, resource: str) -> list[LandedSnapshot]:
-        """Returns all folders of a resource, sealed or not."""
+        """Returns the folders of all runs of a resource, with or without a manifest."""
         return snapshots_in(self._fs, f"{self._root}/{resource}")
 
     def resources(self) -> list[str]:
-        """Returns the folders that can be a resource's: none of another directory's, none of a link."""
+        """Returns the names of the resources' folders; those of other directories and links are left out."""
         if not self._fs.isdir(self._root):
             return []
         found = (info for info in self._fs.ls(self._root, detail=True) if info["type"] == "directory")

@@ -1,20 +1,20 @@
 """The page "Directory" in Airflow's interface, as the plugin declares it.
 
-It is JavaScript in `static/`, which needs no build: Airflow lends it React and Chakra UI. It reads Airflow's
-own REST API with the rights of whoever looks, and nothing else; the warehouse is never opened.
+It is JavaScript in `static/`, which needs no build: Airflow provides React and Chakra UI. It reads only
+Airflow's own REST API, with the rights of the logged-in user. It never opens the warehouse.
 
-    app.py                      serves the files, to logged-in users alone
-    facts.py                    what Python and the page both know -> static/facts.js
+    app.py                      serves the files, only to logged-in users
+    facts.py                    constants that Python and the page share -> static/facts.js
     static/page.js              what Airflow imports: the page and its tabs
     static/card.js              the card on the home page
     static/sections.js          the parts of the page, in their order
-    static/verdict.js           the first sentence and its notices, in words
+    static/verdict.js           the first sentence, and the notices below it
     static/charts.js            the charts, plain SVG
     static/trends.js            series as tables: the stages, the proof, the requests
-    static/directory.js         which directories there are, and what Airflow tells of one
-    static/parts.js             boxes, links and tables in Airflow's look
-    static/reading.js           the requests, and when they are made again
-    static/shape.js             what was read -> what is shown; pure functions
+    static/directory.js         the list of the directories, and the data that Airflow has of each
+    static/parts.js             boxes, links and tables in the style of Airflow's interface
+    static/reading.js           the requests to Airflow's API, and their repetition
+    static/shape.js             from Airflow's answers to the data that is shown; pure functions
     static/words.js             numbers, times and durations for people
 """
 
@@ -22,26 +22,28 @@ import logging
 from typing import Any
 
 URL_PREFIX = "/directory-sync"
-"""Where Airflow mounts the files."""
+"""The path under which Airflow serves the files."""
 
 logger = logging.getLogger(__name__)
 
 
 def fastapi_apps() -> list[dict[str, Any]]:
-    """Returns the app that serves the page's files; none where this Airflow cannot protect it."""
+    """Returns the app that serves the page's files; an empty list if this Airflow cannot protect it."""
     try:
         from directory_sync.ui.app import app
     except ImportError as error:
-        logger.warning('No page "Directory": this Airflow offers another way to ask who looks. %s', error)
+        logger.warning(
+            'There is no page "Directory": this Airflow checks logged-in users otherwise. %s', error
+        )
         return []
     return [{"app": app, "url_prefix": URL_PREFIX, "name": "Directory"}]
 
 
 def react_apps() -> list[dict[str, Any]]:
-    """Returns where the page stands: in the navigation, at each Dag and run, on the home page."""
+    """Returns the places of the page: in the navigation, at each Dag and run, on the home page."""
     files = URL_PREFIX.removeprefix("/")
     page = {
-        # The component's name, and what the tab is called. One component serves all three.
+        # The name of the component and of the tab. All three places use the same component.
         "name": "Directory",
         "bundle_url": f"{files}/page.js",
         "icon": f"{files}/icon.svg",

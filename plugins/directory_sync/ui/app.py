@@ -1,7 +1,7 @@
-"""Serves the page's files, to logged-in users alone.
+"""Serves the page's files, only to logged-in users.
 
-The files hold no data; still, no route is open to anonymous. The browser sends Airflow's cookie with each
-import. Imported in the API server only: FastAPI and Airflow's core would slow every other process.
+The files contain no data, but no route is open to anonymous users. The browser sends Airflow's cookie with
+each import. Only the API server imports this module: FastAPI and Airflow's core would slow other processes.
 """
 
 from pathlib import Path
@@ -23,12 +23,12 @@ app = FastAPI(
 )
 
 
-# One route for every path: a mount of the files would go round the dependency.
+# One route for every path: a mount of the files would bypass the dependency.
 @app.get("/{path:path}")
 async def file(path: str, request: Request) -> Response:
-    """Returns a file; "not modified" where the browser has it already."""
+    """Returns a file; the status 304 if the browser already has it."""
     response = await _files.get_response(path, request.scope)
-    # Kept by the browser, asked for again each time: after an upgrade no old module meets a new one.
+    # The browser keeps the file but validates it each time: an upgrade never mixes old and new modules.
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -1,7 +1,7 @@
-"""The facts that Python and the page share, as a module of JavaScript.
+"""The constants that Python and the page share, as a JavaScript module.
 
-`static/facts.js` is written by this module, and a test holds the two together. After a change:
-`PYTHONPATH=plugins python -m directory_sync.ui.facts`
+This module writes `static/facts.js`, and a test compares the two. After a change, run
+`PYTHONPATH=plugins python -m directory_sync.ui.facts`.
 """
 
 import json
@@ -16,18 +16,18 @@ FACTS = Path(__file__).parent / "static" / "facts.js"
 
 
 def facts_js() -> str:
-    """Returns the module's text."""
+    """Returns the text of `static/facts.js`."""
     kind = {one.name: one.value for one in KINDS}
     facts = {
         "KIND": ("The kinds of change, as reports and tables name them.", kind),
         "PROOF": ("What shows that a snapshot is complete.", _values(Proof)),
-        "MODE": ("What a run does.", _values(Mode)),
+        "MODE": ("The modes of a run.", _values(Mode)),
         "STAGE": ("The tasks of a resource, in their order.", _values(Stage)),
-        "TAGS": ("The tags of a Dag of this product.", list(TAGS)),
+        "TAGS": ("The tags of the Dags of this package.", list(TAGS)),
         "PAGE_KEY": ("The query parameters of the page.", _values(PageKey)),
-        "PAGE_URL": ("Where the page is, below Airflow's own address.", PAGE_URL),
+        "PAGE_URL": ("The address of the page, relative to Airflow's own.", PAGE_URL),
     }
-    parts = ["// Facts that Python has too. Written by directory_sync.ui.facts: change them there.\n"]
+    parts = ["// Constants that Python has too. Written by directory_sync.ui.facts: change them there.\n"]
     parts += [
         f"\n/** {text} */\nexport const {name} = {_script(value)};\n" for name, (text, value) in facts.items()
     ]

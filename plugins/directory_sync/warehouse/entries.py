@@ -1,4 +1,4 @@
-"""The table of a resource, and its change log."""
+"""Reads the table of a resource, and its change log."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ _LOGGED = columns.names(columns.LOGGED)
 
 
 class Entries(Syncs):
-    """Reads the entries' present states, and their change rows."""
+    """Reads the present states of the entries, and their change rows."""
 
     def states(self, resource: Resource) -> "Iterator[pa.Table]":
         """Yields (id, row_hash, missing_since, removed_at) of all entries, in batches."""
@@ -34,9 +34,9 @@ class Entries(Syncs):
         return int(rows[0][0]) if rows else 0
 
     def held(self, resource: Resource) -> Iterator[tuple[EntryId, datetime]]:
-        """Yields the entries that wait for a decision, each with its absence's begin, ordered by id.
+        """Yields the entries that wait for a decision, as (id, missing since), ordered by id.
 
-        They are sorted here: of texts, each warehouse has an order of its own.
+        They are sorted in Python, because warehouses sort texts differently.
         """
         moments = self.held_moments(resource)
         if not moments:
@@ -52,7 +52,13 @@ class Entries(Syncs):
         yield from sorted(absence for batch in absences for absence in batch)
 
     def changes(self, resource: Resource, sync_id: str, selected: Sequence[str]) -> "Iterator[pa.Table]":
-        """Yields columns of the change rows of one sync, in batches."""
+        """Yields the change rows of one sync, in batches.
+
+        Args:
+            resource: the resource.
+            sync_id: the sync.
+            selected: the names of the columns.
+        """
         yield from self._arrow(
             selected,
             f"SELECT {self._names(selected)} FROM {self._table(resource.changes_table)} "
@@ -61,7 +67,7 @@ class Entries(Syncs):
         )
 
     def changed_after(self, resource: Resource, moment: datetime) -> "Iterator[pa.Table]":
-        """Yields the ids of entries that syncs of later snapshots changed."""
+        """Yields the ids of the entries that were changed by syncs of snapshots after a moment."""
         later = self._query(
             f"SELECT {self._name('sync_id')} FROM {self._table(SYNCS)} "
             f"WHERE {self._name('resource')} = %s AND {self._name('snapshot_at')} > %s",
@@ -79,11 +85,11 @@ class Entries(Syncs):
         )
 
     def last_changes(self, resource: Resource, ids: Sequence[EntryId] | None = None) -> "Iterator[pa.Table]":
-        """Yields the last change row of entries: id, record, row_hash, first_seen_at, changed_at.
+        """Yields the columns `LOGGED` of the last change row of each entry, in batches.
 
         Args:
-            resource: whose entries.
-            ids: which ones; None: of all.
+            resource: the resource.
+            ids: the entries; None: all entries.
         """
         if ids is None:
             yield from self._arrow(_LOGGED, self._all_last_changes_sql(resource))
@@ -102,7 +108,7 @@ class Entries(Syncs):
         )
 
     def _all_last_changes_sql(self, resource: Resource) -> str:
-        """Ranks without the records: the rank of all rows takes the memory of all that is ranked."""
+        """Ranks the rows without their records, to save memory, and joins the records afterwards."""
         names = ", ".join(f"versions.{self._name(column)}" for column in _LOGGED)
         entry_id, sync_id = self._name("id"), self._name("sync_id")
         table = self._table(resource.changes_table)
@@ -121,12 +127,12 @@ class Entries(Syncs):
         )
 
     def unfinished_syncs(self, resource: Resource) -> list[str]:
-        """Returns the syncs whose change rows stand without their row in `directory_syncs`, oldest first."""
+        """Returns the syncs that have change rows but no row in `directory_syncs`, the oldest first."""
         sync_id, table = self._name("sync_id"), self._table(resource.changes_table)
         has_syncs = bool(self._query(f"SELECT 1 FROM {self._table(SYNCS)} LIMIT 1"))
         if self._destination.has_indexes:
             self._create_indexes(resource)
-            # From one sync to the next by the index: what it costs grows with the syncs, not with their rows.
+            # Steps from sync to sync by the index: the cost grows with the syncs, not with their rows.
             logged = (
                 f"WITH RECURSIVE logged AS (SELECT min({sync_id}) AS {sync_id} FROM {table} UNION ALL "
                 f"SELECT (SELECT min(later.{sync_id}) FROM {table} AS later "
@@ -136,7 +142,7 @@ class Entries(Syncs):
         else:
             logged = f"SELECT DISTINCT {sync_id} FROM {table} WHERE {sync_id} IS NOT NULL"
         known = f" AND {sync_id} NOT IN (SELECT {sync_id} FROM {self._table(SYNCS)})" if has_syncs else ""
-        # They begin with the time of their snapshot.
+        # A sync id begins with the time of its snapshot.
         return sorted(row[0] for row in self._query(logged + known))
 
     def _create_indexes(self, resource: Resource) -> None:

@@ -1,4 +1,4 @@
-"""What a warehouse has room for."""
+"""The limits of a warehouse: which values and how many columns it can store."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """What a warehouse has room for.
+    """The limits of a warehouse: which values and how many columns it can store.
 
     Attributes:
-        capabilities: dlt's of the destination.
-        columns: of a table; None: more than anyone brings.
-        row_bytes: of a row without what is stored beside it; None: any.
-        takes_nul: its texts may hold U+0000.
-        adds_variants: a contract does not forbid new columns for values of another type.
+        capabilities: dlt's description of the destination.
+        columns: the largest number of columns of a table; None: no limit that matters.
+        row_bytes: the largest size of a row in bytes, without long texts stored elsewhere; None: no limit.
+        takes_nul: whether texts may contain U+0000.
+        adds_variants: whether the schema contract allows new columns for values of another type.
     """
 
     capabilities: "DestinationCapabilitiesContext"

@@ -1,7 +1,7 @@
-"""How statements are run: in SQL that all of dlt's warehouses take.
+"""Runs statements, in SQL that all of dlt's warehouses understand.
 
-Identifiers are quoted by dlt's SQL client for its destination, values are bound. An error of the database is
-named by its class: its message may quote values of entries.
+Identifiers are quoted by dlt's SQL client, values are bound. Of a database's error only the class is shown,
+because its message may quote values of entries.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,13 +28,13 @@ class Sql:
     """Runs statements in a dataset.
 
     Args:
-        pipeline: dlt's pipeline to the warehouse; its schema is what the warehouse holds.
-        client: dlt's SQL client of the pipeline's dataset, open.
-        destination: what the warehouse is, and how it is held.
+        pipeline: dlt's pipeline to the warehouse; its schema describes the tables there.
+        client: dlt's open SQL client of the pipeline's dataset.
+        destination: the kind of warehouse, and the hold on it.
     """
 
     def __init__(self, pipeline: dlt.Pipeline, client: Any, destination: Destination) -> None:
-        """Asks nothing yet."""
+        """Runs no statement yet."""
         self.pipeline, self._client, self._destination = pipeline, client, destination
 
     def _table(self, name: str) -> str:
@@ -47,7 +47,7 @@ class Sql:
         return ", ".join(self._name(column) for column in columns)
 
     def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Returns all rows; none where the table is not there yet."""
+        """Returns all rows; none if the table does not exist yet."""
         with without_values():
             try:
                 return [tuple(row) for row in self._client.execute_sql(sql, *values) or ()]
@@ -57,7 +57,7 @@ class Sql:
     _execute = _query
 
     def _arrow(self, columns: Sequence[str], sql: str, *values: Any) -> "Iterator[pa.Table]":
-        """Yields all rows in batches under our names; none where the table is not there yet."""
+        """Yields all rows in batches with the given column names; none if the table does not exist yet."""
         with without_values():
             try:
                 rows = RECORDS_PER_BATCH if "record" in columns else ROWS_PER_BATCH
@@ -68,7 +68,7 @@ class Sql:
 
 
 def _as_arrow(batch: Any, columns: Sequence[str]) -> "pa.Table":
-    """A batch as Arrow, whatever the driver gave: a column that is null throughout has its type."""
+    """Returns a batch of a driver as an Arrow table; a column with only nulls has its own type too."""
     import pyarrow as pa
 
     if isinstance(batch, pa.Table):
@@ -81,11 +81,11 @@ def _as_arrow(batch: Any, columns: Sequence[str]) -> "pa.Table":
 
 @contextmanager
 def without_values() -> Iterator[None]:
-    """Raises a database's error again without its message, which may quote values of entries.
+    """Re-raises a database's error without its message, which may quote values of entries.
 
     Raises:
-        WarehouseError: a statement was refused; the class of the error is named.
-        ConfigError: the memory does not suffice.
+        WarehouseError: a statement was refused; the message has the class of the original error.
+        ConfigError: the database ran out of memory.
     """
     failed_with, lacks_memory = "", False
     try:
@@ -104,7 +104,7 @@ def without_values() -> Iterator[None]:
 
 
 def innermost(exception: BaseException) -> str:
-    """Returns the class of the first cause. Its message may quote values; a database's own class does not."""
+    """Returns the name of the class of the first cause in an exception's chain."""
     while cause := exception.__cause__ or exception.__context__:
         exception = cause
     return type(exception).__name__

@@ -1,4 +1,4 @@
-"""`directory_syncs`: the publications, their order, and what was held and asked."""
+"""Reads `directory_syncs`: the publications, their order, held entries and questions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,12 @@ ORDER = columns.PUBLICATION_ORDER.name
 
 @dataclass(frozen=True, kw_only=True)
 class SyncRow:
-    """One publication: a row of `directory_syncs`.
+    """One publication: a row of `directory_syncs`. See `columns.SYNCS` for the meaning of the columns.
 
     Attributes:
-        publication_order: its number; None: it is from before there were numbers.
-        directory: whose it is, see `ownership`; None: nobody's mark.
+        publication_order: its number; None: it was published by the first release, which had no numbers.
+        directory: the name of the directory that owns it, see `publish/ownership.py`; None: an earlier
+            release published it and marked no owner.
     """
 
     sync_id: str
@@ -41,7 +42,14 @@ class SyncRow:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncPlace:
-    """Where a publication stands in the order of publication."""
+    """The place of a publication in the order of publications.
+
+    Attributes:
+        sync_id: the publication.
+        base_sync_id: the publication before it; None: it was the first.
+        run_id: the Dag run that published it.
+        order: its number; None: the first release published it, without a number.
+    """
 
     sync_id: str
     base_sync_id: str | None
@@ -59,10 +67,13 @@ class Syncs(Sql):
     """Reads `directory_syncs`."""
 
     def last_sync(self, resource: str) -> SyncRow | None:
-        """Returns the last publication of any kind, None before the first: what a difference is based on.
+        """Returns the last publication of any mode, on which the next difference is based.
 
-        It has the highest number. Of those from before there were numbers it is the one that no other names
-        as its base. Its snapshot need not be the latest one: interval runs are published beside others.
+        It has the highest number. If there are no numbers yet, it is the publication that no other one names
+        as its base. Its snapshot need not be the latest: interval runs are published in between.
+
+        Returns:
+            The publication; None: there is none.
         """
         newest = self._syncs(resource, "", at_most=1)
         if not newest or newest[0].publication_order is not None:
@@ -73,22 +84,22 @@ class Syncs(Sql):
         return tips[0] if tips else None
 
     def last_snapshot(self, resource: str) -> SyncRow | None:
-        """Returns the last published full snapshot, None before the first: the fence."""
+        """Returns the last published full snapshot, which is the fence; None: there is none."""
         return next(iter(self.recent_syncs(resource, at_most=1)), None)
 
     def recent_syncs(self, resource: str, *, at_most: int, of_all_kinds: bool = False) -> list[SyncRow]:
-        """Returns the last publications in their order, the last one first.
+        """Returns the last publications, the newest first.
 
         Args:
-            resource: whose.
-            at_most: how many.
-            of_all_kinds: those of interval runs and of decisions as well, which are no full snapshots.
+            resource: the name of the resource.
+            at_most: how many publications are returned at most.
+            of_all_kinds: also those of interval runs and of decisions, which are not full snapshots.
         """
         full = f"AND {self._name('mode')} IN ({_FULL})"
         return self._syncs(resource, "" if of_all_kinds else full, at_most=at_most)
 
     def sync(self, sync_id: str) -> SyncRow | None:
-        """Returns one publication, None where it was not published."""
+        """Returns one publication; None: it was not published."""
         rows = self._query(
             f"SELECT {self._sync_columns} FROM {self._table(SYNCS)} WHERE {self._name('sync_id')} = %s",
             sync_id,
@@ -96,11 +107,11 @@ class Syncs(Sql):
         return _sync_row(rows[0]) if rows else None
 
     def places(self, resource: str, *, at_most: int | None = None) -> list[SyncPlace]:
-        """Returns where publications stand in the order of publication, the last one first.
+        """Returns the places of the last publications in their order, the newest first.
 
         Args:
-            resource: whose.
-            at_most: how many; None: all.
+            resource: the name of the resource.
+            at_most: how many are returned at most; None: all.
         """
         numbered = self._name(ORDER) if self._has_column(ORDER) else "NULL"
         rows = self._query(
@@ -112,7 +123,7 @@ class Syncs(Sql):
         return [SyncPlace(sync_id=row[0], base_sync_id=row[1], run_id=row[2], order=row[3]) for row in rows]
 
     def ahead_of(self, resource: str, moment: datetime) -> SyncRow | None:
-        """Returns a publication whose requests are said to come after a moment; None where none is."""
+        """Returns the newest publication whose last request is after a moment; None: there is none."""
         ahead = self._query(
             f"SELECT {self._sync_columns} FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
             f"AND {self._name('last_requested_at')} > %s ORDER BY {self._newest_publication} LIMIT 1",
@@ -122,7 +133,7 @@ class Syncs(Sql):
         return _sync_row(ahead[0]) if ahead else None
 
     def has_interval_after(self, resource: str, moment: datetime) -> bool:
-        """Tells whether an interval run was published whose requests came later."""
+        """Tells whether an interval run was published whose last request is after a moment."""
         return bool(
             self._query(
                 f"SELECT 1 FROM {self._table(SYNCS)} WHERE {self._name('resource')} = %s "
@@ -134,9 +145,9 @@ class Syncs(Sql):
         )
 
     def entries_at(self, resource: str, moment: datetime) -> int:
-        """Returns how many entries the full snapshot had that was the last one at a moment.
+        """Returns the number of entries of the full snapshot that was the last one at a moment.
 
-        Before the first one it is the first that counts; without any, 0.
+        For a moment before the first snapshot it is that of the first one; without any snapshot it is 0.
         """
         at, full = self._name("snapshot_at"), f"{self._name('mode')} IN ({_FULL})"
         for condition, order in ((f"{at} <= %s", "DESC"), (f"{at} > %s", "ASC")):
@@ -152,7 +163,7 @@ class Syncs(Sql):
         return 0
 
     def held_moments(self, resource: Resource) -> list[datetime]:
-        """Returns the snapshots whose missing entries wait for a person's decision."""
+        """Returns the times of the snapshots whose missing entries were held for a person's decision."""
         rows = self._query(
             f"SELECT {self._name('snapshot_at')} FROM {self._table(SYNCS)} "
             f"WHERE {self._name('resource')} = %s AND {self._name('newly_held')} > 0",
@@ -161,7 +172,11 @@ class Syncs(Sql):
         return [row[0] for row in rows]
 
     def last_asked(self, resource: Resource) -> SyncRow | None:
-        """Returns the last sync that was to ask a person about held entries; None where none were since."""
+        """Returns the last sync after which a person was to be asked about held entries.
+
+        Returns:
+            The sync; None: there is none, or a later sync had no held entries.
+        """
         asked = self._syncs(resource.name, f"AND {self._name('asks')}", at_most=1)
         settled = self._syncs(resource.name, f"AND {self._name('held')} = 0", at_most=1)
         if asked and settled and settled[0].snapshot_at >= asked[0].snapshot_at:
@@ -178,7 +193,7 @@ class Syncs(Sql):
 
     @property
     def _sync_columns(self) -> str:
-        """The columns of a SyncRow; null is one that the table has not got yet."""
+        """The columns of a SyncRow as a select list, with NULL for each column that the table lacks."""
         return ", ".join(
             self._name(column) if self._has_column(column) else "NULL" for column in _SYNC_COLUMNS
         )
@@ -189,7 +204,7 @@ class Syncs(Sql):
         return f"{numbered}{self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC"
 
     def _has_column(self, column: str) -> bool:
-        """A table of `directory_syncs` that an older version made gets its new columns at a publication."""
+        """Tells whether the table has a column. One of an older version gets new columns at a publication."""
         if column not in _LATER_COLUMNS:
             return True
         name = self.pipeline.default_schema_name

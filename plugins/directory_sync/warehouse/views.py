@@ -10,10 +10,11 @@ class Views(Sql):
     """Creates the views."""
 
     def create_history_view(self, resource: Resource) -> None:
-        """Creates the view of all versions: one row an entry and period, from the change rows.
+        """Creates the history view from the change rows: SCD type 2, one row per version of an entry.
 
-        A version begins with an added, changed, reshaped or returned entry and ends with the next change
-        of it, a removal included. The record is the API's JSON, so a new column changes nothing here.
+        A version begins with a change row of the kind added, changed, reshaped or returned. It ends with the
+        entry's next change row, which may be a removal. The view has the record as JSON, so it does not
+        depend on the columns of the table.
         """
         name, view = self._name, self._table(resource.history_view)
         period = f"PARTITION BY {name('id')} ORDER BY {name('snapshot_at')}, {name('sync_id')}"

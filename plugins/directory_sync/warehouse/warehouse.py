@@ -1,7 +1,8 @@
-"""The warehouse while one process holds it: what is loaded into it, and under which conditions.
+"""The warehouse while one process holds it: the load, its preconditions, and the roll back.
 
-All SQL to its tables stands in this package. `sql` runs statements; `syncs`, `entries` and `views` say what
-is read from which table. Here stands what is checked before a load, and taken out after an interrupted one.
+All SQL to the warehouse's tables is in this package. `sql` runs statements; `syncs` and `entries` read the
+tables; `views` creates the views. This module checks what a load relies on, and removes the rows of an
+interrupted publication.
 """
 
 import logging
@@ -39,15 +40,15 @@ PIPELINE_NAME = "directory_sync"
 
 @dataclass(frozen=True, kw_only=True)
 class Loading:
-    """What is about to be loaded, and what the warehouse must be for that.
+    """A load that is about to begin, and the state that the warehouse must have for it.
 
     Attributes:
-        resource: whose tables.
+        resource: the resource whose tables are loaded.
         sync_id: the publication.
         base_sync_id: the publication that must be the last one; None: there must be none.
-        staged: rows that the staging tables must hold when they are merged.
-        load_id: dlt's, of the rows of the table and of the sync's row.
-        bytes_a_row: of a record, on average.
+        staged: for each table, how many rows its staging table must hold when it is merged.
+        load_id: dlt's load id of the rows of the table and of `directory_syncs`.
+        bytes_a_row: the average size of a record, in bytes.
     """
 
     resource: Resource
@@ -62,19 +63,19 @@ class Warehouse(Entries, Views):
     """An open warehouse, held by this process.
 
     Args:
-        pipeline: dlt's pipeline to it; its schema is what the warehouse holds.
-        client: dlt's SQL client of the pipeline's dataset, open.
-        destination: what it is, and how it is held.
+        pipeline: dlt's pipeline to the warehouse; its schema describes the tables there.
+        client: dlt's open SQL client of the pipeline's dataset.
+        destination: the kind of warehouse, and the hold on it.
     """
 
     def __init__(self, pipeline: dlt.Pipeline, client: Any, destination: Destination) -> None:
-        """Asks nothing yet."""
+        """Runs no statement yet."""
         super().__init__(pipeline, client, destination)
         self._loading: Loading | None = None
 
     @property
     def file_format(self) -> "TLoaderFileFormat":
-        """What dlt writes for this warehouse."""
+        """The format of the files that dlt loads into this warehouse."""
         return self._destination.file_format
 
     @property
@@ -83,7 +84,7 @@ class Warehouse(Entries, Views):
         return self._destination.merge_strategy
 
     def storable(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Returns a row as the warehouse can hold it."""
+        """Returns a row without the characters that the warehouse cannot hold."""
         return self._destination.storable(row)
 
     @property
@@ -92,10 +93,10 @@ class Warehouse(Entries, Views):
         return self._destination.settings
 
     def room(self, *, adds_variants: bool) -> Room:
-        """Returns what the warehouse has room for.
+        """Returns the limits of the warehouse.
 
         Args:
-            adds_variants: new columns are allowed for values of another type.
+            adds_variants: whether the schema contract allows new columns for values of another type.
         """
         destination = self._destination
         return Room(
@@ -107,10 +108,10 @@ class Warehouse(Entries, Views):
         )
 
     def forget_dropped_tables(self) -> None:
-        """Has dlt forget the tables that it knows and somebody has dropped, so that it makes them anew.
+        """Removes tables that a person has dropped from dlt's schema, so that dlt creates them again.
 
-        dlt compares a schema's hash with the last one stored, and not with the tables. A table's child tables
-        and its staging table go with it.
+        dlt compares the hash of its schema with the last stored one, not with the existing tables. The child
+        tables and the staging table of a dropped table are dropped too.
         """
         if not self.pipeline.default_schema_name:
             return
@@ -123,7 +124,7 @@ class Warehouse(Entries, Views):
                 return
             chains = [table["name"] for name in gone for table in get_nested_tables(schema.tables, name)]
             names = list(dict.fromkeys(chains))
-            logger.warning("Tables were dropped; dlt makes them anew: %s", ", ".join(gone))
+            logger.warning("These tables were dropped; dlt creates them again: %s", ", ".join(gone))
             with client.with_staging_dataset():
                 if client.is_storage_initialized():
                     client.drop_tables(*names)
@@ -140,14 +141,17 @@ class Warehouse(Entries, Views):
 
     @property
     def is_transactional(self) -> bool:
-        """All tables of one load package are written in one transaction."""
+        """Whether all tables of one load package are written in one transaction."""
         return self._destination.is_transactional
 
     def load(self, loading: Loading) -> None:
-        """Loads what is normalised if the warehouse is what it must be, see `assert_expected`.
+        """Loads the normalised package if the preconditions hold, see `assert_expected`.
+
+        Args:
+            loading: the load and its preconditions.
 
         Raises:
-            WarehouseError: it is not. Nothing was written.
+            WarehouseError: a precondition does not hold. Nothing was written.
         """
         self._loading = loading
         try:
@@ -165,10 +169,13 @@ class Warehouse(Entries, Views):
             self._loading = None
 
     def assert_expected(self, client: Any) -> None:
-        """Checks what a load relies on, and keeps it so until the client's transaction ends.
+        """Checks the preconditions of the load, and keeps them true until the client's transaction ends.
 
-        A process can lose its hold and not know it, and go on beside another one that has it: the transaction
-        that writes looks again, behind whatever has been committed until then.
+        A process can lose its hold on the warehouse without notice and continue beside another process. So
+        the transaction that writes checks again, after everything that was committed before it.
+
+        Args:
+            client: dlt's SQL client, in the transaction that writes.
 
         Raises:
             WarehouseError: another process may hold the warehouse, has published, or writes into the staging
@@ -183,13 +190,13 @@ class Warehouse(Entries, Views):
             self._destination.fence(client, sorted(tables.values()))
             within._assert_staged(loading, tables)
         self._assert_held()
-        # dlt runs the scripts of merged tables with the staging dataset as the one that names stand for.
+        # While dlt merges tables, its client qualifies names with the staging dataset.
         with client.with_alternative_dataset_name(self._client.dataset_name):
             last = within.last_sync(loading.resource.name)
         if (last.sync_id if last else None) != loading.base_sync_id:
             raise WarehouseError(
-                f"Another process has published `{loading.resource.name}` meanwhile: the warehouse is at "
-                f"{last.sync_id if last else 'no sync'}, {loading.sync_id} follows "
+                f"Another process has published `{loading.resource.name}` meanwhile: the last sync is "
+                f"{last.sync_id if last else 'none'}, but {loading.sync_id} is based on "
                 f"{loading.base_sync_id or 'none'}. Nothing was published. Airflow tries again."
             )
 
@@ -201,7 +208,7 @@ class Warehouse(Entries, Views):
             )
 
     def _assert_staged(self, loading: Loading, tables: Mapping[str, str]) -> None:
-        """All processes stage rows in the same tables."""
+        """Checks that the staging tables hold only the rows of this load: all processes share them."""
         marks = {
             loading.resource.name: ("_dlt_load_id", loading.load_id),
             SYNCS: ("_dlt_load_id", loading.load_id),
@@ -214,20 +221,27 @@ class Warehouse(Entries, Views):
             everything = self._query(f"SELECT count(*) FROM {table}")
             if not found == everything == [(loading.staged[name],)]:
                 raise WarehouseError(
-                    f"Another process loads `{loading.resource.name}` at the same time: the staging table of "
-                    f"`{name}` holds rows that are not of {loading.sync_id}. Nothing was published. Airflow "
-                    "tries again."
+                    f"Another process loads `{loading.resource.name}` at the same time: the rows in the "
+                    f"staging table of `{name}` are not those of {loading.sync_id}. Nothing was published. "
+                    "Airflow tries again."
                 )
 
     def now(self) -> datetime:
-        """The present time: the earlier one of this machine's clock and that of the warehouse's server."""
+        """Returns the present time by the clock of this machine or of the warehouse's server: the earlier."""
         return min([datetime.now(UTC), *self._destination.clocks(self._client)])
 
     def roll_back(self, resource: Resource, sync_id: str) -> None:
-        """Takes out the change rows of a publication that cannot be finished, in one transaction.
+        """Deletes the change rows of a publication that cannot be finished, in one transaction.
 
-        Its rows may stand in the table: those lose their hash, so that the next difference writes them anew;
-        entries that no other publication has logged go.
+        Its rows may already be in the table. Their hash is emptied, so that the next difference writes them
+        again; entries that no other publication has logged are deleted.
+
+        Args:
+            resource: the resource.
+            sync_id: the publication.
+
+        Raises:
+            WarehouseError: a statement was refused, or the hold on the warehouse was lost.
         """
         name, table, log = self._name, self._table(resource.name), self._table(resource.changes_table)
         ids = f"SELECT {name('id')} FROM {log} WHERE {name('sync_id')} = %s"
@@ -256,7 +270,7 @@ class Warehouse(Entries, Views):
             yield
 
     def _child_tables(self, resource: Resource) -> Iterator[tuple[str, str]]:
-        """Yields the child tables, the innermost first, and the column that holds the root's `_dlt_id`."""
+        """Yields each child table, the innermost first, with its column that holds the root's `_dlt_id`."""
         tables = self.pipeline.default_schema.tables
         for table in reversed(get_nested_tables(tables, resource.name, include_self=False)):
             key = get_first_column_name_with_prop(table, "root_key")
@@ -273,17 +287,19 @@ def open_warehouse(
     """Opens the warehouse and holds it until the block ends.
 
     Args:
-        connection: `directory_warehouse`; None for the embedded DuckDB file.
-        settings: dataset, memory limit, how long to wait.
-        folder: the task's own; dlt works in it, DuckDB spills into it.
+        connection: the connection `directory_warehouse`; None: the embedded DuckDB file.
+        settings: the deployment's switches: dataset, memory limit, how long to wait.
+        folder: the task's own folder, in which dlt works and into which DuckDB spills.
 
     Raises:
-        ConfigError: a connection type without a mapping, or a connection that lacks something.
-        WarehouseError: it cannot be reached, or another process holds it for too long.
+        ConfigError: the type of the connection is not supported, or the connection is incomplete.
+        WarehouseError: the warehouse cannot be reached, or another process holds it for too long.
     """
     destination = destination_of(connection, settings, folder=folder)
     if not destination.is_transactional:
-        logger.info("Readers may see a table ahead of its child tables: this warehouse takes them one by one")
+        logger.info(
+            "This warehouse writes tables one by one: readers may see a table before its child tables"
+        )
 
     def guard(client: Any) -> None:
         warehouse.assert_expected(client)
@@ -295,8 +311,8 @@ def open_warehouse(
             dataset_name=settings.dataset,
             pipelines_dir=str(folder / "pipelines"),
         )
-        # The extract stage turns this off for its own pipelines. Here the warehouse's schema must be known:
-        # without it every table would be new to dlt, and no schema contract would hold.
+        # The extract stage turns this off for its own pipelines. Here dlt must know the warehouse's schema:
+        # otherwise every table would be new to it, and no schema contract would apply.
         pipeline.config.restore_from_destination = True
         with without_values():
             pipeline.sync_destination()

@@ -275,7 +275,7 @@ def test_a_result_window_is_named_with_the_last_offset_that_worked(api, open_cli
     with pytest.raises(ApiError) as caught:
         client.page(10_000)
     assert f"at offset 10000 answered {status}. Nothing" in str(caught.value)
-    assert "As `offset` 9,900 was answered with entries" in str(caught.value)
+    assert "`offset` 9,900 was answered with entries, so" in str(caught.value)
     assert "refuse `offset` from 10,000 on (a result window)" in str(caught.value)
     with pytest.raises(ApiError) as caught:
         client.page(500)
@@ -593,7 +593,7 @@ def test_a_token_request_is_never_redirected(api, open_client):
 def test_a_path_on_another_origin_gets_no_header_of_the_form(api, open_client, key):
     elsewhere = {key: f"{ELSEWHERE}/v1/directory/{{id}}?key={SECRET}"}
     resource = with_headers({"X-Signature": SECRET}, **elsewhere)
-    with pytest.raises(ConfigError, match=r"leads to https://elsewhere.example.net, and") as caught:
+    with pytest.raises(ConfigError, match=r"leads to https://elsewhere.example.net, but") as caught:
         open_client(resource=resource)
     assert_hides(caught.value)
     open_client(resource=with_headers({"Accept-Language": "de"}, **elsewhere))
@@ -723,7 +723,7 @@ def test_a_header_that_cannot_be_sent_is_a_config_error(api, open_client):
         pages=OffsetPages(),
         headers={"X-Key": f"{SECRET}\r\nX-Injected: 1"},
     )
-    with pytest.raises(ConfigError, match="no request can be made") as caught:
+    with pytest.raises(ConfigError, match="the request cannot be sent") as caught:
         open_client(resource=resource).page(0)
     assert_hides(caught.value)
 

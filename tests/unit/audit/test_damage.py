@@ -199,7 +199,7 @@ def test_entries_that_are_lost_are_missed(landed: LandedSnapshot) -> None:
 
 @pytest.mark.parametrize("text", [MARKER, "", "[]", "null", "7", "[" * 100_000, None])
 def test_a_record_that_is_no_object_is_refused(text: Any) -> None:
-    assert "no JSON object" in refusal_of(parse_record, text)
+    assert "not a JSON object" in refusal_of(parse_record, text)
 
 
 def test_a_load_with_another_name_than_a_time_does_not_count(landed: LandedSnapshot) -> None:

@@ -438,7 +438,7 @@ def test_a_list_that_shifted_by_more_than_a_page_is_sealed(tmp_path: Path) -> No
 
 def test_a_cap_of_one_entry_is_refused(tmp_path: Path) -> None:
     capped = StillList(SIXTY[:5], cap=1)
-    with pytest.raises(ConfigError, match="one entry a page"):
+    with pytest.raises(ConfigError, match="one entry per page"):
         seal(snapshot_of(tmp_path, page(0, [1])), capped)
 
 

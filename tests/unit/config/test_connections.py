@@ -18,10 +18,10 @@ BAD = {
     "number as password": ({"password": 7001}, "its password is a number"),
     "truth as login": ({"login": True}, "its login is a boolean"),
     "list as host": ({"host": [SECRET]}, "its host is a list"),
-    "extra that is no JSON": ({"extra": SECRET}, "its extra is no JSON object"),
-    "extra that is a list": ({"extra": json.dumps([SECRET])}, "its extra is no JSON object"),
-    "extra that is cut off": ({"extra": '{"scope": "' + SECRET}, "its extra is no JSON object"),
-    "key that no connection has": ({"hots": SECRET}, "has a key that no connection has; valid: conn_type"),
+    "extra that is no JSON": ({"extra": SECRET}, "its extra is not a JSON object"),
+    "extra that is a list": ({"extra": json.dumps([SECRET])}, "its extra is not a JSON object"),
+    "extra that is cut off": ({"extra": '{"scope": "' + SECRET}, "its extra is not a JSON object"),
+    "key that no connection has": ({"hots": SECRET}, "has an unknown key; valid: conn_type"),
     "port that is no number": ({"port": SECRET}, "is set, and Airflow cannot read it"),
 }
 
@@ -53,7 +53,7 @@ def test_a_connection_that_cannot_be_read_says_why(variable, fields, said):
 
 def test_a_connection_that_is_cut_off_is_not_taken_for_none(variable):
     variable(json.dumps(WELL)[:-3])
-    assert "AIRFLOW_CONN_PROBE is no JSON" in refusal()
+    assert "AIRFLOW_CONN_PROBE is not valid JSON" in refusal()
 
 
 def test_a_connection_that_nobody_gave_is_none():

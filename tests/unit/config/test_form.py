@@ -524,7 +524,7 @@ def test_no_header_stands_in_a_repr():
         ({"start_param": "since"}, "needs `cursor_path` and `start_param`"),
         ({"cursor_path": "updated_at", "start_param": "since", "end_value": 1}, "end_value"),
         ({"cursor_path": "updated_at", "start_param": "since", "initial_value": "now"}, "ISO 8601"),
-        ({"cursor_path": "updated_at", "start_param": "since", "convert": "str"}, "no function"),
+        ({"cursor_path": "updated_at", "start_param": "since", "convert": "str"}, "not a function"),
         ({"cursor_path": "updated_at", "start_param": "active"}, "`active` in `params`"),
     ],
 )

@@ -125,7 +125,7 @@ def test_a_run_may_tighten_the_limits(given: dict[str, float]) -> None:
     ],
 )
 def test_a_run_that_would_lift_a_limit_is_refused_by_name(given: dict[str, float], named: str) -> None:
-    with pytest.raises(ConfigError, match=rf"parameter `{named}` .* a run may only tighten it. Nothing was"):
+    with pytest.raises(ConfigError, match=rf"parameter `{named}` .* a run may only lower it. Nothing was"):
         LIMITS.of_run(given, may_raise=False)
 
 

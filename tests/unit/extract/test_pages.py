@@ -239,7 +239,7 @@ def test_ids_that_ascend_on_each_page_and_not_from_page_to_page_are_no_order(tmp
 def test_a_list_that_moves_all_the_time_is_given_up():
     numbered = NumberedList(list(range(30)))
     numbered.edits = {n: lambda ids: ids.pop(0) for n in range(1, 30)}
-    with pytest.raises(SnapshotError, match="Page 0 of `people` did not stay the same while page 1 was read"):
+    with pytest.raises(SnapshotError, match="Page 0 of `people` changed each time while page 1 was read"):
         read(numbered)
     assert len(numbered.asked) == 11
 
@@ -262,12 +262,12 @@ def test_a_list_that_moved_by_a_whole_page_is_given_up_at_once():
 )
 def test_an_api_that_never_ends_is_refused(answer):
     numbered = NumberedList(list(range(4 * SIZE)))
-    with pytest.raises(ConfigError, match="shows a page that was read before: `page` has no effect"):
+    with pytest.raises(ConfigError, match=r"read before\. Either `page` has no effect"):
         read(lambda number: numbered(answer(number)))
 
 
 def test_an_api_that_states_more_pages_than_it_gives_is_not_believed():
-    with pytest.raises(SnapshotError, match="states 4 pages of `people`, and nothing comes after 3"):
+    with pytest.raises(SnapshotError, match="states 4 pages of `people`, but only 3 have entries"):
         read(NumberedList(list(range(15)), stated_pages=4))
     assert len(read(NumberedList(list(range(15)), stated_pages=3))) == 12
 

@@ -192,7 +192,7 @@ def test_the_full_limit_is_asked_for_under_a_cap():
 
 
 def test_a_cap_of_one_is_refused():
-    with pytest.raises(ConfigError, match="answers one entry a page although more follow"):
+    with pytest.raises(ConfigError, match="returns one entry per page although more follow"):
         read(List(50, cap=1))
 
 
@@ -363,7 +363,7 @@ def test_a_cap_of_one_is_refused_without_a_total():
     def fetch(offset, asked):
         return Page(offset, asked, [Entry(offset, "hash", "{}", ())], None, datetime.now(UTC))
 
-    with pytest.raises(ConfigError, match="one entry a page"):
+    with pytest.raises(ConfigError, match="one entry per page"):
         list(ShardReader(fetch, Shard(number=0, count=1), limit=10, in_flight=4).pages())
 
 

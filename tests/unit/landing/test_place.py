@@ -79,9 +79,9 @@ def test_a_folder_needs_nothing_that_opens_it(fields: Any) -> None:
         (
             "aws",
             {"host": "s3://bucket", "extra": {"verify_tls": "x"}},
-            "cannot be honoured; valid: aws_session",
+            "is not supported; valid: aws_session",
         ),
-        ("wasb", {"host": "az://c", "login": "a", "extra": {"account_key": "x"}}, "cannot be honoured"),
+        ("wasb", {"host": "az://c", "login": "a", "extra": {"account_key": "x"}}, "is not supported"),
     ],
 )
 def test_a_connection_that_opens_nothing_is_refused_in_words(conn_type: str, fields: Any, words: str) -> None:
@@ -208,5 +208,5 @@ def test_a_worker_without_an_identity_is_told_so(monkeypatch: pytest.MonkeyPatch
 
 def test_a_bucket_without_its_package_is_explained() -> None:
     """Neither gcsfs nor adlfs is installed here."""
-    with pytest.raises(ConfigError, match="install gcsfs"):
+    with pytest.raises(ConfigError, match="Install gcsfs"):
         place("google_cloud_platform", "gs://bucket", extra={"keyfile_dict": KEYFILE}).open()

@@ -294,17 +294,17 @@ def test_the_guide_shows_the_example_as_it_stands() -> None:
 
 
 @pytest.mark.parametrize("conn_type", ["duckdb", "postgres", "snowflake", "google_cloud_platform"])
-def test_the_guide_says_of_each_whether_it_was_tried_and_what_it_lacks(conn_type: str) -> None:
+def test_the_guide_says_of_each_whether_it_was_tested_and_what_it_lacks(conn_type: str) -> None:
     kind = DESTINATIONS[conn_type]
     [row] = re.findall(
-        rf"^\| `{conn_type}`[^|]*\| (mapped only|for real)[^|]*\| (yes|no)[^|]*\|[^|]*\| (.*) \|$",
+        rf"^\| `{conn_type}`[^|]*\| (mapped only|tested)[^|]*\| (yes|no)[^|]*\|[^|]*\| (.*) \|$",
         (DOCS / "warehouses.md").read_text(),
         re.MULTILINE,
     )
     is_mapped = issubclass(kind, MappedWarehouse)
     needs = f"`dlt[{kind.extra_of_dlt}]`" if is_mapped else "nothing"
     assert row == (
-        "mapped only" if is_mapped else "for real",
+        "mapped only" if is_mapped else "tested",
         "yes" if kind.is_transactional else "no",
         needs,
     )

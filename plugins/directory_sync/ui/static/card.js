@@ -1,4 +1,4 @@
-// The card on Airflow's home page: a line for each directory.
+// The card on Airflow's home page: it has a line for each directory.
 
 import { PAGE_KEY, PAGE_URL } from "./facts.js";
 import { keyOf, useDirectory, useSources } from "./directory.js";
@@ -37,7 +37,7 @@ function Line({ source }) {
 
 const MOST_LINES = 5;
 
-/** The card; nothing where there is no directory to see. */
+/** The card; it shows nothing if the user sees no directory. */
 export function Card() {
   const { all, dags } = useSources(undefined);
   if (dags.error || !all.length) return null;

@@ -1,4 +1,4 @@
-// The charts, plain SVG drawn at the size of the page. Colours are Airflow's own, so dark mode is theirs too.
+// The charts: plain SVG, drawn at the size of the page. The colours are Airflow's own, also in dark mode.
 
 import { bucketed, scaleTop, ticks } from "./shape.js";
 import { Inner, Rows, h, useWidth } from "./parts.js";
@@ -12,7 +12,7 @@ const ENTRIES_HEIGHT = 110;
 const CHANGES_HEIGHT = 150;
 const AXIS_HEIGHT = 20;
 const GAP = 26;
-/** Longer than this, dates are told with their year. */
+/** Over a longer time than this, dates are shown with their year. */
 const LONG_MS = 300 * 24 * 3600 * 1000;
 
 const color = (token) => `var(--chakra-colors-${token.replace(".", "-")})`;
@@ -26,7 +26,7 @@ const INK = {
   text: color("fg.muted"),
 };
 
-/** What a point says, in words: the readout, the screen reader's value, the table. */
+/** A point in words, for the line under the chart and for screen readers. */
 export function pointText(point) {
   const when =
     point.runs > 1
@@ -81,7 +81,7 @@ function EntriesLine({ points, x, sides, top }) {
 function ChangeBars({ points, x, slot, sides, top, hatch, lowest }) {
   const highest = scaleTop(points.map((point) => point.added + point.changed));
   const hasRemovals = points.some((point) => point.removed);
-  // Both directions at one scale, so that heights compare.
+  // Both directions have the same scale, so that heights can be compared.
   const most = highest + (hasRemovals ? lowest : 0);
   const scale = CHANGES_HEIGHT / most;
   const zero = top + highest * scale;
@@ -172,7 +172,7 @@ const Legend = ({ hasFailed }) =>
     hasFailed && h(Key, { sign: "✕", text: "failed run" }),
   );
 
-/** Both charts on one axis. One stop for the Tab key; the arrow keys go from run to run. */
+/** Both charts on one axis. They are one stop for the Tab key; the arrow keys go from run to run. */
 export function RunsChart({ points: all, dagId }) {
   const [element, width] = useWidth();
   const [chosen, setChosen] = useState(null);
@@ -188,7 +188,7 @@ export function RunsChart({ points: all, dagId }) {
   const changesTop = ENTRIES_HEIGHT + 2 * GAP + 22;
   const bottom = changesTop + CHANGES_HEIGHT;
   const lowest = scaleTop(points.map((point) => point.removed));
-  // Room for the count at a bar that is cut.
+  // Space for the count at a bar that is cut.
   const axisTop = bottom + (points.some((point) => point.removed > lowest) ? 14 : 0);
   const move = (event) => {
     const steps = {
@@ -301,7 +301,7 @@ export function RunsChart({ points: all, dagId }) {
   );
 }
 
-/** The same as a table, the newest first. */
+/** The points of the charts as a table, the newest first. */
 export const RunsTable = ({ points, dagId }) =>
   h(Rows, {
     columns: ["Run", "Entries", "Added", "Changed", "Removed", "Held", "State"],

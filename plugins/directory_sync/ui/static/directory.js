@@ -1,18 +1,18 @@
-// What Airflow tells of the directories: for the page and for the card on the home page.
+// The data that Airflow has of the directories, for the page and for the card on the home page.
 
 import { readAssets, readDags, readEvents, readRuns, readWaiting, useNow, useReading } from "./reading.js";
 import { isActive, publications, reportOf, sources } from "./shape.js";
 
 const { useEffect, useState } = globalThis.React;
 
-/** Names a source among the others. */
+/** A key that identifies a source among the others. */
 export const keyOf = ({ dagId, resource }) => JSON.stringify([dagId, resource]);
 
 const RECENT_RUNS = 30;
-/** Events to read for a range: a run with a decision has two. */
+/** How many events are read for a range: a run with a decision has two. */
 export const EVENTS = { 30: 100, 90: 200, all: 1000 };
 
-/** The Dags of this product and what they publish. */
+/** The Dags of this package, and the resources that they publish. */
 export function useSources(dagId) {
   const dags = useReading("dags", readDags);
   const ids = dags.data?.map((dag) => dag.dag_id) ?? [];
@@ -24,9 +24,9 @@ export function useSources(dagId) {
   return { all: dagId ? all.filter((source) => source.dagId === dagId) : all, assets, dags, isLoading };
 }
 
-/** What Airflow tells of one (Dag, resource). `range` null: as little as the headline needs. */
+/** The data that Airflow has of one (Dag, resource). If `range` is null, only what the headline needs is read. */
 export function useDirectory({ assetId, dag, dagId, resource }, range) {
-  // While a run is on, ask often; not while it waits for a person, which may take days.
+  // Ask often while a run is active, but not while it waits for a person: that may take days.
   const [isRunning, setRunning] = useState(false);
   const now = useNow();
   const runs = useReading(`runs ${dagId}`, (signal) => readRuns({ dagId, most: RECENT_RUNS }, signal), {

@@ -1,4 +1,4 @@
-// Facts that Python has too. Written by directory_sync.ui.facts: change them there.
+// Constants that Python has too. Written by directory_sync.ui.facts: change them there.
 
 /** The kinds of change, as reports and tables name them. */
 export const KIND = {
@@ -17,7 +17,7 @@ export const PROOF = {
   WALK: "walk",
 };
 
-/** What a run does. */
+/** The modes of a run. */
 export const MODE = {
   SYNC: "sync",
   INTERVAL: "interval",
@@ -36,7 +36,7 @@ export const STAGE = {
   REMOVE: "remove",
 };
 
-/** The tags of a Dag of this product. */
+/** The tags of the Dags of this package. */
 export const TAGS = ["directory", "dlt"];
 
 /** The query parameters of the page. */
@@ -46,7 +46,7 @@ export const PAGE_KEY = {
   RANGE: "range",
 };
 
-/** Where the page is, below Airflow's own address. */
+/** The address of the page, relative to Airflow's own. */
 export const PAGE_URL = "/plugin/directory";
 
 export const KINDS = Object.values(KIND);

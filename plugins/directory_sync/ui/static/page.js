@@ -1,4 +1,4 @@
-// What Airflow imports: it looks for a component under the name of each React app of the plugin.
+// The module that Airflow imports. It looks for a global component with the name of each React app of the plugin.
 
 import { Card } from "./card.js";
 import { EVENTS, keyOf, useDirectory, useSources } from "./directory.js";
@@ -28,7 +28,7 @@ const { useSearchParams } = globalThis.ReactRouterDOM;
 const FAILED_RUNS = 100;
 const DEFAULT_RANGE = "30";
 
-/** One resource over all its runs. */
+/** The page of one resource, over all its runs. */
 function Overview({ source, range, onRange }) {
   const { dagId } = source;
   const { before, events, facts, isRunning, published, resource, runs, waiting } = useDirectory(source, range);
@@ -59,7 +59,7 @@ function Overview({ source, range, onRange }) {
     events.error && h(Problem, { error: events.error, what: PUBLICATIONS }),
     runs.error && h(Problem, { error: runs.error, what: "the runs" }),
     events.data && h(Verdict, { detail: latest && changeSentence(latest, lead), level, text }),
-    waiting.error && h(Problem, { error: waiting.error, what: "the decisions that wait" }),
+    waiting.error && h(Problem, { error: waiting.error, what: "the open questions" }),
     h(Notices, { notices: notices({ ...facts, tasks: taskList }) }),
     isEmpty && h(Empty, { dagId }),
     latest &&
@@ -93,7 +93,7 @@ function Overview({ source, range, onRange }) {
   );
 }
 
-/** What one run did. */
+/** The page of one run. */
 function OneRun({ source, runId }) {
   const { assetId, dagId } = source;
   const [isRunning, setRunning] = useState(false);
@@ -202,8 +202,8 @@ function Content({ dagId, runId }) {
         Text,
         null,
         dagId
-          ? "This Dag synchronises no directory: it lacks the tags directory and dlt."
-          : "You see no Dag that synchronises a directory: none has the tags directory and dlt, or you have no right to read it.",
+          ? "This Dag synchronises no directory: it does not have the tags directory and dlt."
+          : "You see no Dag that synchronises a directory: either no Dag has the tags directory and dlt, or you have no right to read it.",
       ),
     source &&
       (runId
@@ -212,7 +212,7 @@ function Content({ dagId, runId }) {
   );
 }
 
-/** A fault of ours must not take Airflow's page down with it. */
+/** Catches errors of this page, so that they do not break Airflow's own page. */
 class Guarded extends Component {
   constructor(props) {
     super(props);
@@ -228,7 +228,7 @@ class Guarded extends Component {
     return h(
       Text,
       { p: 4, role: "alert" },
-      "This part of the page met data it cannot show. The runs themselves are not affected; the browser's console tells more.",
+      "This part of the page cannot show its data. The runs themselves are not affected; the browser's console has the error.",
     );
   }
 }

@@ -1,4 +1,4 @@
-// Boxes, links and tables in the look of Airflow's interface.
+// Boxes, links and tables in the style of Airflow's interface.
 
 import { count, exactMoment, ago } from "./words.js";
 import { problem } from "./reading.js";
@@ -9,7 +9,7 @@ const { Link: RouterLink } = globalThis.ReactRouterDOM;
 
 export { h };
 
-/** Of each level: the word for it, its sign, and its colours. Never the colour alone. */
+/** The word, the sign and the colours of each level. A level is never shown by its colour alone. */
 export const LEVELS = {
   ok: { word: "Good", sign: "✓", palette: "green", ground: "bg.success" },
   info: { word: "Note", sign: "i", palette: "blue", ground: "bg.info" },
@@ -49,7 +49,7 @@ export const InnerButton = ({ to, children }) =>
     h(RouterLink, { to }, children),
   );
 
-/** "4 hours ago"; the exact time in the tooltip. */
+/** A time such as "4 hours ago", with the exact time in its tooltip. */
 export const Moment = ({ at, now }) => h("time", { dateTime: at, title: exactMoment(at) }, ago(at, now));
 
 export const Problem = ({ error, what }) =>
@@ -63,7 +63,7 @@ export const Problem = ({ error, what }) =>
 export const Loading = ({ height = "60px" }) =>
   h(Skeleton, { "aria-label": "Loading", borderRadius: "md", height, width: "100%" });
 
-/** A part of the page, with its own answer to a request that fails. */
+/** A part of the page; it shows the error itself if its request fails. */
 export const Section = ({ title, aside, reading, what, height, children }) =>
   h(
     Box,
@@ -85,7 +85,7 @@ export const Section = ({ title, aside, reading, what, height, children }) =>
     reading?.isLoading ? h(Loading, { height }) : (!reading || reading.data) && children,
   );
 
-/** A number with its name and a line about it. */
+/** A number with its name above and a detail below. */
 export const Tile = ({ label, value, detail, level }) =>
   h(
     Box,
@@ -123,7 +123,7 @@ const cell = { fontVariantNumeric: "tabular-nums", px: 2, py: 1.5, textAlign: "e
  * A table that scrolls within itself. The first column names the row.
  *
  * @param {{columns: string[], rows: {key: string, cells: any[]}[], label: string, maxH?: string, narrow?: number}} props
- *   narrow: so many columns are left on a narrow screen.
+ *   narrow: how many columns are shown on a narrow screen.
  */
 export function Rows({ columns, rows, label, maxH, narrow = columns.length }) {
   const style = (index) => ({
@@ -189,7 +189,7 @@ export function Rows({ columns, rows, label, maxH, narrow = columns.length }) {
   );
 }
 
-/** A list of names with a bar each, the longest first. */
+/** A list of names, each with a bar, the longest bar first. */
 export function BarList({ counts, most = 10, noun }) {
   const [isOpen, setOpen] = useState(false);
   const all = Object.entries(counts).sort(([a, one], [b, other]) => other - one || (a < b ? -1 : 1));
@@ -233,7 +233,7 @@ export function BarList({ counts, most = 10, noun }) {
   );
 }
 
-/** Buttons of which one is pressed. */
+/** A group of buttons, one of which is pressed. */
 export const Choice = ({ label, options, value, onChoose }) =>
   h(
     Flex,
@@ -253,7 +253,7 @@ export const Choice = ({ label, options, value, onChoose }) =>
     ),
   );
 
-/** A selector; the browser's own, so that keys and screen readers know it. */
+/** A drop-down list. It is the browser's own, so keyboards and screen readers can use it. */
 export const Choose = ({ label, options, value, onChoose }) =>
   h(
     NativeSelect.Root,
@@ -269,7 +269,7 @@ export const Choose = ({ label, options, value, onChoose }) =>
 export const Tag = ({ level, children }) =>
   h(Badge, { colorPalette: LEVELS[level].palette, size: "sm", variant: "subtle" }, children);
 
-/** The width of an element, as it changes. */
+/** The present width of an element, in pixels. */
 export function useWidth() {
   const element = useRef(null);
   const [width, setWidth] = useState(0);

@@ -1,4 +1,4 @@
-// The requests to Airflow's own API, with the rights of whoever looks, and when they are made again.
+// The requests to Airflow's own API, with the rights of the logged-in user, and their repetition.
 
 import { TAGS } from "./facts.js";
 
@@ -8,20 +8,20 @@ const PAGE = 100;
 const POLL_MS = 30_000;
 const POLL_RUNNING_MS = 5_000;
 
-/** An answer that is no answer: `status` is 0 where there was none at all. */
+/** A failed request. `status` is the HTTP status; 0: Airflow did not answer. */
 class ReadingError extends Error {
   constructor(status) {
     super(`status ${status}`);
     this.status = status;
   }
 
-  /** Asking again by itself would not help. */
+  /** Whether a repetition of the request would fail in the same way. */
   get isFinal() {
     return this.status === 401 || this.status === 403 || this.status === 404;
   }
 }
 
-/** What went wrong, in a sentence; `what` is what was asked for, in the plural: "the runs". */
+/** A sentence about a failed request. `what` names the data that was requested, in the plural: "the runs". */
 export function problem(error, what) {
   switch (error.status) {
     case 0:
@@ -33,14 +33,14 @@ export function problem(error, what) {
     case 404:
       return `Airflow does not know ${what} (404).`;
     case undefined:
-      return `What Airflow answered when asked for ${what} cannot be understood.`;
+      return `Airflow's answer when asked for ${what} has an unknown form.`;
     default:
       return `Airflow failed when asked for ${what} (${error.status}). It is asked again.`;
   }
 }
 
 async function ask(path, { query = [], body, signal }) {
-  // Relative to the page's <base>: Airflow may be served below a path.
+  // The URL is relative to the page's <base>, because Airflow may be served below a path.
   const url = new URL(`api/v2/${path}`, document.baseURI);
   for (const [key, value] of query) url.searchParams.append(key, value);
   const headers = { Accept: "application/json", ...(body && { "Content-Type": "application/json" }) };
@@ -63,7 +63,7 @@ async function ask(path, { query = [], body, signal }) {
 
 const name = encodeURIComponent;
 
-/** A list of the API, page after page, up to so many items. */
+/** Reads a list of the API in pages, up to `most` items. */
 async function askAll(key, most, askPage) {
   const first = await askPage(0);
   const total = Math.min(first.total_entries ?? first[key].length, most);
@@ -88,7 +88,7 @@ export async function readAssets(dagIds, signal) {
   return (await ask("assets", { query, signal })).assets;
 }
 
-/** The publications of a resource as asset events, up to so many, in no order; `known` is the last answer. */
+/** Reads the publications of a resource: up to `most` asset events, in no order. `known` is the last result. */
 export async function readEvents({ dagId, assetId, runId, most, known }, signal) {
   const own = [
     ["source_dag_id", dagId],
@@ -97,7 +97,7 @@ export async function readEvents({ dagId, assetId, runId, most, known }, signal)
   ];
   if (assetId !== null) own.push(["asset_id", assetId]);
   if (runId) own.push(["source_run_id", runId]);
-  // Events are never edited: what is new stands on the first page.
+  // Events are never edited, so new ones are on the first page.
   const isKnown = known !== null && known.most >= most;
   const found = await askAll("asset_events", isKnown ? PAGE : most, (offset) =>
     ask("assets/events", { query: [...own, ["offset", offset]], signal }),
@@ -114,7 +114,7 @@ export async function readRuns({ dagId, most, state }, signal) {
 export const readRun = ({ dagId, runId }, signal) =>
   ask(`dags/${name(dagId)}/dagRuns/${name(runId)}`, { signal });
 
-/** The task instances of runs. Those of a run that has ended are asked for once: `known` is the last answer. */
+/** Reads the task instances of runs; those of an ended run are read once. `known` is the last result. */
 export async function readTasks({ dagId, runs, known }, signal) {
   const tag = (run) => `${run.dag_run_id} ${run.state} ${run.end_date}`;
   const kept = new Map(
@@ -134,7 +134,7 @@ export async function readTasks({ dagId, runs, known }, signal) {
   return { tags: new Set(runs.map(tag)), tasks: [...old, ...found.items] };
 }
 
-/** The questions of a Dag nobody has answered yet. */
+/** Reads the questions of a Dag that nobody has answered yet. */
 export async function readWaiting(dagId, signal) {
   const query = [
     ["response_received", "false"],
@@ -145,13 +145,13 @@ export async function readWaiting(dagId, signal) {
 }
 
 /**
- * What a request answers, kept up to date while the page is seen.
+ * The result of a request, kept up to date while the page is visible.
  *
- * @param {string | null} key names what is asked for; another key asks anew, null asks nothing.
- * @param {(signal: AbortSignal, known: any) => Promise<any>} load asks; `known` is what it answered last.
- * @param {{isRunning?: boolean, isOnce?: boolean, again?: any}} options isRunning: ask often. isOnce: ask once.
- *   again: where it changes, ask at once.
- * @returns {{data: any, error: Error | null, isLoading: boolean}} data stays while it is asked for again.
+ * @param {string | null} key identifies the data; another key makes a new request, null makes none.
+ * @param {(signal: AbortSignal, known: any) => Promise<any>} load makes the request; `known` is its last result.
+ * @param {{isRunning?: boolean, isOnce?: boolean, again?: any}} options isRunning: repeat it often. isOnce: do not
+ *   repeat it. again: repeat it at once when this value changes.
+ * @returns {{data: any, error: Error | null, isLoading: boolean}} data stays available during a repetition.
  */
 export function useReading(key, load, { isRunning = false, isOnce = false, again = null } = {}) {
   const [state, setState] = useState({ key: null, data: null, error: null });
@@ -208,7 +208,7 @@ export function useReading(key, load, { isRunning = false, isOnce = false, again
   return { data, error, isLoading: key !== null && data === null && error === null };
 }
 
-/** The time now, so that "4 minutes ago" stays true. */
+/** The present time, updated regularly, so that "4 minutes ago" stays true. */
 export function useNow() {
   const [now, setNow] = useState(() => new Date());
   useEffect(() => {

@@ -10,10 +10,10 @@ const { Box, Button, Code, Flex, SimpleGrid, Text } = globalThis.ChakraUI;
 
 export const PUBLICATIONS = "the publications (asset events)";
 
-/** How many publications are read for each choice of the range. */
+/** The choices of the range: how many publications are shown. */
 export const RANGES = { 30: "Last 30", 90: "Last 90", all: "All" };
 
-/** The first sentence, and under it what the last run changed. */
+/** The first sentence, and below it the changes of the last run. */
 export const Verdict = ({ level, text, detail, children }) =>
   h(
     Flex,
@@ -80,7 +80,7 @@ function sinceBefore(latest, before) {
     : "as many as the run before";
 }
 
-/** The counts of a publication; `before` is the one before it. */
+/** The counts of a publication; `before` is the publication before it. */
 export const Counts = ({ latest, before, children }) =>
   h(
     SimpleGrid,
@@ -120,7 +120,7 @@ export const LastSuccess = ({ run, late, due, now }) =>
       : "–",
   });
 
-/** The charts, or the same as a table. */
+/** The charts, or their data as a table. */
 export function Runs({ dagId, points, range, onRange, total }) {
   const [isTable, setTable] = useState(false);
   const aside = h(
@@ -169,7 +169,7 @@ export const Fields = ({ latest, isLast = true }) =>
       h(
         Box,
         { mt: 3 },
-        h(Text, { color: "fg.muted", fontSize: "xs", mb: 1 }, "Which entries they are, in the warehouse:"),
+        h(Text, { color: "fg.muted", fontSize: "xs", mb: 1 }, "To see these entries in the warehouse:"),
         h(
           Code,
           { display: "block", fontSize: "xs", overflowWrap: "anywhere", p: 2, whiteSpace: "pre-wrap" },
@@ -180,7 +180,7 @@ export const Fields = ({ latest, isLast = true }) =>
 
 const LEVEL_OF = { error: "error", hold: "warning", warning: "warning" };
 
-/** What the checks said of the last run, and when the schema drifted before. */
+/** The findings of the last run, and earlier drift of the schema. */
 export function Findings({ latest, published }) {
   const earlier = drifts(published.filter((report) => report !== latest));
   return h(
@@ -234,7 +234,7 @@ export const Empty = ({ dagId }) =>
     h(
       Text,
       { color: "fg.muted", fontSize: "sm", mb: 3 },
-      "How many entries there are, what each run added, changed and removed, and how it was proven that nobody is missing.",
+      "How many entries there are, what each run added, changed and removed, and how it was proven that no entry was missed.",
     ),
     h(Inner, { to: `/dags/${encodeURIComponent(dagId)}` }, "Open the Dag to start one"),
   );

@@ -1,4 +1,4 @@
-// What Airflow's API answers -> what the page shows. Pure functions: no request, no clock, no React.
+// From the answers of Airflow's API to the data that the page shows. Pure functions: no request, clock or React.
 
 import { KINDS, MODE, STAGE, STAGES } from "./facts.js";
 
@@ -8,11 +8,11 @@ const time = (iso) => (iso ? new Date(iso).getTime() : Number.NaN);
 const isTime = (value) => typeof value === "string" && Number.isFinite(time(value));
 
 /**
- * The (Dag, resource) pairs to choose from. A resource is the asset its Dag's `publish` task writes; a Dag whose
- * assets are not known stands for whatever it published last (resource null).
+ * The (Dag, resource) pairs to choose from. A resource is an asset that a `publish` task of the Dag writes. If the
+ * assets of a Dag are not known, its resource is null: the resource that it published last is shown.
  */
 export function sources(dags, assets) {
-  // A second directory's assets have its dataset in front: `partners.people`. A resource's name has no dot.
+  // The assets of a second directory have its dataset as a prefix: `partners.people`. A resource's name has no dot.
   const resourceOf = (name) => name.slice(name.lastIndexOf(".") + 1);
   return dags.flatMap((dag) => {
     const publishes = (task) => task.dag_id === dag.dag_id && task.task_id.split(".").at(-1) === STAGE.PUBLISH;
@@ -22,7 +22,7 @@ export function sources(dags, assets) {
   });
 }
 
-/** The report in an asset event; null where it carries none. */
+/** The report in an asset event; null if it has none. */
 export function reportOf(event) {
   const extra = event?.extra;
   const isReport = isObject(extra) && typeof extra.resource === "string" && Number.isFinite(extra.entries);
@@ -64,8 +64,8 @@ export function reportOf(event) {
 }
 
 /**
- * One entry per run that published, the oldest first. A run's decision on held removals is a later event of the
- * same run: its changes are added, its counts are the run's last word. A repeated publication counts once.
+ * One item per run that published, the oldest first. A decision on held removals is a later event of the same run:
+ * its changes are added to the run's, its counts replace the run's. A repeated publication counts once.
  */
 export function publications(events, resource) {
   const reports = events
@@ -96,16 +96,16 @@ export const isActive = (run) => run.state === "running" || run.state === "queue
 
 const startOf = (run) => run.start_date ?? run.run_after;
 
-/** Runs by when they began, the newest first. */
+/** The runs sorted by their start, the newest first. */
 export const byStart = (runs) => [...runs].sort((one, other) => time(startOf(other)) - time(startOf(one)));
 
-/** What the charts show: runs that published and runs that failed, the oldest first. */
+/** The points of the charts: runs that published and runs that failed, the oldest first. */
 export function points(published, failedRuns, { since = null } = {}) {
   const failed = new Map(failedRuns.map((run) => [run.dag_run_id, run]));
   const shown = published.map((report) => ({
     runId: report.runId,
     at: report.snapshotAt,
-    // What an interval run fetched is a part of the directory, and no count of it.
+    // An interval run fetches a part of the directory, so its count is not the directory's.
     entries: report.isInterval ? null : report.entries,
     isInterval: report.isInterval,
     held: report.held,
@@ -132,7 +132,7 @@ export function points(published, failedRuns, { since = null } = {}) {
   return [...shown, ...empty].sort((one, other) => time(one.at) - time(other.at));
 }
 
-/** At most so many points: neighbours become one, with the sum of their changes and the last count of entries. */
+/** Reduces points to at most `most`: neighbours become one, with the sum of changes and the last count of entries. */
 export function bucketed(all, most) {
   const size = Math.ceil(all.length / most);
   if (size <= 1) return all;
@@ -155,7 +155,7 @@ export function bucketed(all, most) {
   });
 }
 
-/** The top of the scale of the changes: all but those that would flatten the others, as a first load does. */
+/** The top of the scale of the changes. It ignores bars that would flatten the others, such as a first load. */
 export function scaleTop(totals) {
   const sorted = totals.filter((total) => total > 0).sort((one, other) => one - other);
   if (!sorted.length) return 1;
@@ -192,7 +192,7 @@ function stageOf(taskId, prefix) {
 
 /**
  * How long each stage of each run took, the oldest run first: {runId, state, total, extract, audit, ...} in seconds,
- * null where a stage has not ended or did not run. A further resource's tasks stand in a group of its name.
+ * null if a stage has not ended or did not run. With several resources, the tasks of each are in a group of its name.
  */
 export function stageTimes(runs, tasks, resource) {
   const isGrouped = tasks.some((task) => resource !== null && task.task_id.startsWith(`${resource}.`));
@@ -215,7 +215,7 @@ export function stageTimes(runs, tasks, resource) {
     });
 }
 
-/** Entries a second of each run's extraction; null where either is not known. */
+/** Entries per second of each run's extraction; null if the count or the time is not known. */
 export function throughput(times, published) {
   const entries = new Map(published.map((report) => [report.runId, report.entries]));
   return times.map((run) =>
@@ -223,13 +223,13 @@ export function throughput(times, published) {
   );
 }
 
-/** The last value of a series, the median of those before it, and the series. */
+/** The last value of a series, the median of the values before it, and all values. */
 export function trend(values) {
   const known = values.filter((value) => value !== null && value !== undefined);
   return { last: values.at(-1) ?? null, usual: median(known.slice(0, -1)), values: known };
 }
 
-/** Seconds from one run to the next: what the schedule says, or how far its runs lay apart; null: no schedule. */
+/** Seconds from one run to the next, by the schedule or by the distance of past runs; null: no schedule. */
 export function scheduleSeconds(dag, runs) {
   const seconds =
     (time(dag.next_dagrun_data_interval_end) - time(dag.next_dagrun_data_interval_start)) / 1000;
@@ -243,7 +243,7 @@ export function scheduleSeconds(dag, runs) {
   return median(gaps.filter((gap) => gap > 0));
 }
 
-/** Findings about fields in so many publications, the newest first. */
+/** The findings about fields in publications, the newest first. */
 export const drifts = (published) =>
   [...published]
     .reverse()

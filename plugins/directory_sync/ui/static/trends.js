@@ -1,4 +1,4 @@
-// Series of numbers: how long the stages took, what it took to read and how that is proven.
+// Series of numbers as tables: the time of each stage, the requests, and the proof of completeness.
 
 import { PROOF, STAGE, STAGES } from "./facts.js";
 import { Rows, Section, h } from "./parts.js";
@@ -9,7 +9,7 @@ const { Text } = globalThis.ChakraUI;
 
 const LINE = "var(--chakra-colors-fg-info)";
 
-/** Means of neighbours: so many values at most, as there is no room for more. */
+/** Reduces values to at most `most`, by the mean of neighbours. */
 function thinned(values, most) {
   const size = Math.ceil(values.length / most);
   const parts = Array.from({ length: Math.ceil(values.length / size) }, (_, place) =>
@@ -18,7 +18,7 @@ function thinned(values, most) {
   return parts.map((part) => part.reduce((sum, value) => sum + value, 0) / part.length);
 }
 
-/** A small line beside numbers that say the same. */
+/** A small line chart. It is decoration: the numbers beside it show the same. */
 function Sparkline({ values: all, width = 90, height = 22 }) {
   if (all.length < 2) return null;
   const values = thinned(all, width / 2);
@@ -41,7 +41,7 @@ function Sparkline({ values: all, width = 90, height = 22 }) {
   );
 }
 
-/** A table of series: the last value, the usual one and the line; of one run, its values alone. */
+/** A table of series: the last value, the usual value and a small chart. For one run, only its values. */
 function Trends({ label, runs, rows }) {
   const shown = (value, write) => (value === null ? "–" : write(value));
   const cells = ({ name, write, trend: { last, usual, values } }) => [
@@ -84,7 +84,7 @@ export function Stages({ runs, tasks, resource, published, reading }) {
       h(
         Text,
         { color: "fg.muted", fontSize: "xs", mt: 2 },
-        `Usual: the median of the ${counted(times.length - 1, "run")} before. Of a retried task, its last try.`,
+        `Usual: the median of the ${counted(times.length - 1, "run")} before. A retried task counts with its last try.`,
       ),
   );
 }
@@ -92,16 +92,16 @@ export function Stages({ runs, tasks, resource, published, reading }) {
 const PROOFS = {
   [PROOF.CHAIN]: "Proven: overlapping windows link the first entry to the end.",
   [PROOF.REREAD]:
-    "Proven by reading again: each page was the same before and after the next. Edits that cancel out go unseen.",
+    "Proven by reading again: each page was the same before and after the next. Edits that cancel out are not detected.",
   [PROOF.WALK]: "Not proven: the API's own links led from page to page.",
 };
 const ORDERS = {
   observed: "Order observed: an absent entry is removed.",
   declared: "Order declared: an absent entry is removed.",
-  assumed: "Order assumed: an absent entry is missing first, and removed when the next run lacks it too.",
+  assumed: "Order assumed: an absent entry is missing first, and removed if it is absent from the next run too.",
 };
 
-/** How completeness was shown, and what it took to read. */
+/** How completeness was proven, and how many requests the run made. */
 export function Proof({ latest, published }) {
   const row = (name, key = name) => ({
     name,
@@ -111,7 +111,7 @@ export function Proof({ latest, published }) {
   return h(
     Section,
     { title: "Proof and requests" },
-    h(Text, { fontSize: "sm" }, PROOFS[latest.proof] ?? `Proof: ${latest.proof || "not told"}.`),
+    h(Text, { fontSize: "sm" }, PROOFS[latest.proof] ?? `Proof: ${latest.proof || "not known"}.`),
     h(Text, { fontSize: "sm", mb: 2 }, ORDERS[latest.order] ?? ""),
     h(Trends, {
       label: "Count",

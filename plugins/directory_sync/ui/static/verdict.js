@@ -1,13 +1,13 @@
-// The first sentence of the page and what waits for a person, in words.
+// The first sentence of the page, and the notices that a person should see.
 
 import { KIND, PROOF } from "./facts.js";
 import { byStart, isActive, scheduleSeconds } from "./shape.js";
 import { ago, count, counted, interval, listed } from "./words.js";
 
-/** A publication older than so many intervals of the schedule is out of date. */
+/** A publication that is older than this many intervals of the schedule is out of date. */
 const LATE_INTERVALS = 1.5;
 
-/** How the runs stand: the last that ended, the one that is on, the last success. */
+/** The newest active run, the newest ended run, and the newest successful run; null: there is none. */
 export function standing(runs) {
   const ordered = byStart(runs);
   return {
@@ -17,7 +17,7 @@ export function standing(runs) {
   };
 }
 
-/** Tells whether a publication is older than the schedule allows; null where there is no schedule. */
+/** Tells whether a publication is older than the schedule allows; null: there is no schedule. */
 export function lateness(dag, runs, snapshotAt, now) {
   const seconds = scheduleSeconds(dag, runs);
   if (seconds === null) return null;
@@ -25,7 +25,7 @@ export function lateness(dag, runs, snapshotAt, now) {
 }
 
 function beforeTheFirst({ dag, active, ended, now }) {
-  if (active) return { level: "info", text: "Nothing is published yet; the first run is on." };
+  if (active) return { level: "info", text: "Nothing is published yet; the first run is active." };
   if (ended?.state === "failed")
     return { level: "error", text: "Nothing is published yet: the last run failed." };
   if (dag.is_paused) return { level: "warning", text: "Nothing is published yet, and the Dag is paused." };
@@ -35,7 +35,7 @@ function beforeTheFirst({ dag, active, ended, now }) {
 }
 
 /**
- * The sentence that answers: is it complete, and is it of today?
+ * The sentence that says whether the warehouse is complete and up to date.
  *
  * @param {object} facts dag, runs, latest (the last publication or null), now (a Date).
  * @returns {{level: "ok" | "info" | "warning" | "error", text: string}}
@@ -45,7 +45,7 @@ export function headline({ dag, runs, latest, now }) {
   if (!latest) return beforeTheFirst({ dag, active, ended, now });
   const entries = counted(latest.entries, "entry", "entries");
   const read = ago(latest.snapshotAt, now);
-  // A failed run that published stands beside its publication: it failed over what came after.
+  // A failed run may have published: then a later task of it failed.
   const hasPublished = ended?.dag_run_id === latest.runId;
   if (ended?.state === "failed" && !hasPublished) {
     return { level: "error", text: `The last run failed; the warehouse holds the ${entries} read ${read}.` };
@@ -59,7 +59,7 @@ export function headline({ dag, runs, latest, now }) {
     };
   }
   if (latest.proof === PROOF.WALK) {
-    return { level: "warning", text: `${entries}, read ${read}; that this is all of them is not proven.` };
+    return { level: "warning", text: `${entries}, read ${read}; it is not proven that these are all.` };
   }
   const failed = ended?.state === "failed" ? "; a later task of the run failed" : "";
   const held = latest.held ? `; ${counted(latest.held, "removal is", "removals are")} held` : "";
@@ -69,7 +69,7 @@ export function headline({ dag, runs, latest, now }) {
   };
 }
 
-/** The sentence on one run: what it published, or why nothing. */
+/** The sentence about one run: what it published, or why it published nothing. */
 export function runHeadline({ run, latest }) {
   const failed = run?.state === "failed";
   if (latest) {
@@ -101,7 +101,7 @@ const CHANGES = [
   [KIND.MISSING, "missing but not removed"],
 ];
 
-/** What a publication changed, in a sentence. */
+/** A sentence about the changes of a publication. */
 export function changeSentence(latest, lead = "Since the run before") {
   if (latest.isFirst) return `The first load: ${counted(latest.changes.added, "entry", "entries")} added.`;
   const parts = CHANGES.filter(([kind]) => latest.changes[kind]).map(
@@ -112,12 +112,12 @@ export function changeSentence(latest, lead = "Since the run before") {
 
 const runPath = (run) => `/dags/${encodeURIComponent(run.dag_id)}/runs/${encodeURIComponent(run.dag_run_id)}`;
 
-/** Where a task instance is shown, or a part of it. */
+/** The path of a task instance in Airflow's interface, or of a tab of it. */
 export const taskPath = (task, part = "") =>
   `${runPath(task)}/tasks/${encodeURIComponent(task.task_id)}${task.map_index >= 0 ? `/mapped/${task.map_index}` : ""}${part && `/${part}`}`;
 
 /**
- * What somebody should look at, the most urgent first.
+ * The notices that a person should see, the most urgent first.
  *
  * @param {object} facts dag, runs, tasks, latest, waiting (open questions; null: not known), now.
  * @returns {{level: string, text: string, to?: string, action?: string}[]}
@@ -126,7 +126,7 @@ export function notices({ dag, runs, tasks, latest, waiting, now }) {
   const { active, ended } = standing(runs);
   const found = (waiting ?? []).map((detail) => ({
     level: "warning",
-    text: `${detail.subject || "A decision is asked for."} The run waits for your answer.`,
+    text: `${detail.subject || "A decision is needed."} The run waits for your answer.`,
     to: taskPath(detail.task_instance, "required_actions"),
     action: "Decide",
   }));
@@ -158,11 +158,11 @@ export function notices({ dag, runs, tasks, latest, waiting, now }) {
       text: `The schema drifted. ${drift.map((one) => one.message).join(" ")}`,
     });
   if (latest && dag.is_paused)
-    found.push({ level: "warning", text: "The Dag is paused: no run will begin by itself." });
+    found.push({ level: "warning", text: "The Dag is paused: no run will start by itself." });
   if (active) {
     const text = active.start_date
-      ? `A run is on; it began ${ago(active.start_date, now)}.`
-      : "A run waits to begin.";
+      ? `A run is active; it started ${ago(active.start_date, now)}.`
+      : "A run is queued.";
     found.push({ level: "info", text, to: runPath(active), action: "Watch it" });
   }
   return found;

@@ -1,4 +1,4 @@
-// Numbers, times and durations for people. The page's text is English, so are its numbers.
+// Numbers, times and durations as texts. The page's text is English, so its numbers are written as in English.
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -6,7 +6,7 @@ const DAY = 24 * HOUR;
 
 export const count = (number) => Math.round(number).toLocaleString("en");
 
-/** "1 entry", "2 entries"; the plural by adding an s unless it is given. */
+/** "1 entry", "2 entries". The plural has an added s, unless it is given. */
 export const counted = (number, noun, plural = `${noun}s`) =>
   `${count(number)} ${Math.round(number) === 1 ? noun : plural}`;
 
@@ -20,7 +20,7 @@ export function timeZone() {
   }
 }
 
-// Sweden writes dates as ISO 8601 does, and as Airflow's own interface does.
+// The Swedish locale writes dates in ISO 8601, like Airflow's own interface.
 const written = (iso, options) =>
   new Intl.DateTimeFormat("sv-SE", { timeZone: timeZone(), ...options }).format(new Date(iso));
 

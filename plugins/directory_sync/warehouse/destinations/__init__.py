@@ -1,14 +1,14 @@
-"""Where the warehouse is: how each connection type is opened, and how one process holds it.
+"""The kinds of warehouse: how each connection type is opened, and how one process holds the warehouse.
 
-    duckdb                   a file; its own lock
-    postgres                 a database; an advisory lock on the dataset, held by a connection of its own
-    snowflake                mapped only; a lock file in the settings' home
-    google_cloud_platform    BigQuery, the same
+    duckdb                   a file; the lock is DuckDB's own
+    postgres                 a database; an advisory lock on the dataset, with a connection of its own
+    snowflake                mapped only; a lock file in the settings' `home`
+    google_cloud_platform    BigQuery; as snowflake
 
-Another one is a class of some ten lines, see docs/warehouses.md.
+A further kind is a class of about ten lines, see docs/warehouses.md.
 
-Whoever holds a warehouse reads, checks and writes it alone; others of ours wait for so long as
-`WAREHOUSE_WAIT_SECONDS`. None but DuckDB's lock holds up a reader.
+One process at a time holds a warehouse: it reads, checks and writes. Other processes of this package wait for
+up to `WAREHOUSE_WAIT_SECONDS`. Only DuckDB's lock also blocks readers.
 """
 
 from pathlib import Path
@@ -34,7 +34,11 @@ Kind = TypeVar("Kind", bound=type[Destination])
 
 
 def register(kind: Kind) -> Kind:
-    """Opens connections of a type with this class from now on; a decorator."""
+    """Registers a class for the connection type `conn_type`; to be used as a decorator.
+
+    Args:
+        kind: the class. It replaces an earlier one of the same type.
+    """
     DESTINATIONS[kind.conn_type] = kind
     return kind
 
@@ -46,10 +50,15 @@ for _kind in (DuckDBFile, PostgreSQL, Snowflake, BigQuery):
 def destination_of(
     connection: ConnectionFields | None, settings: SyncSettings, *, folder: Path
 ) -> Destination:
-    """Returns the destination a connection names.
+    """Returns the destination for a connection.
+
+    Args:
+        connection: the connection `directory_warehouse`; None: the embedded DuckDB file.
+        settings: the deployment's switches.
+        folder: the task's own folder.
 
     Raises:
-        ConfigError: a connection type without a mapping.
+        ConfigError: the type of the connection is not supported.
     """
     conn_type = connection.conn_type if connection else DuckDBFile.conn_type
     if conn_type not in DESTINATIONS:

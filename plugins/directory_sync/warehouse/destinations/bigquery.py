@@ -1,4 +1,4 @@
-"""BigQuery: mapped from a Google Cloud connection as Airflow's own provider reads it."""
+"""BigQuery: mapped from a Google Cloud connection in the form of Airflow's own provider."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -12,19 +12,22 @@ if TYPE_CHECKING:
     from dlt.common.configuration.specs import GcpServiceAccountCredentials
 
 KNOWN = ("key_path", "keyfile_dict", "location", "num_retries", "project")
-"""`num_retries` is in each connection that the form made; dlt has retries of its own."""
+"""The supported keys of the extra. `num_retries`, which Airflow's form sets, has no effect: dlt retries."""
 
 
 class BigQuery(MappedWarehouse):
-    """An extra with project, location and a service account's key; without one, the machine's own account."""
+    """A BigQuery project. The extra has project, location and a service account's key.
+
+    Without a key, the machine's own account is used (Application Default Credentials).
+    """
 
     conn_type = "google_cloud_platform"
     client_module, extra_of_dlt = "google.cloud.bigquery", "bigquery"
     # dlt refuses to load `json` columns from Parquet.
     file_format = "jsonl"
-    # Of deletes and inserts, the first would be seen before the last is there.
+    # With deletes and inserts, readers would see the deletes before the inserts.
     merge_strategy = "upsert"
-    # dlt begins a transaction only where no word of a merge looks like DDL, and `created_at` does.
+    # dlt begins no transaction for a merge with a word that looks like DDL, such as `created_at`.
     is_transactional = False
     # https://cloud.google.com/bigquery/quotas#table_limits
     max_columns = 10_000
@@ -34,12 +37,12 @@ class BigQuery(MappedWarehouse):
         extra = self.known_extra(KNOWN)
         if "location" not in extra:
             raise self._refusal(
-                f"`location` in the extra of {self._where} is empty; without it, dlt would put the tables "
-                "into the US"
+                f"`location` in the extra of {self._where} is empty; without it, dlt would create the tables "
+                "in the US"
             )
         credentials = self.credentials
         if not credentials.private_key:
-            # Asks Google's libraries, as dlt does later.
+            # Looks for the machine's account with Google's libraries, as dlt does later.
             credentials.on_partial()
             if not credentials.has_default_credentials():
                 raise self._refusal(
@@ -52,7 +55,7 @@ class BigQuery(MappedWarehouse):
 
     @property
     def credentials(self) -> "GcpServiceAccountCredentials":
-        """The service account; without a key it is still to be found."""
+        """The credentials of the service account; without a key, dlt looks for the machine's account."""
         from dlt.common.configuration.specs import GcpServiceAccountCredentials
 
         extra = self.known_extra(KNOWN)

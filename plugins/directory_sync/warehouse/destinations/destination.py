@@ -1,4 +1,4 @@
-"""What the warehouse asks of each kind of destination."""
+"""The interface of all kinds of warehouse."""
 
 import logging
 import time
@@ -23,31 +23,32 @@ WAIT_SECONDS = 1.0
 
 
 class Destination(ABC):
-    """One warehouse, as its connection names it.
+    """One warehouse; there is one class for each connection type.
 
     Args:
-        connection: `directory_warehouse`; None for the embedded DuckDB file.
-        settings: dataset, memory limit, how long to wait.
-        folder: the task's own.
+        connection: the connection `directory_warehouse`; None: the embedded DuckDB file.
+        settings: the deployment's switches: dataset, memory limit, how long to wait.
+        folder: the task's own folder.
     """
 
     conn_type: ClassVar[str]
+    """The type of the Airflow connection."""
     file_format: ClassVar["TLoaderFileFormat"]
-    """What dlt writes for it."""
+    """The format of the files that dlt loads."""
     merge_strategy: ClassVar["TLoaderMergeStrategy"] = "delete-insert"
     """How dlt replaces entries in a table that has child tables."""
     has_indexes: ClassVar[bool] = False
-    """Finds a few rows of a large table by an index; without one it reads columns, and needs none."""
+    """Whether a few rows of a large table need an index to be found; column stores need none."""
     is_transactional: ClassVar[bool] = True
-    """All tables of a publication are written in one transaction."""
+    """Whether all tables of a publication are written in one transaction."""
     lost: ClassVar[str] = "The connection that held the warehouse's lock was cut"
-    """Why a hold no longer stands."""
+    """The first sentence of the message if the hold on the warehouse is lost."""
     max_columns: ClassVar[int | None] = None
-    """Of a table; None: more than anyone brings."""
+    """The largest number of columns of a table; None: no limit that matters."""
     max_row_bytes: ClassVar[int | None] = None
-    """Of a row, without the long texts that are stored beside it; None: any."""
+    """The largest size of a row in bytes, without long texts stored elsewhere; None: no limit."""
     takes_nul: ClassVar[bool] = True
-    """Texts may hold U+0000."""
+    """Whether texts may contain U+0000."""
 
     def __init__(self, connection: ConnectionFields | None, settings: SyncSettings, folder: Path) -> None:
         """Opens nothing yet."""
@@ -63,50 +64,62 @@ class Destination(ABC):
         """Opens the warehouse and holds it until the block ends; yields dlt's destination.
 
         Raises:
-            ConfigError: the connection lacks something.
-            WarehouseError: it cannot be opened, or another process holds it for too long.
+            ConfigError: the connection is incomplete.
+            WarehouseError: the warehouse cannot be opened, or another process holds it for too long.
         """
 
     def is_held(self) -> bool:
-        """Tells whether the hold still stands; a server can cut it."""
+        """Tells whether this process still holds the warehouse; a server can cut the connection."""
         return True
 
-    def clocks(self, client: Any) -> list[datetime]:  # noqa: ARG002  the client is for those that have a server
-        """Returns what the clock of a server says; nothing where the warehouse is a file of this machine."""
+    def clocks(self, client: Any) -> list[datetime]:  # noqa: ARG002  only a server's class needs the client
+        """Returns the time of the server's clock; an empty list if the warehouse is a local file."""
         return []
 
     def fence(self, client: Any, tables: Sequence[str]) -> None:  # noqa: B027  a lock file needs none
-        """Keeps other processes of ours from writing until the transaction ends, whoever has the hold.
+        """Prevents other processes of this package from writing until the transaction ends.
+
+        It is effective also if this process has lost its hold without notice.
 
         Args:
             client: dlt's SQL client, in the transaction that writes.
-            tables: staging tables that nobody may change until then, quoted.
+            tables: the staging tables that must not change until then, as quoted names.
         """
 
     def make_room(self, *, columns: int, rows: int, bytes_a_row: float) -> None:  # noqa: B027  a server has its own
-        """Has memory for a load.
+        """Provides memory for a load.
 
         Args:
-            columns: of all tables.
-            rows: of the largest.
-            bytes_a_row: on average.
+            columns: the number of columns of all tables.
+            rows: the number of rows of the largest table.
+            bytes_a_row: the average size of a row, in bytes.
         """
 
     @abstractmethod
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:
-        """Yields the rows of a query, so many at a time: Arrow tables, or lists of tuples."""
+        """Yields the rows of a query in batches, as Arrow tables or as lists of tuples.
+
+        Args:
+            client: dlt's SQL client.
+            sql: the query, with `%s` for each value.
+            values: the values.
+            rows: the number of rows of a batch.
+        """
 
     def storable(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Returns a row without what the destination has no place for."""
+        """Returns a row without the characters that the destination cannot hold."""
         return row
 
     def _wait_for(self, take: Callable[[], str | None], *, name: str, remedy: str) -> None:
-        """Takes the lock, or waits.
+        """Takes the lock; waits while another process holds it.
 
         Args:
-            take: takes it; returns who holds it instead.
-            name: of the warehouse.
-            remedy: what a person can do.
+            take: tries to take the lock; returns the holder's name if that fails, None if it succeeds.
+            name: the warehouse, for messages.
+            remedy: what a person can do, for the message.
+
+        Raises:
+            WarehouseError: another process held it for `WAREHOUSE_WAIT_SECONDS`.
         """
         wait = self._settings.warehouse_wait_seconds
         deadline = time.monotonic() + wait

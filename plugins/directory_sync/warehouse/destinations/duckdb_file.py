@@ -23,12 +23,12 @@ class DuckDBFile(Destination):
     conn_type = "duckdb"
     file_format = "parquet"
     lost = "The warehouse's file was replaced or removed while it was open"
-    # DuckDB has no limit of its own, but adds columns one by one, each at the price of those before it.
+    # DuckDB has no limit, but it adds columns one by one, and each costs more than the one before.
     max_columns = 1_000
 
     @contextmanager
     def hold(self) -> Iterator[Any]:
-        """Waits for another process to let go of the file."""
+        """Opens the file; waits while another process has it open for writing."""
         self._opened: duckdb.DuckDBPyConnection | None = None
         name, remedy = str(self.path), "Close what has the file open"
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,39 +40,39 @@ class DuckDBFile(Destination):
             self._opened.close()
 
     def is_held(self) -> bool:
-        """Tells whether the path still leads to the file that was opened; its lock is the file's own."""
+        """Tells whether the path still leads to the file that was opened and locked."""
         try:
             return os.path.samestat(self.path.stat(), self._file)
         except FileNotFoundError:
             return False
 
     def make_room(self, *, columns: int, rows: int, bytes_a_row: float) -> None:
-        """Raises the memory limit for wide rows."""
+        """Raises DuckDB's memory limit for wide rows, see `memory.py`."""
         setting = self._settings.memory_limit_mb
         limit = duckdb_limit_mb(setting, columns=columns, rows=rows, bytes_a_row=bytes_a_row)
         assert self._opened is not None
         self._opened.execute(f"SET memory_limit = '{limit}MB'")
 
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:
-        """Yields DuckDB's own Arrow tables."""
+        """Yields the rows of a query as Arrow tables of DuckDB."""
         with client.execute_query(sql, *values) as cursor:
             yield from cursor.iter_arrow(rows)
 
     @property
     def path(self) -> Path:
-        """The file; by default in the settings' home."""
+        """The path of the DuckDB file; by default `warehouse.duckdb` in the settings' `home`."""
         if self._connection is None:
             return self._settings.home / "warehouse.duckdb"
         path, conn_id = self._connection.path, self._connection.conn_id
         if not path:
             raise ConfigError(
-                f"The connection `{conn_id}` names no file: put the path of the DuckDB file into "
-                "its host. Nothing was published."
+                f"The connection `{conn_id}` names no file. Nothing was published. Put the path of the "
+                "DuckDB file into its host."
             )
         if not Path(path).is_absolute():
             raise ConfigError(
                 f"The connection `{conn_id}` names the file {path!r}: an absolute path is "
-                "needed, for each worker has another current folder. Nothing was published."
+                "needed, because workers have different current folders. Nothing was published."
             )
         return Path(path)
 
@@ -84,7 +84,7 @@ class DuckDBFile(Destination):
             "temp_directory": str(self._folder / "spill"),
             "preserve_insertion_order": False,
             "threads": 2,
-            # A table that is not there yet would be looked for among Python's variables: `cur`, `query`.
+            # Otherwise DuckDB looks for a missing table among Python's variables, such as `cur` or `query`.
             "python_enable_replacements": False,
         }
         try:

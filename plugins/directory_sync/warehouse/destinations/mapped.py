@@ -1,4 +1,4 @@
-"""Any other warehouse that dlt loads: its connection is mapped, the rest is the same for all of them."""
+"""The base of all other warehouses that dlt loads: each class maps its connection, the rest is here."""
 
 import os
 import socket
@@ -16,34 +16,34 @@ _OUTCOME = "Nothing was published. See docs/warehouses.md."
 
 
 class MappedWarehouse(Destination):
-    """A warehouse without a lock we could take there: a file in the settings' home is locked instead.
+    """A warehouse that offers no lock: a file in the settings' `home` is locked instead.
 
-    The lock ends with its process, whatever ends that. It reaches as far as the file: workers on several
-    machines must share that folder.
+    The operating system releases the lock when the process ends. Only processes that use the same file see
+    the lock, so workers on several machines must share that folder.
     """
 
     client_module: ClassVar[str]
-    """What dlt imports to reach it."""
+    """The module that dlt imports to reach the warehouse."""
     extra_of_dlt: ClassVar[str]
-    """The extra of dlt's package that brings it."""
+    """The extra of dlt's package that installs this module."""
 
     @abstractmethod
     def destination(self) -> Any:
-        """Returns dlt's destination; imports nothing that `client_module` brings.
+        """Returns dlt's destination, without importing `client_module`.
 
         Raises:
-            ConfigError: the connection lacks something, or says what cannot be honoured.
+            ConfigError: the connection is incomplete, or has something that is not supported.
         """
 
     @contextmanager
     def hold(self) -> Iterator[Any]:
-        """Waits for another process to let go of the file."""
+        """Locks the file; waits while another process has locked it."""
         self._refuse_without_client()
         destination = self.destination()
         path = self._settings.home / f"{self.conn_type}-{self._settings.dataset}.lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Kept afterwards: whoever waits for it has it open.
+            # The file is not deleted afterwards: processes that wait have it open.
             file = path.open("a+")
         except OSError as e:
             raise WarehouseError(
@@ -55,22 +55,32 @@ class MappedWarehouse(Destination):
             yield destination
 
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:
-        """Yields tuples as every driver gives them: the types of its Arrow tables are each driver's own."""
+        """Yields the rows of a query as tuples: the types of Arrow tables differ from driver to driver."""
         with client.execute_query(sql, *values) as cursor:
             while batch := cursor.fetchmany(rows):
                 yield [tuple(row) for row in batch]
 
     def field(self, name: str) -> str:
-        """Returns a field of the connection that must not be empty."""
+        """Returns a field of the connection that must not be empty.
+
+        Args:
+            name: the field: `host`, `schema`, `login` or `password`.
+
+        Raises:
+            ConfigError: the field is empty.
+        """
         if value := getattr(self._connection, name):
             return str(value)
         raise self._refusal(f"The {name} of {self._where} is empty")
 
     def known_extra(self, known: Collection[str]) -> dict[str, Any]:
-        """Returns the extra: the values that say something, under their short names.
+        """Returns the extra under its short names, with empty values dropped.
 
         Args:
-            known: what can be honoured; anything else is refused, for it would be ignored.
+            known: the supported keys.
+
+        Raises:
+            ConfigError: the extra has another key, which would be ignored.
         """
         assert self._connection is not None
         refuse_unknown(self._connection, known, outcome=_OUTCOME)
@@ -86,7 +96,7 @@ class MappedWarehouse(Destination):
 
     def _refuse_without_client(self) -> None:
         top = self.client_module.partition(".")[0]
-        # Asking for a submodule fails where there is no top-level one.
+        # The look-up of a submodule fails if there is no top-level module.
         if not (find_spec(top) and find_spec(self.client_module)):
             raise ConfigError(
                 f"A warehouse of the type {self.conn_type!r} needs a package that is not installed. "
@@ -96,8 +106,8 @@ class MappedWarehouse(Destination):
 
 
 def _take(file: Any) -> str | None:
-    """Locks a file, or returns who has it."""
-    # Not on Windows, where Airflow does not run either.
+    """Locks a file; returns the holder's name if another process has locked it, None if it succeeds."""
+    # Here, because Windows has no such module, and Airflow does not run there either.
     import fcntl
 
     try:
@@ -107,8 +117,8 @@ def _take(file: Any) -> str | None:
         return file.read() or "another process"
     except OSError as e:
         raise WarehouseError(
-            f"The folder of {file.name} knows no locks ({type(e).__name__}). Nothing was published. Put "
-            "AIRFLOW_HOME where files can be locked."
+            f"The folder of {file.name} does not support locks ({type(e).__name__}). Nothing was published. "
+            "Put AIRFLOW_HOME on a file system that supports them."
         ) from None
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}")

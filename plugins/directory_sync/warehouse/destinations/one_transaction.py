@@ -1,9 +1,10 @@
-"""One transaction for all tables of a load package.
+"""Writes all tables of a load package in one transaction.
 
-dlt loads a package into staging tables and then merges each table, with its child tables, by a script of its
-own. Whether a script runs in a transaction depends on its words: on DuckDB one that holds no CREATE, such as
-that of a table without child tables, runs statement by statement. Here the last script holds all of them, and
-it runs in a transaction whatever it says. What is loaded before it stands in staging tables alone.
+dlt loads a package into staging tables. Then it merges each table and its child tables by one script per
+table. dlt decides by the words of a script whether it runs in a transaction: on DuckDB, a script without a
+CREATE, such as that of a table without child tables, runs statement by statement. Here one last script has
+the statements of all scripts, and it always runs in a transaction. Before it, only staging tables are
+written.
 """
 
 import copy
@@ -19,18 +20,18 @@ if TYPE_CHECKING:
     from dlt.common.storages.load_package import LoadJobInfo
 
 Guard = Callable[[Any], None]
-"""Given dlt's SQL client in the transaction, before anything is written; an error of ours ends it."""
+"""Called with dlt's SQL client in the transaction, before it writes. A DirectorySyncError ends the load."""
 
 
 def in_one_transaction(destination: Any, guard: Guard) -> Any:
-    """Returns a destination of dlt's that writes all tables of a package in one transaction.
+    """Returns a copy of a dlt destination that writes all tables of a package in one transaction.
 
     Args:
-        destination: one of dlt's SQL destinations; the database must have transactions.
-        guard: is called in each of these transactions first.
+        destination: one of dlt's SQL destinations; its database must have transactions.
+        guard: called at the begin of each of these transactions.
     """
     kind, client = type(destination), _client_class(destination.client_class, guard)
-    # dlt derives the type that it stores with a pipeline's state from these names.
+    # dlt stores a type with the state of a pipeline, and derives it from these names.
     names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
     whole = copy.copy(destination)
     whole.__class__ = type(kind.__name__, (kind,), {**names, "client_class": client})
@@ -38,7 +39,7 @@ def in_one_transaction(destination: Any, guard: Guard) -> Any:
 
 
 def _client_class(kind: Any, guard: Guard) -> Any:
-    # dlt's SQL clients take a second to import.
+    # Imported here: dlt's SQL clients take a second to import.
     from dlt.destinations.job_client_impl import SqlLoadJob
 
     class WholePackage(SqlLoadJob):
@@ -77,7 +78,7 @@ def _client_class(kind: Any, guard: Guard) -> Any:
 
 
 def _call(guard: Guard, client: Any) -> None:
-    """An error of ours fails the job at once: dlt would try it again five times."""
+    """Calls the guard. A DirectorySyncError ends the job at once; dlt would retry it five times."""
     from dlt.common.destination.exceptions import DestinationTerminalException
 
     try:
@@ -89,14 +90,14 @@ def _call(guard: Guard, client: Any) -> None:
 def _completed_chains(
     client: Any, completed: "Sequence[LoadJobInfo]"
 ) -> "list[list[PreparedTableSchema]] | None":
-    """The merged tables of the package that is being loaded, each with its child tables.
+    """Returns the tables of the present package that are merged, each with its child tables.
 
     Args:
         client: dlt's job client.
-        completed: jobs that are completed and may not be counted so yet.
+        completed: jobs that are completed, though the package may still list them as running.
 
     Returns:
-        None while jobs of any of them are under way.
+        The chains of tables; None: a job of one of these tables is still running.
     """
     from dlt.common.configuration.container import Container
     from dlt.common.schema.utils import get_root_table
@@ -121,7 +122,7 @@ def _completed_chains(
 
 
 def _joined(scripts: "Sequence[FollowupJobRequest]") -> "list[FollowupJobRequest]":
-    """The first script, with the statements of all."""
+    """Writes the statements of all scripts into the first one, and returns only that one."""
     if not scripts:
         return []
     paths = [Path(script.new_file_path()) for script in scripts]

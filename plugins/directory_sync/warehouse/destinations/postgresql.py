@@ -23,18 +23,19 @@ LIBPQ_PARAMETERS = frozenset(
         "tcp_user_timeout",
     }
 )  # fmt: skip
-"""What the extra of a connection may hold: libpq's own parameters, but for those Airflow has fields for."""
+"""The supported keys of the extra: libpq's parameters, except those for which a connection has fields."""
 
 
 class PostgreSQL(Destination):
-    """A PostgreSQL database: host, port, schema (the database), login and password of the connection.
+    """A PostgreSQL database, held by an advisory lock on the dataset.
 
-    The host may be the folder of the server's Unix socket, such as `/var/run/postgresql`.
-    An extra holds libpq's parameters, such as `sslmode`.
+    The connection has host, port, schema (the database), login and password. The host may be the folder of
+    the server's Unix socket, such as `/var/run/postgresql`. The extra has libpq's parameters, such as
+    `sslmode`.
     """
 
     conn_type = "postgres"
-    # CSV would be quicker, but dlt's COPY reads each empty string as NULL; Parquet needs an ADBC driver.
+    # CSV would be faster, but dlt's COPY reads an empty string as NULL. Parquet needs an ADBC driver.
     file_format = "insert_values"
     has_indexes = True
     # https://www.postgresql.org/docs/current/limits.html: a row must fit into a page.
@@ -42,13 +43,13 @@ class PostgreSQL(Destination):
 
     @contextmanager
     def hold(self) -> Iterator[Any]:
-        """Takes the advisory lock of the dataset with a connection of its own, open until the end."""
+        """Takes the dataset's advisory lock on a connection of its own, which stays open until the end."""
         from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
         parameters = self._parameters
         lock = self._connect(parameters)
         try:
-            # The lock's connection is idle while dlt loads.
+            # This connection is idle while dlt loads, so the server must not end idle sessions.
             self._ask(
                 lock,
                 "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'",
@@ -73,7 +74,7 @@ class PostgreSQL(Destination):
             lock.close()
 
     def is_held(self) -> bool:
-        """Asks the server whether the lock's connection still has it."""
+        """Asks the server whether the lock's connection still holds the lock."""
         own = f"SELECT 1 {self._OF_LOCK} AND pid = pg_backend_pid()"
         try:
             return bool(self._ask(self._lock, own, self._key))
@@ -81,26 +82,29 @@ class PostgreSQL(Destination):
             return False
 
     def clocks(self, client: Any) -> list[datetime]:
-        """Asks the server for its time."""
+        """Returns the time of the server's clock."""
         return [row[0].astimezone(UTC) for row in client.execute_sql("SELECT clock_timestamp()") or ()]
 
     def fence(self, client: Any, tables: Sequence[str]) -> None:
-        """Takes a lock that ends with the transaction, as the session's does not; locks staging tables."""
+        """Takes a second advisory lock, which ends with the transaction, and locks the staging tables."""
         client.execute_sql("SELECT pg_advisory_xact_lock(%s)", _key(f"{self._settings.dataset}:writes"))
         if tables:
             client.execute_sql(f"LOCK TABLE {', '.join(tables)} IN SHARE MODE")
 
     def storable(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Leaves out U+0000, which no text and no JSON of PostgreSQL can hold; the change log keeps it."""
+        """Removes U+0000, which PostgreSQL cannot hold in texts and JSON.
+
+        `record` in the change log keeps it, as an escape in the JSON text.
+        """
         stored: dict[str, Any] = _without_nul(row)
         return stored
 
     _names: ClassVar[Iterator[int]] = itertools.count()
 
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:
-        """Yields tuples from a cursor that the server keeps: the client holds no more than one batch.
+        """Yields the rows of a query as tuples, from a cursor on the server: the client holds one batch only.
 
-        The cursor outlives its transaction, so none stays open and locks what dlt loads meanwhile.
+        The cursor is declared WITH HOLD: no transaction stays open that would lock the tables dlt loads.
         """
         cursor = f"directory_sync_{next(self._names)}"
         client.execute_sql(f"DECLARE {cursor} NO SCROLL CURSOR WITH HOLD FOR {sql}", *values)
@@ -108,7 +112,7 @@ class PostgreSQL(Destination):
             while batch := client.execute_sql(f"FETCH FORWARD {int(rows)} FROM {cursor}"):
                 yield batch
         finally:
-            # Who reads only a part may let go of it when the connection, and the cursor with it, is gone.
+            # If the caller stops early, the connection may be closed by now, and the cursor with it.
             if client.native_connection:
                 client.execute_sql(f"CLOSE {cursor}")
 
@@ -120,22 +124,22 @@ class PostgreSQL(Destination):
 
     @property
     def _key(self) -> int:
-        """The advisory lock's of the hold."""
+        """The key of the advisory lock."""
         return _key(self._settings.dataset)
 
     @property
     def _parameters(self) -> dict[str, Any]:
-        """What libpq is given."""
+        """The parameters for libpq."""
         connection = self._connection
         assert connection is not None
         fields = {"host": connection.host, "schema": connection.schema, "login": connection.login}
         if empty := [name for name, value in fields.items() if not value]:
             raise ConfigError(
                 f"The {empty[0]} of the connection `{connection.conn_id}` is empty; a connection of the type "
-                "postgres needs a host, a schema (the database), a login and mostly a password. Nothing was "
+                "postgres needs a host, a schema (the database), a login and usually a password. Nothing was "
                 "published."
             )
-        # Even what says nothing: libpq would be given it.
+        # The whole extra is checked, including empty values: libpq gets it unchanged.
         refuse_unknown(connection, LIBPQ_PARAMETERS, outcome="Nothing was published.", given=connection.extra)
         patience = f"-clock_timeout={self._settings.warehouse_wait_seconds * 1000:.0f}"
         return {
@@ -153,7 +157,7 @@ class PostgreSQL(Destination):
     def _connect(self, parameters: dict[str, Any]) -> Any:
         import psycopg2
 
-        # libpq's own message names host, database and role, never the password.
+        # libpq's message has host, database and role, never the password.
         failed_with = ""
         try:
             opened = psycopg2.connect(**parameters)
@@ -186,7 +190,7 @@ class PostgreSQL(Destination):
         if not holders:
             return "a session that has just ended"
         pid, role, address, since = holders[0]
-        # Where another role has it, the server keeps the rest to itself.
+        # If the holder has another role, the server does not show its address and time.
         place = f", from {address}" if address else ""
         return f"the server's process {pid} (role {role}{place}{f', since {since:%F %T%z}' if since else ''})"
 
@@ -209,12 +213,12 @@ class PostgreSQL(Destination):
 
 
 def _within_url(host: str) -> str:
-    """Encodes the folder of a Unix socket, which would end the host of the URL that dlt makes."""
+    """Encodes the folder of a Unix socket: its slashes would end the host in dlt's URL."""
     return quote(host, safe="") if host.startswith(("/", "@")) else host
 
 
 def _key(name: str) -> int:
-    """63 bits of a digest; the database is part of every advisory lock."""
+    """Returns the key of an advisory lock: 63 bits of a digest. Locks are per database."""
     digest = sha256(f"{APPLICATION}:{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 

@@ -1,4 +1,4 @@
-"""Snowflake: mapped from the connection as Airflow's own provider reads it."""
+"""Snowflake: mapped from a connection in the form of Airflow's own provider."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,20 @@ CREDENTIALS = (
     "token", "warehouse", "workload_identity_provider",
 )  # fmt: skip
 CONNECTOR = ("host", "port", "proxy_host", "proxy_password", "proxy_port", "proxy_user", "session_parameters")
-"""What the connector is given as it stands."""
+"""The keys of the extra that are passed to the connector unchanged."""
 
 
 class Snowflake(MappedWarehouse):
-    """Login, password and an extra with account, database, warehouse and role."""
+    """A Snowflake database. The connection has login, password and an extra.
+
+    The extra has account, database, warehouse and role, see docs/warehouses.md.
+    """
 
     conn_type = "snowflake"
     client_module, extra_of_dlt = "snowflake.connector", "snowflake"
-    # Of Parquet, dlt makes a `json` column a text within a VARIANT.
+    # From Parquet, dlt would load a `json` column as a text within a VARIANT.
     file_format = "jsonl"
-    # Deletes and inserts would be two transactions: dlt makes a temporary table between, and that commits.
+    # Deletes and inserts would be two transactions: dlt creates a temporary table between, which commits.
     merge_strategy = "upsert"
 
     def destination(self) -> Any:
@@ -34,7 +37,7 @@ class Snowflake(MappedWarehouse):
 
     @property
     def credentials(self) -> "SnowflakeCredentials":
-        """The connection as dlt has it. Its schema is not used: the dataset names it."""
+        """The connection as dlt's credentials. Its schema is not used: the dataset is the schema."""
         from dlt.destinations.impl.snowflake.configuration import SnowflakeCredentials
 
         extra = self.known_extra((*CREDENTIALS, *CONNECTOR))
@@ -66,7 +69,7 @@ class Snowflake(MappedWarehouse):
         )
 
     def _private_key(self, extra: dict[str, Any]) -> str | None:
-        """The key itself: dlt 1.31 takes a `private_key_path` and does not read it."""
+        """Returns the private key, because dlt 1.31 ignores a `private_key_path`; None: there is none."""
         path, content = extra.get("private_key_file"), extra.get("private_key_content")
         if path and content:
             raise self._refusal(
