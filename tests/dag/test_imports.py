@@ -20,8 +20,8 @@ print("\\n" + json.dumps({"new": sorted(set(sys.modules) - before), "all": sorte
 OURS = """
     airflow airflow.approval airflow.deadline airflow.display airflow.params airflow.retry airflow.scope
     airflow.tasks config config.access config.connections config.directory config.dlt_provider config.form
-    config.incremental config.kinds config.limits config.memory config.mode config.names config.paging config.refusal
-    config.settings config.sign_in config.urls dag errors extract extract.plan extract.stage
+    config.incremental config.kinds config.limits config.memory config.mode config.names config.paging
+    config.refusal config.settings config.sign_in config.urls dag errors extract extract.plan extract.stage
     extract.windows landing landing.durable landing.place landing.tables landing.zone
 """
 """Our modules that declare; what works is imported in the task."""
