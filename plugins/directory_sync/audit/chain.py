@@ -133,7 +133,12 @@ class Chain:
         return Link(window, self._is_in_head(window), shifts[-1] if shifts else None, fresh)
 
     def adjoin(self, one: int, other: int) -> None:
-        """Links two windows of which the second begins right behind an entry of the first."""
+        """Links two windows of which the second begins directly behind an entry of the first.
+
+        Args:
+            one: the number of the first window.
+            other: the number of the second window.
+        """
         self._adjacent.append((one, other))
         self._link(one, other)
 

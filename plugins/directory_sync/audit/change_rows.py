@@ -157,7 +157,7 @@ class ChangeRows:
             raise ConfigError(
                 f"The change log `{self._resource.changes_table}` lacks {lost[0]:,} entries which the "
                 f"table `{self._resource.name}` has. Nothing was published. Restore both from one "
-                "backup, or drop both and sync anew."
+                "backup, or drop both and sync again."
             )
 
     def _known_ids(self) -> list[EntryId] | None:

@@ -18,7 +18,14 @@ FieldShares = Mapping[str, Mapping[str, float]]
 
 
 def check_seal(seal: Seal, counts: Counts, *, entries: int, resource: Resource) -> Iterator[Finding]:
-    """Yields findings about the seal, and about the API's own count against the snapshot's."""
+    """Yields findings about the seal, and about the API's own count against the snapshot's.
+
+    Args:
+        seal: what was proven.
+        counts: the numbers of the pull, with the API's totals.
+        entries: how many distinct entries the snapshot has.
+        resource: the resource, which may say that the total is approximate.
+    """
     yield from _reconcile(seal, counts, entries=entries, resource=resource)
     if seal.doubled:
         yield Finding(
@@ -147,7 +154,13 @@ def check_size(entries: int, recent: Sequence[int], settings: SyncSettings) -> I
 
 
 def check_changed_share(changed: int, population: int, settings: SyncSettings) -> Iterator[Finding]:
-    """Yields a hold where more than `max_changed_share` of the known entries changed at once."""
+    """Yields a hold where more than `max_changed_share` of the known entries changed at once.
+
+    Args:
+        changed: how many entries changed.
+        population: how many entries the table holds as present.
+        settings: has `max_changed_share`, and `min_population`, below which nothing is checked.
+    """
     if population >= settings.min_population and changed > settings.max_changed_share * population:
         yield Finding(
             rule="changed_share",

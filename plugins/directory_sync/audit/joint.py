@@ -19,7 +19,13 @@ def ascend(places: Places) -> bool:
 
 
 def displacement(a: Window, b: Window, places: Places) -> int:
-    """Returns how many places the shared entries stand further right in `b` than in `a`."""
+    """Returns how many places further right the shared entries stand in `b` than in `a`.
+
+    Args:
+        a: one window.
+        b: the other window.
+        places: the shared entries; the first of them is measured.
+    """
     x, y, _ = places[0]
     return (b.offset + y) - (a.offset + x)
 

@@ -52,6 +52,10 @@ class Owner:
 def claim_landing(landed: LandedSnapshot, owner: Owner) -> None:
     """Marks the landing folder of a resource as this directory's, before anything is read into it.
 
+    Args:
+        landed: any folder of the resource's runs.
+        owner: this directory.
+
     Raises:
         ConfigError: it belongs to another directory.
     """
@@ -70,6 +74,11 @@ def owner_of(folder: LandedSnapshot) -> str | None:
 
 def claim_table(resource: str, owner: Owner, *, warehouse: Warehouse) -> None:
     """Checks that the tables of a resource are this directory's, before anything is written.
+
+    Args:
+        resource: the name of the resource.
+        owner: this directory.
+        warehouse: open, and held by this process.
 
     Raises:
         ConfigError: the last publication belongs to another directory.

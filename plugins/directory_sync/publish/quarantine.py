@@ -81,7 +81,13 @@ def settle(
 def rejected_resource(
     resource: Resource, rejected: Sequence[Rejected], values: Mapping[str, Any]
 ) -> "DltResource":
-    """Returns the rows of the rejected entries for dlt."""
+    """Returns the rows of the rejected entries as a resource of dlt.
+
+    Args:
+        resource: the resource of the entries.
+        rejected: the entries that are set aside.
+        values: the sync's row.
+    """
     rows = [
         {
             "sync_id": values["sync_id"],

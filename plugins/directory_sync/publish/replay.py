@@ -95,8 +95,8 @@ def replay(job: Audit, landing: Landing, *, warehouse: Warehouse) -> Replayed:
     older = [one for one in branch if one not in present and one not in later]
     left_out = {
         "on a branch that was abandoned when the warehouse was restored": list(names(abandoned)),
-        "from before the warehouse's last sync": list(names(older)),
-        "that changed what is not there": list(names(groundless)),
+        "older than the warehouse's last sync": list(names(older)),
+        "whose base is not in the warehouse": list(names(groundless)),
         "that cannot be read": bad,
     }
     last = warehouse.last_sync(resource.name)
@@ -150,7 +150,7 @@ def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool
             or manifest is None
             or manifest["sync_id"] != report.sync_id
         ):
-            logger.warning("%s is left out: what it changed is not there", report.sync_id)
+            logger.warning("%s is left out: its base is not in the warehouse", report.sync_id)
             return False
         # The new difference goes to the task's folder, so that the landed one stays.
         landed = LandedSnapshot.local(job.folder / "replayed")
@@ -172,8 +172,8 @@ def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool
 
 def _stopped(resource: str, publication: Publication, damage: str) -> SnapshotError:
     return SnapshotError(
-        f"The replay of `{resource}` ended before the sync {publication.mark.sync_id}, on which later ones "
-        f"stand: in {publication.landed.path}: {damage}. What is older was loaded. Restore that folder from "
-        "a backup of the landing zone, or delete it: the snapshot after it is then compared anew. See "
+        f"The replay of `{resource}` ended before the sync {publication.mark.sync_id}, on which later syncs "
+        f"build: in {publication.landed.path}: {damage}. Older syncs were loaded. Restore that folder from a "
+        "backup of the landing zone, or delete it: the snapshot after it is then compared again. See "
         "docs/runbook.md#the-warehouse-is-lost-or-was-restored-from-a-backup."
     )

@@ -132,7 +132,14 @@ def check_rows(resource: Resource, content: SyncContent, *, warehouse: Warehouse
 def table_resource(
     resource: Resource, content: SyncContent, checked: Checked, *, warehouse: Warehouse
 ) -> DltSource:
-    """Returns the rows of the table for dlt."""
+    """Returns the kept rows of the table as a source of dlt.
+
+    Args:
+        resource: the resource that is published.
+        content: the publication.
+        checked: the result of its check.
+        warehouse: open, and held by this process.
+    """
     table = _resource_of(checked.kept.batches(), resource, content, warehouse)
     return DltSource(_schema_of(warehouse, checked.told), resource.name, [table])
 

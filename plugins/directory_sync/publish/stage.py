@@ -146,7 +146,7 @@ def roll_forward(
             continue
         if values is None:
             logger.warning("The change rows of %s lack the sync's row", sync_id)
-        logger.warning("Rolling back %s, which cannot be finished; a later sync publishes it anew", sync_id)
+        logger.warning("Rolling back %s, which cannot be finished; a later sync publishes it again", sync_id)
         warehouse.roll_back(resource, sync_id)
     return finished
 

@@ -111,7 +111,15 @@ class Staged:
             self._writers[one.table].write_table(one.rows)
 
     def join(self, pipeline: "dlt.Pipeline", file_format: "TLoaderFileFormat") -> Counter[str]:
-        """Adds the kept rows to the last normalised package; returns how many per table."""
+        """Adds the kept rows to the last normalised package.
+
+        Args:
+            pipeline: the pipeline of the warehouse.
+            file_format: the format that dlt writes for the warehouse.
+
+        Returns:
+            How many rows were added, by table.
+        """
         import pyarrow.parquet as pq
         from dlt.common.configuration.container import Container
         from dlt.common.data_writers.writers import get_best_writer_spec

@@ -48,7 +48,7 @@ class Sync(RunReading):
     # ---- audit
 
     def audit(self) -> Outcome:
-        """Seals, checks and compares the snapshot; in mode `decide`, asks about what is held.
+        """Seals, checks and compares the snapshot; in mode `decide`, asks about the held removals.
 
         Raises:
             SnapshotError: the snapshot is not sealed, or contradicts the API's total.
