@@ -6,14 +6,14 @@ complete and with a record of every change.
 | task | what it does |
 |---|---|
 | `extract` | reads the directory in parallel shards into the landing zone |
-| `audit` | proves that nobody was missed, checks the snapshot, compares it with the warehouse |
-| `publish` | merges the difference, and only it, into the warehouse |
-| `approve_removals` | asks a person where more entries vanished than the limits allow; else it is skipped |
-| `remove` | marks exactly the entries as removed that were approved |
+| `audit` | proves that no entry was missed, checks the snapshot, compares it with the warehouse |
+| `publish` | merges only the difference into the warehouse |
+| `approve_removals` | asks a person if more entries vanished than the limits allow; otherwise it is skipped |
+| `remove` | marks exactly the approved entries as removed |
 
 **It failed.** Open the log of the red task: its last line says what happened, what was not done and what to
-do next. Transient errors (the API is down, the warehouse is locked) are retried before the task turns red;
-a cleared task does its work again and changes nothing twice.
+do next. Transient errors (the API is down, the warehouse is locked) are retried before the task turns red.
+Every task is idempotent: a cleared task does its work again without changing anything twice.
 
 **Run it now:** *Trigger*. Mode `dry_run` reports what a sync would change and publishes nothing. Limits for
 removals can be given for one run.
@@ -33,9 +33,9 @@ from directory_sync.dag import Directory, directory_dag
 def directory() -> RESTAPIConfig:
     """Returns what is synced, in the form of dlt's `rest_api` source. Edit it to fit the API.
 
-    The connection `directory_api` signs in: its login and password are what `dlt.secrets` stands for here,
-    its host is the base URL; the addresses below serve where it has none. README.md has the keys that dlt
-    does not know. What is not supported is refused when the Dag is parsed, with a message that names it.
+    The connection `directory_api` holds the secrets: `dlt.secrets` below stands for its login and password.
+    Its host is the base URL; the URLs below apply where it has none. README.md lists the keys that dlt does
+    not know. A key that is not supported is refused when the Dag is parsed, with a message that names it.
     """
     return {
         "client": {

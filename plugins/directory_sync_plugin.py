@@ -1,6 +1,6 @@
 """The Airflow plugin: the page "Directory", the note on each run, and the connection type.
 
-Airflow scans for providers before the plugins folder is on its path, so a plugin has to add this one.
+Airflow looks for providers before the plugins folder is on its path, so the plugin adds this one.
 """
 
 from functools import cached_property
@@ -19,21 +19,21 @@ class DirectorySyncPlugin(AirflowPlugin):
     name = "directory_sync"
     listeners = [notes]  # noqa: RUF012  Airflow's own form
 
-    # Airflow asks an instance, and only in the API server; every process loads the plugin.
+    # Properties, because every process loads the plugin, but only the API server reads them.
     @cached_property
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
-        """The files of the page."""
+        """The application that serves the files of the page Directory."""
         empty_port.mend()
         return ui.fastapi_apps()
 
     @cached_property
     def react_apps(self) -> list[Any]:  # type: ignore[override]
-        """The page; none where its files cannot be served."""
+        """The page Directory; empty where its files cannot be served."""
         return ui.react_apps() if self.fastapi_apps else []
 
     @classmethod
     def on_load(cls, *_: Any, **__: Any) -> None:
-        """Adds the provider to both of Airflow's registries, unless pip has installed it."""
+        """Adds the provider to both registries of Airflow, unless pip has installed it."""
         from airflow.providers_manager import ProviderInfo, ProvidersManager
         from airflow.sdk._shared.providers_discovery import ProviderInfo as TaskProviderInfo
         from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime

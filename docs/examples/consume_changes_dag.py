@@ -3,10 +3,10 @@
 An example to copy into a Dags folder. It runs whenever a sync has published, reads the change rows of that
 sync and hands them on: here it logs how many there are of each kind, and which entries left.
 
-`read_changes` is for a DuckDB file. For PostgreSQL put a query by your own hook into its place, with
-`sync_id = ANY(%s)`: readers wait for nobody there.
+`read_changes` is for a DuckDB file. For PostgreSQL replace it with a query through your own hook, with
+`sync_id = ANY(%s)`: there, readers need not wait for writers.
 
-Syncs that follow each other quickly may start one run: the events that started it name all their syncs.
+Syncs that follow each other quickly may start a single run. Its events list the ids of all these syncs.
 """
 
 import logging
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def read_changes(sync_ids: list[str]) -> list[tuple[Any, str]]:
-    """Returns id and kind of each change. The file is closed at once: an open reader keeps the sync out."""
+    """Returns id and kind of each change. Closes the file at once, because an open reader blocks the sync."""
     import duckdb
 
     from directory_sync.airflow.scope import connection_fields
@@ -44,22 +44,22 @@ def read_changes(sync_ids: list[str]) -> list[tuple[Any, str]]:
             with duckdb.connect(path, read_only=True) as warehouse:
                 return warehouse.execute(CHANGES, [sync_ids]).fetchall()
         except duckdb.IOException:
-            # A sync writes. If it takes longer than this, Airflow tries again.
+            # A sync is writing. After WAIT_SECONDS the task fails, and Airflow tries again.
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
 
 
 def forget(entry_ids: list[Any]) -> None:
-    """Put here what your system does with entries that left; it may be called twice with the same ones."""
-    logger.info("%d entries left: %s", len(entry_ids), entry_ids[:20])
+    """Put here what your system does with removed entries. It must be idempotent: a retry calls it again."""
+    logger.info("%d entries were removed: %s", len(entry_ids), entry_ids[:20])
 
 
 with DAG(
     "consume_directory_changes",
     schedule=[DIRECTORY],
     catchup=False,
-    # One after the other: changes are handed on in the order of the syncs.
+    # One run at a time, so that changes are handed on in the order of the syncs.
     max_active_runs=1,
     default_args={"retries": 5, "retry_delay": timedelta(minutes=1)},
     tags=["directory", "example"],
@@ -68,7 +68,7 @@ with DAG(
 
     @task
     def hand_on(*, triggering_asset_events: Any = None) -> dict[str, int]:
-        """Returns counts only: XCom is no place for entries."""
+        """Hands the changes on. Returns only counts, because entries must not go into XCom."""
         events = triggering_asset_events[DIRECTORY]
         # An event that somebody created by hand names no sync.
         sync_ids = [sync_id for event in events for sync_id in event.extra.get("sync_ids", ())]

@@ -1,8 +1,8 @@
 """### A second directory
 
-The partners' directory, by a connection and a Dag of its own. Put this file into the Dags folder and add a
-connection `partners_api` of the type *Directory API*. Its tables stand in the schema `partners`, its landed
-snapshots in a folder of that name, its asset is `partners.directory_resource`.
+Syncs the partners' directory with its own connection and its own Dag. Put this file into the Dags folder and
+add a connection `partners_api` of the type *Directory API*. The tables are in the schema `partners`, the
+landed snapshots in a folder of that name, and the asset is `partners.directory_resource`.
 """
 
 from typing import Any

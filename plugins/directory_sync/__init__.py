@@ -42,47 +42,47 @@ The packages are the data flow. An entry travels down this list; a package impor
       views.py, sql.py            the views; how a statement is run
       room.py                     what it has room for
       destinations/               how each connection type is opened, held and written in one transaction
-    audit/          stage 2: seals the snapshot, checks it, compares it (stage.py; job.py: what it works on)
+    audit/          stage 2: seals, checks and compares the snapshot (stage.py; job.py: what it works on)
       landed.py, records.py       the landed entries as tables of a DuckDB database; their records
-      scratch.py                  what the seal asks of these tables
-      joint.py                    when two answers are two pieces of one list
-      chain.py, border.py         what joins the windows; what stands behind the last of them (far.py)
-      bridge.py                   reads what does not join, and on to the end
+      scratch.py                  the scratch database, and the queries of the seal
+      joint.py                    whether two answers overlap like two pieces of one list
+      chain.py, border.py         the links between windows; what stands behind the last entry (far.py)
+      bridge.py                   reads the gaps between windows, and on to the end
       seal.py, pages_seal.py      the proof that no entry was missed: for windows, for pages
-      manifest.py                 sealed, and said so
-      reread.py, details.py       absent entries asked for again: at their places, one by one
-      sealed.py                   what its manifest and its entries say of a sealed snapshot
-      compare.py, checks.py       with the warehouse: what is an error, a hold or a warning
-      difference.py               what to add, change and remove (decisions.py: the table that says so)
-      change_rows.py              the change rows that come of it (record_diff.py: which fields differ)
+      manifest.py                 seals a snapshot and makes its manifest
+      reread.py, details.py       asks for absent entries again: at their places; one by one
+      sealed.py                   a sealed snapshot: its order, its proof, its fields
+      compare.py, checks.py       compares with the warehouse; finds errors, holds and warnings
+      difference.py               what to add, change and remove (decisions.py: the table of decisions)
+      change_rows.py              its change rows (record_diff.py: which fields differ)
       held.py                     the entries that wait for a person, and when to ask
-      clocks.py                   what the clocks of a snapshot may say
-      report.py                   the outcome: for people, for XCom, for the asset event
-    publish/        stage 3 and 4: the difference into the warehouse, safe to run twice (stage.py)
+      clocks.py                   refuses snapshots from the future
+      report.py                   the report: for people, for XCom, for the asset event
+    publish/        stages 3 and 4: writes the difference into the warehouse, idempotent (stage.py)
       load.py                     one publication checked, normalised and loaded through dlt
       header.py                   the sync's row inside the change log, for interrupted publications
-      publications.py             their order, and the mark of each
-      rows.py                     the table's rows, made of change rows and checked before a write
-      storable.py, values.py      each value to a column that holds it
-      outcomes.py, quarantine.py  what no column can hold: refused, or set aside
-      places.py, hints.py         where dlt puts each value; the form's hints against what stands
-      kept.py                     checked rows on their way to dlt
-      staged.py                   most rows of a large load go past its normaliser (columnar.py, shapes.py)
-      logged.py                   change rows of entries as they were logged last
-      removals.py, question.py    what a person is asked, answered and has approved
-      replay.py, branch.py        all of it again from the landing zone; what of it, after a restore
-      retention.py, ownership.py  how long folders are kept; whose a folder, and a table, is
+      publications.py             the number of each publication, and its mark in the landing zone
+      rows.py                     the table's rows, made from change rows and checked before a write
+      storable.py, values.py      fits each value to a column that can hold it
+      outcomes.py, quarantine.py  entries that the warehouse cannot hold: refused, or set aside
+      places.py, hints.py         where dlt puts each value; the form's hints against existing columns
+      kept.py                     keeps checked rows for dlt
+      staged.py                   stages most rows of a large load past dlt (columnar.py, shapes.py)
+      logged.py                   change rows from the last logged state of entries
+      removals.py, question.py    asks a person; carries out an approved removal
+      replay.py, branch.py        rebuilds from the landing zone; which branch, after a restore
+      retention.py, ownership.py  deletes old folders; marks folders and tables as a directory's
     sync/           the stages of one run put together (stages.py); tasks, tests and the bench call it
       parts.py, outcome.py        what a sync works with; what a stage came to
       reading.py                  what a run reads, and its extract stage
     airflow/        the edge to Airflow
-      tasks.py, approval.py       the tasks as declared (params.py, retry.py: what holds for them)
-      bodies.py                   what each task does: one stage of `Sync`, told to Airflow
-      scope.py                    what a task looks up: connections, settings, its run
+      tasks.py, approval.py       declares the tasks (params.py, retry.py: their parameters and retries)
+      bodies.py                   what each task does: calls one stage of `Sync`
+      scope.py                    looks up what a task needs: connections, settings, its run
       display.py, notes.py        what the UI shows of a task, and of a run
       deadline.py                 the alert when a run is late
       hook.py, provider.py        the connection type in the UI, and its Test button
-      empty_port.py               what that button needs in Airflow 3.3.1 and 3.3.2
+      empty_port.py               mends that button in Airflow 3.3.1 and 3.3.2
     ui/             the page "Directory"
     dag.py          the Dag of one directory
 """

@@ -1,6 +1,6 @@
 """The Dag of one directory, as a Dag file declares it.
 
-The Dag file holds the form, a function that returns what is synced. A second directory has a file of its own:
+The Dag file holds the form: a function that returns what is synced. A second directory has its own file:
 
     from airflow.sdk import DAG
     from directory_sync.dag import Directory, directory_dag
@@ -18,7 +18,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable
 
 from directory_sync.config import dlt_provider
 
-# Before dlt reads its configuration for the first time.
+# This must come before dlt reads its configuration for the first time.
 dlt_provider.quiet_dlt()
 
 from directory_sync.airflow import tasks  # noqa: E402
@@ -37,12 +37,15 @@ def directory_dag(dag_id: str, directory: Directory, *, doc_md: str | None = Non
     """Declares the Dag of a directory: extract >> audit >> publish >> approve_removals >> remove.
 
     Args:
-        dag_id: its id.
-        directory: its form, and its connection and switches where they differ from the deployment's.
-        doc_md: its documentation in the interface.
+        dag_id: the id of the Dag.
+        directory: the form, and the connection and switches where they differ from the deployment's.
+        doc_md: the documentation of the Dag in the UI, in Markdown; None: it has none.
+
+    Returns:
+        The Dag.
 
     Raises:
-        ConfigError: a setting, or the form, says something that cannot be honoured.
+        ConfigError: a setting or the form is wrong or not supported, or another Dag has the same tables.
     """
     settings = directory.switches
     with DAG(
@@ -72,18 +75,18 @@ def directory_dag(dag_id: str, directory: Directory, *, doc_md: str | None = Non
 
 
 _declared: WeakValueDictionary[tuple[str, str], DAG] = WeakValueDictionary()
-"""Which Dag of this process has which resource of which dataset. Mostly a process parses one Dag file."""
+"""The Dags of this process, by dataset and resource. Usually a process parses one Dag file."""
 
 
 def _claim(dag: DAG, directory: Directory, resource: str) -> None:
-    """Refuses a second Dag with the tables of another one.
+    """Refuses a Dag whose tables another Dag has.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: another Dag of this process has them.
     """
     key = directory.switches.dataset, resource
     if (other := _declared.get(key)) is not None and other.dag_id != dag.dag_id:
-        # A Dag that nothing holds any more, of a file that was parsed anew, is no other one.
+        # The old Dag of a file that was parsed again does not count; collecting garbage drops it.
         del other
         gc.collect()
     if (other := _declared.get(key)) is not None and other.dag_id != dag.dag_id:

@@ -80,12 +80,12 @@ def test_the_form_has_the_labelled_fields_and_no_others(page, picture):
     form.get_by_role("button", name="Extra Fields", exact=True).click()
     for label, description in {
         "Token URL": "Absolute, or a path on the base URL. Empty: /oauth/token",
-        "Scope": "What the token is asked for, if the API wants it said.",
-        "Auth method": "How the token URL takes the client's id and secret.",
-        "Verify TLS": "Off only for a test server. For a CA of your own, put its path into the extra.",
+        "Scope": "The scope to request for the token, if the API needs one.",
+        "Auth method": "How the client's id and secret are sent to the token URL.",
+        "Verify TLS": "Turn off only for a test server. For your own CA, put its path into the extra.",
         "Timeout (seconds)": "How long to wait for an answer. Empty: 30",
-        "Requests per second": "What the API allows this client. Empty: found out by adapting.",
-        "Path to try": "What the Test button reads, such as /v1/directory?limit=5. Empty: it only signs in.",
+        "Requests per second": "The rate that the API allows this client. Empty: it is found by adapting.",
+        "Path to try": "The path that the Test button reads, such as /v1/directory?limit=5.",
     }.items():
         group = form.get_by_role("group").filter(
             has=page.get_by_text(re.compile(rf"^{re.escape(label)} *\*?$"))

@@ -35,10 +35,10 @@ def test_the_modes_are_sentences(page, form):
 
 
 def test_the_limits_have_a_section_and_each_field_a_description(page, form, picture):
-    expect(form.get_by_text("it stands in the run's note")).to_be_visible()
+    expect(form.get_by_text("The run's note shows it")).to_be_visible()
     picture(page, "trigger")
     form.get_by_role("button", name=LIMITS).click()
-    for label in ("At most this share", "At most so many entries"):
+    for label in ("At most this share", "At most this many entries"):
         group = form.get_by_role("group").filter(has=page.get_by_text(label))
         expect(group.first).to_contain_text("all removals wait for a decision")
 

@@ -136,8 +136,8 @@ def test_a_set_that_grows_by_more_than_a_limit_is_asked_for_at_once(api: Sandbox
     few = held.run("three")
     api.directory.edit(remove=16, seed=3)
     many = held.run("four")
-    assert (few.asks, few.changes["removed"], few.held) == (False, 2, 16)
-    assert (many.asks, many.newly_held, many.held) == (True, 16, 32)
+    assert (few.holds.asks, few.changes["removed"], few.holds.held) == (False, 2, 16)
+    assert (many.holds.asks, many.holds.newly_held, many.holds.held) == (True, 16, 32)
     assert asked(held, "four").held == 32
 
 

@@ -217,7 +217,7 @@ def test_a_person_decides_on_what_a_walk_lacks(api: PagedApi, deploy: Callable[.
     assert cycle.remove("two", question).changes["removed"] == 1
     assert cycle.ids("_removed_at IS NOT NULL") == {112}
     third = cycle.run("three")
-    assert (third.held, third.changes_nothing, third.findings) == (0, True, ())
+    assert (third.holds.held, third.changes_nothing, third.findings) == (0, True, ())
 
 
 def test_a_walk_that_lacks_one_more_each_night_asks_once(api: PagedApi, deploy: Callable[..., Cycle]) -> None:

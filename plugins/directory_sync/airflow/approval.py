@@ -1,4 +1,4 @@
-"""The task that asks a person about held removals, under "Required Actions" in the UI."""
+"""The task that asks a person about held removals, under *Required Actions* in the UI."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     from directory_sync.publish.question import Choice, Decision, Question
 
 ASKED = "asked"
-"""The XCom key of what was shown, the set and the sync it stands on: the answer is to that."""
+"""The XCom key of the identity of the question that was shown; the answer applies only to it."""
 
 ANSWER_FIELDS = {
     "reason": Param(
         None, type=["null", "string"], title="Reason", description="For the run's note.", maxLength=500
     )
 }
-"""What a person may fill in beside the answer."""
+"""The form fields beside the answer."""
 
 
 class RemovalApproval(ApprovalOperator):
     """Asks whether the held entries are to be removed; waits without holding a worker.
 
-    Approved, the task after it runs. Rejected or unanswered, that one is skipped. A question that was
-    answered already is not asked again when the task is cleared.
+    After an approval the next task runs. Without one, or without an answer, the next task is skipped. A
+    question that was answered is not asked again when the task is cleared.
 
     Args:
-        directory: whose removals.
-        resource_name: of which resource.
-        response_timeout: how long to wait; silence is a Reject.
-        approvers: ids of the users who may answer; empty: whoever may answer in Airflow.
+        directory: the directory.
+        resource_name: the resource whose removals are held.
+        response_timeout: how long to wait; no answer counts as a Reject.
+        approvers: ids of the users who may answer; empty: every user whom Airflow lets answer.
     """
 
-    # The page shows text of the API's: none of it is a template.
+    # The question shows text of the API, which must not be rendered as a template.
     template_fields = ()
 
     def __init__(
@@ -63,7 +63,15 @@ class RemovalApproval(ApprovalOperator):
         self.directory, self.resource_name = directory, resource_name
 
     def execute(self, context: Any) -> None:
-        """Asks the question that was landed with the run."""
+        """Asks the question that was landed with the run.
+
+        Args:
+            context: Airflow's context of the task.
+
+        Raises:
+            AirflowSkipException: the run has no question.
+            DownstreamTasksSkipped: the question was answered before, and not approved.
+        """
         from directory_sync.publish.question import landed_decision, landed_question
 
         scope = TaskScope(self.directory, self.resource_name)
@@ -82,7 +90,15 @@ class RemovalApproval(ApprovalOperator):
             raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))  # type: ignore[no-untyped-call]
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
-        """Lands the answer; where it is no approval, the removal is skipped."""
+        """Lands the answer; skips the removal where it was not approved.
+
+        Args:
+            context: Airflow's context of the task.
+            event: the answer, as Airflow's trigger gives it.
+
+        Raises:
+            RemovalsHeld: the run's question is not the one that was answered.
+        """
         from directory_sync.publish.question import Decision, land_decision, landed_question
 
         scope = TaskScope(self.directory, self.resource_name)
@@ -112,6 +128,6 @@ class RemovalApproval(ApprovalOperator):
         return super().execute_complete(context, dict(event))
 
     def _tell(self, context: Any, question: "Question", decision: "Decision") -> None:
-        """Leaves the answer for the run's note; an approval is told by `remove`, with what it removed."""
+        """Pushes the answer for the run's note. An approval is left to `remove`, which knows the result."""
         if decision.choice != "approved":
             context["ti"].xcom_push(key=NOTE, value=f"{question.resource}: {decision.note(question.held)}")

@@ -1,4 +1,4 @@
-"""What each task does: calls one stage of `Sync`, and tells Airflow its outcome."""
+"""The bodies of the tasks: each calls one stage of `Sync` and reports its outcome to Airflow."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -12,16 +12,20 @@ from directory_sync.sync.outcome import Outcome, Summary
 
 
 def audit(scope: TaskScope) -> Summary:
-    """Seals, checks and compares the snapshot; in mode `decide`, asks about what is held."""
+    """Seals, checks and compares the snapshot; in mode `decide`, asks about the held removals.
+
+    Args:
+        scope: the scope of the task.
+    """
     return _told(scope, Sync(scope).audit())
 
 
 def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
-    """Publishes the difference; where nobody is to be asked, the tasks after it are skipped.
+    """Publishes the difference; skips the tasks after it where no question is open.
 
     Args:
-        scope: the task's.
-        event: the extra of its asset event.
+        scope: the scope of the task.
+        event: the extra of its asset event; it is filled here.
     """
     return _told(scope, Sync(scope).publish(), event)
 
@@ -30,23 +34,23 @@ def remove(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
     """Carries out an approved removal.
 
     Args:
-        scope: the task's.
-        event: the extra of its asset event.
+        scope: the scope of the task.
+        event: the extra of its asset event; it is filled here.
     """
     return _told(scope, Sync(scope).remove(), event)
 
 
 def _told(scope: TaskScope, outcome: Outcome, event: MutableMapping[str, Any] | None = None) -> Summary:
-    """Tells Airflow what a stage came to; returns what the task returns.
+    """Reports the outcome of a stage to Airflow; returns the task's return value.
 
     Raises:
         AirflowSkipException: the stage did nothing.
-        DownstreamTasksSkipped: the tasks after this one have nothing to do: no process starts for them.
-            Airflow counts this task as a success, but sees no return value.
+        DownstreamTasksSkipped: the tasks after this one have nothing to do, so no process starts for them.
+            Airflow counts this task as a success, but takes no return value from it.
     """
     push = scope.context["ti"].xcom_push
     if outcome.note:
-        # The plugin puts the run's note together.
+        # The plugin's listener composes the run's note from these lines.
         push(key=NOTE, value=outcome.note)
     if outcome.skipped:
         raise AirflowSkipException(outcome.skipped)

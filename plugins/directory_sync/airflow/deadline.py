@@ -1,6 +1,6 @@
 """The alert when a run of the Dag has not ended in time.
 
-The scheduler marks the run in the UI and has an executor call `run_is_late`, in a process of its own.
+The scheduler marks the run in the UI. An executor calls `run_is_late` in a process of its own.
 """
 
 import logging
@@ -21,8 +21,8 @@ def run_is_late(*, context: Mapping[str, Any], minutes: float) -> None:
     """Logs as an error which run is late, and what to do.
 
     Args:
-        context: Airflow's: the run and its deadline.
-        minutes: how long the run had.
+        context: the run and its deadline, as Airflow gives them.
+        minutes: the time that the run had, in minutes.
     """
     run = context["dag_run"]
     logger.error(
@@ -39,8 +39,8 @@ def alerts(settings: SyncSettings, callback: Callback | None = None) -> list[Dea
     """Returns the Dag's deadline; None where the deployment sets none.
 
     Args:
-        settings: of the deployment.
-        callback: what is called in place of `run_is_late`, such as a `SyncCallback` of a notifier.
+        settings: the deployment's switches.
+        callback: called instead of `run_is_late`, for example a `SyncCallback` of a notifier.
     """
     if settings.deadline is None:
         return None

@@ -1,4 +1,4 @@
-"""What the UI shows of a task beside its state: a few words, and a link to the page of the directory."""
+"""What the UI shows for a task beside its state: a description, and a link to the page Directory."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 DOCS = {
     "shard": "Reads one share of the directory into the landing zone. The log counts pages and entries; XCom "
-    "holds the counts. Cleared, it reads its share anew.",
-    Stage.AUDIT: "Proves that the snapshot is complete, checks it and compares it with the warehouse. The "
-    "log ends with the report. What does not join is read from the API again.",
-    Stage.PUBLISH: "Merges the difference into the warehouse and updates the asset. Running it twice changes "
-    "nothing twice.",
+    "holds the counts. A cleared task reads its share again.",
+    Stage.AUDIT: "Proves that the snapshot is complete, checks it and compares it with the warehouse. Reads "
+    "the places again where windows do not join. The log ends with the report.",
+    Stage.PUBLISH: "Merges the difference into the warehouse and updates the asset. A second run of the "
+    "same task changes nothing.",
     Stage.APPROVE_REMOVALS: "Asks a person, under *Required Actions*, where more entries vanished than the "
     "limits allow. Skipped where nothing is held.",
     Stage.REMOVE: "Marks exactly the approved entries as removed and updates the asset. Skipped unless a "
@@ -31,7 +31,7 @@ DOCS = {
 
 @attrs.define
 class DirectoryLink(BaseOperatorLink):
-    """Leads from a task to the page of its directory."""
+    """A link from a task to the page Directory."""
 
     resource: str
 
@@ -47,12 +47,12 @@ class DirectoryLink(BaseOperatorLink):
 
 
 def owner_links(settings: SyncSettings) -> dict[str, str]:
-    """Returns where the owner's name in the list of Dags leads to."""
+    """Returns the link of the owner's name in the list of Dags; empty where the deployment sets none."""
     return {retry.DEFAULT_ARGS["owner"]: settings.owner_link} if settings.owner_link else {}
 
 
 def describe(dag: DAG, resource: Resource) -> None:
-    """Gives those tasks of a Dag a text and a link which have none yet: the ones of this resource."""
+    """Gives a description and a link to the tasks of a resource, which are those without a link yet."""
     for task in dag.tasks:
         stage = "shard" if "_shard_" in task.task_id else task.task_id.rpartition(".")[2]
         if isinstance(task, BaseOperator) and stage in DOCS and not task.operator_extra_links:

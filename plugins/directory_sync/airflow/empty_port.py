@@ -1,8 +1,8 @@
-"""Airflow 3.3.1 and 3.3.2 refuse to test a connection that has no port; this mends them.
+"""Lets Airflow 3.3.1 and 3.3.2 test a stored connection that has no port.
 
-The interface sends 0 for an empty port. The API server takes it for another port than the stored one, and so
-for another destination, to which it must not send the stored secret: "The host or port to test differs".
-Corrected after 3.3.2 by apache/airflow#73298. Only the API server needs it, and only where it errs.
+The UI sends 0 for an empty port. The API server takes 0 for another port than the stored one, so it refuses
+to send the stored secret there: "The host or port to test differs". apache/airflow#73298 corrects this after
+3.3.2. Only the API server needs the change, and only in a version with the fault.
 """
 
 import logging
@@ -11,9 +11,13 @@ logger = logging.getLogger(__name__)
 
 
 def mend() -> bool:
-    """Has 0 count as no port where the stored one is empty; returns whether it had to.
+    """Makes 0 count as no port where the stored port is empty.
 
-    What tells destinations apart is still Airflow's own function. An Airflow of another shape is left alone.
+    Airflow's own function still compares the destinations. An Airflow without this function, or without the
+    fault, is not changed.
+
+    Returns:
+        Whether Airflow was changed.
     """
     try:
         from airflow.api_fastapi.core_api.routes.public import connections
@@ -29,5 +33,5 @@ def mend() -> bool:
         return bool(same(requested or None, stored or None))
 
     connections._same_endpoint = same_endpoint  # noqa: SLF001
-    logger.info("The Test button of connections without a port: mended, see apache/airflow#73298.")
+    logger.info("The Test button now works for connections without a port, see apache/airflow#73298.")
     return True

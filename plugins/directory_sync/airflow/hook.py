@@ -1,4 +1,4 @@
-"""The hook of the connection type `directory_api`: what stands behind the Test button."""
+"""The hook of the connection type `directory_api`, which the Test button calls."""
 
 import re
 import time
@@ -36,10 +36,10 @@ class DirectoryApiHook(BaseHook):
         self._conn_id = directory_api_conn_id
 
     def test_connection(self) -> tuple[bool, str]:
-        """Signs in, and reads the connection's path to try where it names one.
+        """Signs in, and reads the connection's `Path to try` where it names one.
 
         Returns:
-            Whether that worked, and what was found: names of fields, types and counts, no value of an entry.
+            Whether that worked, and what was found: fields, types and counts, never a value of an entry.
         """
         try:
             return True, self._try_out()
@@ -48,7 +48,7 @@ class DirectoryApiHook(BaseHook):
 
     def _try_out(self) -> str:
         api = ApiSettings.from_connection(connection_fields(self._conn_id))
-        # Of the form nothing is asked: a connection is tested before there is one.
+        # The form is not read: a connection is tested before a Dag file exists.
         tried = Resource(
             name="path_to_try", path=api.test_path, selector=(), pages=LinkedPages(type="single_page")
         )
@@ -68,7 +68,7 @@ class DirectoryApiHook(BaseHook):
 
 
 def _in_words(error: DirectorySyncError) -> str:
-    """The error's finding and its remedy; what was not done goes without saying, and nobody tries again."""
+    """Returns the message without its sentences about publishing and retries, which a test has not."""
     sentences = re.split(r"(?<=\.) (?=[A-Z])", str(error))
     words = " ".join(s for s in sentences if not s.startswith(("Nothing ", "Airflow tries again")))
     words = words.replace("the path and parameters of the resource", "its `Path to try`")

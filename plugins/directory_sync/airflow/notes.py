@@ -1,7 +1,7 @@
-"""The run's note in the UI: the outcome in one line, and what else its tasks said.
+"""Writes the run's note in the UI: the outcome in one line, and the further lines of its tasks.
 
-A listener: it runs in the scheduler's own transaction, so it needs no credentials, and it must be quick and
-must not fail. The plugin registers it.
+This module is a listener, registered by the plugin. It runs in the scheduler's own transaction. So it needs
+no credentials, must be quick and must not fail.
 """
 
 import logging
@@ -14,11 +14,11 @@ from directory_sync.airflow.retry import NOTE
 logger = logging.getLogger(__name__)
 
 MAX_LENGTH = 1000
-"""What Airflow's database has room for."""
+"""The longest note that Airflow's database can hold, in characters."""
 
 CUT = " … (see the tasks' logs)"
 SUCCESS, FAILURE, REASON = "✔ ", "✖ ", "✎ "
-"""What lines of ours begin with; a run that was cleared has them put together anew."""
+"""The beginnings of our lines; when a cleared run ends again, such lines are replaced."""
 
 
 @hookimpl
@@ -45,7 +45,7 @@ def _annotate(dag_run: Any, mark: str) -> None:
                 before=dag_run.note,
             )
     except Exception:
-        # Whatever is wrong with a note, the scheduler must go on.
+        # A fault in a note must not stop the scheduler.
         logger.exception("The note of run %s was not written", dag_run.run_id)
 
 
@@ -53,11 +53,11 @@ def compose(said: list[str], *, mark: str, reason: object, seconds: float | None
     """Returns the note's Markdown.
 
     Args:
-        said: what the tasks said, in the order they ended.
-        mark: how the run ended.
-        reason: why it was started, if somebody gave a reason.
-        seconds: how long it took.
-        before: the note as it is; lines which are not ours stay, in front.
+        said: the lines of the tasks, in the order in which they ended.
+        mark: the sign for how the run ended.
+        reason: why the run was started; None: no reason was given.
+        seconds: how long the run took; None: unknown.
+        before: the present note; lines of others stay in front.
     """
     kept = [line for line in (before or "").splitlines() if not line.startswith((SUCCESS, FAILURE, REASON))]
     took = f"; {seconds:,.0f} s" if seconds is not None else ""
@@ -65,7 +65,7 @@ def compose(said: list[str], *, mark: str, reason: object, seconds: float | None
     if reason:
         lines.append(f"{REASON}{' '.join(str(reason).split())}")
     note = "\n\n".join(dict.fromkeys(line for line in lines if line))
-    # What does not fit would fail in the scheduler's own transaction.
+    # A longer note would fail in the scheduler's own transaction.
     return note if len(note) <= MAX_LENGTH else note[: MAX_LENGTH - len(CUT)] + CUT
 
 

@@ -12,13 +12,13 @@ MODES = {
     Mode.REPLAY: "Replay: rebuild the warehouse from landed snapshots; the directory is not read",
     Mode.REWRITE: "Rewrite: a sync that writes unchanged entries to the table again, not to the change log",
 }
-"""What a run does, in the order of the form."""
+"""The modes with their texts, in the order of the trigger form."""
 
 _REMOVALS = "Limits for removals in this run"
 _INTERVAL = "Interval"
 _WAITING = (
     "If more entries vanished, all removals wait for a decision. Empty: the deployment's limit, which a run "
-    "may lower and not raise."
+    "may lower, but not raise."
 )
 
 PARAMS = {
@@ -34,7 +34,7 @@ PARAMS = {
         None,
         type=["null", "number"],
         minimum=0,
-        # Not `maximum`: Airflow's form makes 1 of what is above it, and a 5 that was meant as 5 % allows all.
+        # Not `maximum`: Airflow's form would change a 5, meant as 5 %, to 1, which allows every removal.
         exclusiveMaximum=1.000001,
         title="At most this share (0.05 is 5 %)",
         description=_WAITING,
@@ -44,7 +44,7 @@ PARAMS = {
         None,
         type=["null", "integer"],
         minimum=0,
-        title="At most so many entries",
+        title="At most this many entries",
         description=_WAITING,
         section=_REMOVALS,
     ),
@@ -53,7 +53,7 @@ PARAMS = {
         type=["null", "string"],
         format="date-time",
         title="From",
-        description="For mode `interval`. Empty: the begin of the run's data interval.",
+        description="For mode `interval`. Empty: the start of the run's data interval.",
         section=_INTERVAL,
     ),
     "interval_end": Param(
@@ -69,7 +69,7 @@ PARAMS = {
         type=["null", "string"],
         maxLength=500,
         title="Reason",
-        description="Why this run was started by hand: it stands in the run's note.",
+        description="Why this run was started by hand. The run's note shows it.",
     ),
 }
-"""The parameters of the Dag. A value of another type or out of its range is refused before anything runs."""
+"""The parameters of the Dag. Airflow refuses values of other types or out of range before a task runs."""

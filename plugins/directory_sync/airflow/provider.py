@@ -1,7 +1,7 @@
-"""What Airflow is told of the connection type `directory_api`: its name, its form, its hook.
+"""Describes the connection type `directory_api` to Airflow: its name, its form, its hook.
 
-Read by the plugin (`plugins/directory_sync_plugin.py`), and by Airflow itself where this package is
-installed with pip. Imports nothing: a fault here would break every `airflow` command.
+The plugin (`plugins/directory_sync_plugin.py`) reads it, and Airflow itself where this package is installed
+with pip. It imports nothing, because a fault here would break every `airflow` command.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _AUTH_METHODS = {
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Returns the provider's description, in the form Airflow's entry point asks for."""
+    """Returns the provider's description in the form that Airflow's entry point requires."""
     return {
         "package-name": PACKAGE_NAME,
         "name": "Directory sync",
@@ -51,10 +51,10 @@ def _fields() -> dict[str, Any]:
 
     return {
         "token_url": text("Token URL", "Absolute, or a path on the base URL. Empty: /oauth/token"),
-        "scope": text("Scope", "What the token is asked for, if the API wants it said."),
+        "scope": text("Scope", "The scope to request for the token, if the API needs one."),
         "auth_method": {
             "label": "Auth method",
-            "description": "How the token URL takes the client's id and secret.",
+            "description": "How the client's id and secret are sent to the token URL.",
             "schema": {
                 "type": "string",
                 "enum": list(_AUTH_METHODS),
@@ -64,19 +64,19 @@ def _fields() -> dict[str, Any]:
         },
         "verify": {
             "label": "Verify TLS",
-            "description": "Off only for a test server. For a CA of your own, put its path into the extra.",
+            "description": "Turn off only for a test server. For your own CA, put its path into the extra.",
             "schema": {"type": "boolean", "default": True},
         },
         "timeout_seconds": number("Timeout (seconds)", "How long to wait for an answer. Empty: 30"),
         "requests_per_second": number(
-            "Requests per second", "What the API allows this client. Empty: found out by adapting."
+            "Requests per second", "The rate that the API allows this client. Empty: it is found by adapting."
         ),
         "retry_statuses": text(
             "Retry statuses",
-            "Answers to try again besides 429, 500, 502, 503 and 504. Empty: 408, 425, 520, 522, 524, 529",
+            "Statuses to retry besides 429, 500, 502, 503 and 504. Empty: 408, 425, 520, 522, 524, 529",
         ),
         "test_path": text(
             "Path to try",
-            "What the Test button reads, such as /v1/directory?limit=5. Empty: it only signs in.",
+            "The path that the Test button reads, such as /v1/directory?limit=5. Empty: it only signs in.",
         ),
     }

@@ -1,4 +1,4 @@
-"""When Airflow tries a task again, and what a task that has failed for good leaves behind."""
+"""Decides when Airflow retries a task, and what a failed task adds to the run's note."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,13 +8,13 @@ from airflow.sdk import RetryDecision, RetryPolicy
 from directory_sync.errors import ApiUnavailableError, PermanentError, find_error
 
 NOTE = "directory_note"
-"""The XCom key of what a task says for the run's note: one line of Markdown."""
+"""The XCom key of a task's line for the run's note, in Markdown."""
 
 
 class DirectoryRetryPolicy(RetryPolicy):
-    """Retries what a retry can cure, at the time the API asks for; fails the rest at once.
+    """Retries transient errors, at the time that the API asks for; fails permanent errors at once.
 
-    dlt wraps what a resource raises, so the whole chain of the exception is looked at.
+    dlt wraps the errors of a resource, so the whole chain of the exception is searched.
     """
 
     def evaluate(
@@ -24,7 +24,7 @@ class DirectoryRetryPolicy(RetryPolicy):
         max_tries: int,  # noqa: ARG002
         context: Any = None,  # noqa: ARG002
     ) -> RetryDecision:
-        """Decides by the class of the first error of ours."""
+        """Decides by the class of the first error of this package in the chain."""
         error = find_error(exception)
         if isinstance(error, PermanentError):
             return RetryDecision.fail(reason=f"{type(error).__name__}: a retry would fail as well")
@@ -35,7 +35,7 @@ class DirectoryRetryPolicy(RetryPolicy):
 
 
 def note_failure(context: Any) -> None:
-    """Leaves a line for the run's note. Messages of ours hold no content; of others the class is told."""
+    """Pushes a line for the run's note. Only our own messages are shown: others may quote content."""
     exception, ti = context.get("exception"), context["ti"]
     error = find_error(exception) if isinstance(exception, BaseException) else None
     said = f"{type(error).__name__}: {error}" if error else f"{type(exception).__name__}, see its log"
@@ -52,4 +52,4 @@ DEFAULT_ARGS: dict[str, Any] = {
     "execution_timeout": timedelta(hours=2),
     "on_failure_callback": note_failure,
 }
-"""What holds for every task: transient errors are retried, permanent ones fail at once."""
+"""The settings of every task: transient errors are retried, permanent errors fail at once."""

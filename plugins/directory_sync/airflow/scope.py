@@ -1,4 +1,4 @@
-"""What a running task, or the Test button, looks up: connections, settings, the run."""
+"""Looks up what a running task, or the Test button, needs: connections, settings, the run."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -40,15 +40,15 @@ LIMIT_PARAMS = ("max_removed_share", "max_removed_count")
 
 
 class TaskScope:
-    """What one running task looks up in Airflow, as the parts of its sync; each connection at most once.
+    """The parts of a sync, looked up in Airflow by one running task; each connection at most once.
 
     Args:
-        directory: the directory the task works on.
-        resource_name: which of its resources.
+        directory: the directory that the task works on.
+        resource_name: the resource that the task works on.
     """
 
     def __init__(self, directory: Directory, resource_name: str) -> None:
-        """Looks nothing up yet; makes dlt ask this task's connections."""
+        """Looks nothing up yet; registers this task's connections with dlt."""
         self._directory, self._resource_name = directory, resource_name
         self._connections: dict[str, ConnectionFields | None] = {}
         register(
@@ -69,7 +69,7 @@ class TaskScope:
 
     @cached_property
     def run(self) -> "Run":
-        """The run; a backfill fetches its own data interval.
+        """The run. A backfill runs in mode `interval`, for its own data interval.
 
         Raises:
             ConfigError: the interval ends before it begins.
@@ -89,7 +89,7 @@ class TaskScope:
 
     @property
     def _interval(self) -> tuple[datetime, datetime] | None:
-        """The interval of the run: its parameters', or its data interval; None where it has none."""
+        """The interval from the run's parameters, else its data interval; None where it has none."""
         params, context = self.context["params"], self.context
         start = params["interval_start"] or context.get("data_interval_start")
         end = params["interval_end"] or context.get("data_interval_end")
@@ -102,17 +102,17 @@ class TaskScope:
 
     @property
     def limits(self) -> RemovalLimits:
-        """The removal limits that hold in this run.
+        """The limits on removals that apply to this run.
 
         Raises:
-            ConfigError: the run would lift one, and the deployment does not let it.
+            ConfigError: the run would raise a limit, and the deployment does not allow that.
         """
         may_raise = self.settings.runs_may_raise_limits
         return self.settings.removal_limits.of_run(self._given_limits, may_raise=may_raise)
 
     @property
     def raised_limits(self) -> str | None:
-        """Which limits this run lifts, and who triggered it; None where it lifts none."""
+        """Which limits this run raises, and who triggered it; None where it raises none."""
         given = self._given_limits
         raised = [f"{name} {given[name]:g}" for name in self.settings.removal_limits.raised_by(given)]
         if not raised:
@@ -127,17 +127,17 @@ class TaskScope:
 
     @cached_property
     def form(self) -> Mapping[str, Any]:
-        """The configuration; the connection holds the secrets."""
+        """The form of the directory; secrets are only in the connection."""
         return self._directory.read_form()
 
     @cached_property
     def resource(self) -> Resource:
-        """The resource that the task works on, as the form has it."""
+        """The resource that the task works on, as the form describes it."""
         return next(r for r in self._directory.declared_resources() if r.name == self._resource_name)
 
     @property
     def resource_names(self) -> set[str]:
-        """The names of the form's resources, as at parse: without a connection."""
+        """The names of the form's resources. They are read without a connection, as at parse."""
         return {resource.name for resource in self._directory.declared_resources()}
 
     @cached_property
@@ -147,7 +147,7 @@ class TaskScope:
 
     @cached_property
     def owner(self) -> "Owner":
-        """The directory, as its tables and folders are marked with it."""
+        """The directory that tables and folders are marked with."""
         from directory_sync.publish.ownership import Owner
 
         name = self._directory.name_in(self.context["dag"].dag_id)
@@ -195,7 +195,7 @@ def connection_fields(conn_id: str) -> ConnectionFields | None:
     """Fetches a connection as plain data and masks its password; None where no backend has it.
 
     Raises:
-        ConfigError: there is one, and it cannot be read.
+        ConfigError: the connection exists, but cannot be read.
     """
     try:
         found = BaseHook.get_connection(conn_id)

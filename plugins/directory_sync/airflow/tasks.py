@@ -1,6 +1,6 @@
-"""The Airflow tasks: each body calls one stage of `Sync`.
+"""Declares the Airflow tasks; each body calls one stage of `Sync`.
 
-Nothing here runs at parse but declarations.
+At parse this module only declares: it reads no connection and does no work.
 """
 
 import atexit
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def group_of(resource: Resource, *, is_first: bool) -> AbstractContextManager[Any]:
-    """Returns the task group of a resource: the first one's tasks stand in the Dag itself."""
+    """Returns the task group of a resource. The tasks of the first resource are in no group."""
     return nullcontext() if is_first else TaskGroup(resource.name)
 
 
@@ -40,7 +40,7 @@ def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
     """Declares the shard tasks of a resource, through dlt's Airflow helper."""
     settings = directory.switches
     group = PipelineTasksGroup(Stage.EXTRACT.value, wipe_local_data=True)
-    # What dlt leaves in its working folder goes at the end of a parse, and of a task.
+    # Deletes dlt's working folder at the end of a parse, and of a task.
     atexit.register(shutil.rmtree, os.environ["DLT_DATA_DIR"], ignore_errors=True)
     shards = ShardTasks(directory, resource.name)
     group.add_run(
@@ -55,19 +55,19 @@ def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
         loader_file_format="parquet",
         on_before_run=shards.begin,
     )
-    # dlt keeps a record of every look-up until a pipeline runs; a parse runs none.
+    # dlt records every look-up until a pipeline runs, and a parse runs none.
     get_resolved_traces().clear()
     return group
 
 
 class ShardTasks:
-    """What the shard tasks of a resource read with: each task looks up its own run.
+    """The access of the shard tasks to their run: each task looks up its own.
 
     dlt's helper declares the tasks at parse, all with this one object, and calls `begin` inside a task.
 
     Args:
         directory: the directory to read.
-        resource_name: which of its resources.
+        resource_name: the resource to read.
     """
 
     def __init__(self, directory: Directory, resource_name: str) -> None:
@@ -75,7 +75,7 @@ class ShardTasks:
         self._directory, self._resource_name = directory, resource_name
 
     def begin(self) -> None:
-        """Begins a task.
+        """Begins a task: looks up its run, and prepares its landing folder.
 
         Raises:
             AirflowSkipException: this run does not read the directory.
@@ -98,7 +98,7 @@ class ShardTasks:
         return self._sync.client(share_of=share_of, connections=connections)
 
     def done(self, facts: "ReadFacts") -> None:
-        """Shows what the shard did among its task's XComs."""
+        """Pushes the statistics of the shard as XComs: pages, entries, seconds, retries."""
         for name in ("pages", "entries", "seconds", "retries"):
             self._scope.context["ti"].xcom_push(key=name, value=round(getattr(facts, name), 1))
 
@@ -139,7 +139,7 @@ def approve_removals(directory: Directory, resource: Resource) -> RemovalApprova
         approvers=directory.switches.approvers,
         # A retry would ask the person again.
         retries=0,
-        # In mode `decide` nothing is published before.
+        # In mode `decide` the task `publish` is skipped.
         trigger_rule="none_failed",
     )
 

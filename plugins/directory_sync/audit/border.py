@@ -1,22 +1,25 @@
-"""What stands behind the last entry that was read: nothing, a stranger, or something that hid.
+"""Finds out what stands behind the last known entries: nothing, or entries that were not read.
 
-A page can end anywhere: the API caps pages by count, by bytes, at the border between two back ends, or as
-it likes. So the length of an answer proves no end. Only an answer to the place *behind* an entry tells what
-stands there: it is empty, or begins with another entry. But the list moves between two requests. Let z be
-one of the last entries, a *view* an answer that shows it, and let an answer at offset m show neither z nor
-an entry that stood in front of it. An entry X that lasts and stands behind all that the view after shows (z
-and k entries behind it) can be missing from that answer only if it stood before m at that moment, hence
+An API may end a page anywhere: by count, by bytes, or at the border between two back ends. So the length of
+an answer does not prove the end of the list. Only an answer from *behind* an entry shows what stands there:
+it is empty, or begins with another entry. That entry is called a *stranger*. But the list moves between two
+requests.
+
+Let z be one of the last known entries. Let a *view* be an answer that shows z. Let an answer at offset m show
+neither z nor an entry in front of z. Let X be an entry that lasts, and that stands behind everything the next
+view shows: z, and k entries behind z. X can be missing from the answer only if X stood before offset m at
+that moment. Hence
 
     place of z at that moment  <=  m - 2 - k
 
-The views before and after bound that place: z must have moved left and back again unseen. How likely that
-is follows from how z moves from one view to the next, which is measured (`Moves`). Each answer from behind
-multiplies the chance that something hides; so does how seldom pages of this pull ended before the list did.
-The border is settled when the chance falls below MAX_CHANCE. An entry that is met behind it voids all
-answers before, until a view shows it.
+The views before and after the answer bound that place: z must have moved left and back again unseen. The
+probability of this follows from how entries move between two views, which is measured (`Moves`). The
+probability that an entry hides is a product. Each answer from behind is a factor. The first factor is the
+share of pages in this pull that ended before the list did. The border is settled when the product falls below
+MAX_CHANCE. A stranger cancels all earlier answers, until a view shows it.
 
-Where a list does not move, two or three answers settle it. Where it never holds still, or an API answers at
-random, nothing does, and the snapshot is not sealed.
+In a list that does not move, two or three answers settle the border. In a list that never holds still, or for
+an API that answers at random, no number of answers does, and the snapshot is not sealed.
 """
 
 from collections import defaultdict
@@ -28,40 +31,40 @@ from directory_sync.api.answer import EntryId
 from directory_sync.audit.scratch import Irregular
 
 MAX_CHANCE = 1e-5
-"""The largest chance that an entry which lasts hides behind a settled border."""
+"""The largest probability that an entry which lasts hides behind a settled border."""
 
 UNSEEN = 0.5
-"""How often a move that was never seen counts as seen (Krichevsky and Trofimov, 1981)."""
+"""The count given to a move that was never seen (Krichevsky and Trofimov, 1981)."""
 
 ANSWERS_BEFORE = 50
-"""Without any experience one answer in a hundred is empty although entries stand there."""
+"""The prior weight, in answers: before any answer, one in a hundred is empty by mistake."""
 
 LANDED_COUNT_AS = 20
-"""All landed joints together weigh as much as so many moves seen from one request to the next."""
+"""All landed joints together count as at most this many moves between successive requests."""
 
 MAX_STEPS, MAX_MOVE = 4, 32
-"""Views further apart than so many requests, or moves of more places at once, bound nothing."""
+"""Views more requests apart, or moves over more places, give no bound."""
 
 
 class Moves:
-    """How far, and how often, entries moved between two requests that follow each other.
+    """How far, and how often, entries moved between two successive requests.
 
     Args:
-        seen: how often each move, in places, was seen before; to the right is positive.
+        seen: how often each move was seen before, by places; positive is to the right.
     """
 
     def __init__(self, seen: Mapping[int, float] | None = None) -> None:
-        """Knows what was seen before."""
+        """Starts with the moves that were seen before."""
         self._seen = defaultdict[int, float](float, seen or {})
         self._reached: dict[int, Mapping[int, float]] = {}
         self._wild = 0
 
     @classmethod
     def landed(cls, displaced: Mapping[int, int]) -> Self:
-        """Returns what joints of landed answers tell: little, for many requests lie between two of them.
+        """Returns the moves that landed joints show. They count little: many requests lie between answers.
 
         Args:
-            displaced: how many joints showed their entries so many places further right than before.
+            displaced: the number of joints, by how many places their entries had moved to the right.
         """
         count = max(1, sum(displaced.values()))
         seen = defaultdict[int, float](float)
@@ -71,13 +74,13 @@ class Moves:
 
     @property
     def are_none(self) -> bool:
-        """Entries were seen again, and none had moved."""
+        """Tells whether entries were seen again and none had moved."""
         return (
             bool(self._seen) and not self._wild and not any(self._seen[move] for move in self._seen if move)
         )
 
     def saw(self, places: int) -> None:
-        """Counts one move."""
+        """Counts one move, in places; positive is to the right."""
         if abs(places) > MAX_MOVE:
             self._wild += 1
         else:
@@ -85,13 +88,13 @@ class Moves:
         self._reached = {}
 
     def chance_at_most(self, place: int, *, start: int, end: int, before: int, after: int) -> float:
-        """Returns how likely an entry stood at `place` or left of it, in between two views.
+        """Returns the probability that an entry stood at `place` or left of it, between two views.
 
         Args:
-            place: the place asked about.
+            place: the place in question.
             start: its place in the view before.
             end: its place in the view after.
-            before: requests from the view before to the moment asked about.
+            before: requests from the view before to the moment in question.
             after: requests from that moment to the view after.
         """
         if max(before, after) > MAX_STEPS:
@@ -105,7 +108,7 @@ class Moves:
         )
 
     def _after(self, steps: int) -> Mapping[int, float]:
-        """The odds of each move in so many requests."""
+        """Returns the probability of each move over this many requests."""
         if not steps:
             return {0: 1.0}
         if steps not in self._reached:
@@ -124,20 +127,31 @@ class Moves:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """An answer that shows the last entries that are known: its request, and their places."""
+    """An answer that shows the last known entries.
+
+    Attributes:
+        request: the number of its request.
+        places: the offset of each entry that it shows.
+    """
 
     request: int
     places: Mapping[EntryId, int]
 
     @property
     def end(self) -> int:
-        """The place behind the last of them."""
+        """The place behind the last entry shown."""
         return max(self.places.values()) + 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """An answer from behind them: its request, its offset, and its entries, which no view shows."""
+    """An answer from behind the last known entries.
+
+    Attributes:
+        request: the number of its request.
+        offset: its offset.
+        ids: its entries, which no view shows; empty: the answer is empty.
+    """
 
     request: int
     offset: int
@@ -145,25 +159,25 @@ class Answer:
 
     @property
     def first(self) -> EntryId | None:
-        """The entry it begins with; None: it is empty."""
+        """The entry that it begins with; None: the answer is empty."""
         return self.ids[0] if self.ids else None
 
 
 class Border:
-    """What is known of the place behind the last entries that were read.
+    """The border behind the last known entries, and what answers have shown there.
 
     Args:
-        moves: how entries move; learns from the views.
-        prior: the chance that a page ends before the list does.
-        stray: the chance that an answer is empty although entries stand there.
+        moves: how entries move; each view adds to it.
+        prior: the probability that a page ends before the list does.
+        stray: the probability that an answer is empty although entries stand there.
 
     Attributes:
-        stranger: the entry that the latest answer from behind began with; None: there was none, or a view
-            shows it by now.
+        stranger: the entry that the latest answer from behind began with; None: no entry was met, or a view
+            has shown it since.
     """
 
     def __init__(self, moves: Moves, *, prior: float, stray: float) -> None:
-        """Knows nothing yet."""
+        """Has no view and no answer yet."""
         self._moves, self._prior, self._stray = moves, prior, stray
         self._views: list[View] = []
         self._answers: list[Answer] = []
@@ -177,7 +191,7 @@ class Border:
 
     @property
     def drift(self) -> float:
-        """How far right the entries moved a request, over the last three views."""
+        """How many places the entries moved to the right per request, over the last three views."""
         if len(self._views) < 2:
             return 0.0
         first, last = self._views[-3:][0], self._views[-1]
@@ -187,7 +201,7 @@ class Border:
 
     @property
     def is_tested(self) -> bool:
-        """An answer from behind was empty: entries that come now may be new."""
+        """Tells whether an answer from behind was empty; entries that appear later may be new."""
         return any(answer.first is None for answer in self._answers)
 
     def viewed(self, view: View) -> None:
@@ -210,18 +224,22 @@ class Border:
 
     @property
     def is_the_end(self) -> bool:
-        """Nothing stood behind what the views show."""
+        """Tells whether no entry stood behind what the views show."""
         return self.chance(None) < MAX_CHANCE
 
     @property
     def is_adjacent(self) -> bool:
-        """Nothing stood between what the views show and the stranger."""
+        """Tells whether no entry stood between what the views show and the stranger."""
         return self.stranger is not None and self.chance(self.stranger) < MAX_CHANCE
 
     def chance(self, first: EntryId | None) -> float:
-        """Returns the chance that something which lasts hides from all answers that begin with `first`.
+        """Returns the probability that an entry which lasts hides from all answers that begin with `first`.
 
-        Another entry that was met in its stead, and is not known to stand behind it, voids what came before.
+        An answer that begins with another entry, not known to stand behind `first`, cancels the answers
+        before.
+
+        Args:
+            first: the entry that the answers begin with; None: empty answers.
         """
         chance, counted = self._prior, -1
         behind = {i for answer in self._answers if answer.first == first for i in answer.ids} | self._shown
@@ -232,7 +250,7 @@ class Border:
                 continue
             before = next((view for view in reversed(self._views) if view.request < answer.request), None)
             after = next((view for view in self._views if view.request > answer.request), None)
-            # Of several answers between two views, each would hide by the same move: one counts.
+            # One move could explain all answers between the same two views, so only one of them counts.
             if before is None or after is None or before.request == counted:
                 continue
             counted = before.request
@@ -241,7 +259,7 @@ class Border:
         return chance
 
     def _hidden(self, answer: Answer, before: View, after: View) -> float:
-        """The chance that an entry behind the views stood in front of the answer."""
+        """Returns the probability that an entry behind the views stood in front of the answer."""
         shared = [entry_id for entry_id in before.places if entry_id in after.places]
         if not shared:
             return 1.0
@@ -256,10 +274,10 @@ class Border:
 
 
 def prior_of(irregular: Irregular) -> float:
-    """Returns the chance that a page ends before the list does, from how many did."""
+    """Estimates the probability that a page ends before the list does, from the pages of this pull."""
     return min(1.0, (irregular.short + UNSEEN) / (irregular.inner + 2 * UNSEEN))
 
 
 def stray_of(irregular: Irregular) -> float:
-    """Returns the chance that an answer is empty although entries stand there."""
+    """Estimates the probability that an answer is empty although entries stand there."""
     return (irregular.empty + UNSEEN) / (irregular.inner + irregular.empty + ANSWERS_BEFORE)

@@ -1,10 +1,10 @@
-"""Reads what the landed answers do not show: gaps between them, and what stands behind the last entry.
+"""Reads what the landed answers do not show: the gaps between them, and the end of the list.
 
-It goes from left to right. Where pages end so that no answer reaches across, the border itself is crossed:
-nothing stood between the two entries. What stands behind an entry, and so the end, `border.py` judges.
+It reads from left to right. Where no answer reaches across a border between two pages, it asks on both sides
+and so shows that no entry stood between them. `border.py` judges what stands behind an entry, and so the end.
 
-Where entries move, the next request goes to where they are expected by then. Without this, half as many pulls
-again of tests/chaos/ends.py end without a seal: lists that grow run away from the requests.
+Where entries move, the next request goes to the place where they are expected by then. Without this, 1.5
+times as many pulls in tests/chaos/ends.py end without a seal, because a growing list outruns the requests.
 """
 
 import random
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 EMPTY_ANSWERS_NEEDED = 3
 SPARE_REQUESTS, REQUESTS_A_BORDER = 200, 20
 REQUESTS_NOT_LOGGED = 16
-"""An audit that sends no more than the end of the list takes says nothing of it."""
+"""Up to this number of requests no progress is logged: the end of the list needs as many."""
 LONE_STRANGERS = 3
 REACH = 4
-"""So many of the last entries are watched: some may go meanwhile."""
+"""How many of the last entries are watched, since some may be deleted meanwhile."""
 SHARE_BEHIND = 2 / 3
-"""Of the requests at a border, those behind it; views come at random, so that no rhythm of edits hides."""
+"""The share of requests behind a border. Views are drawn at random, so no rhythm of edits can evade them."""
 
 
 class Bridge:
-    """Reads on from the head's answers, to the right, until the end is seen.
+    """Reads on to the right, from the answers joined to the head of the list, until the end is seen.
 
     Args:
-        snapshot: the landed windows; answers are added to it.
-        chain: what joins them.
+        snapshot: the landed windows; the answers are added to it.
+        chain: the joints between the windows.
         read_page: reads the directory at an offset.
 
     Attributes:
-        requests: how many were sent.
-        bridged: answers that joined what was landed, the end's aside.
-        crossed: borders that no answer reaches across, crossed by asking on both sides.
+        requests: how many requests were sent.
+        bridged: answers that joined landed windows, without those at the end.
+        crossed: borders that no answer reaches across, and that were crossed by asking on both sides.
     """
 
     def __init__(self, snapshot: Snapshot, chain: Chain, read_page: Callable[[int], Page]) -> None:
@@ -57,7 +57,7 @@ class Bridge:
         irregular = snapshot.irregular()
         self._prior, self._stray = prior_of(irregular), stray_of(irregular)
         self._moves = Moves.landed(chain.moves)
-        # Not a secret: without a rhythm, no edits can keep time with it.
+        # Not for secrets: random turns, so that edits cannot keep time with the requests.
         self._draw = random.Random(0)  # noqa: S311
         self._head_ids: list[EntryId] = []
         self._size = self._limit = chain.largest
@@ -82,7 +82,13 @@ class Bridge:
         return Border(self._moves, prior=self._prior, stray=self._stray)
 
     def to_the_end(self) -> int | None:
-        """Returns the offset of the last entry; None: the directory is empty."""
+        """Reads to the end; returns the offset of the last entry, None where the directory is empty.
+
+        Raises:
+            SnapshotError: the end is not reached within the requests allowed.
+            ApiError: an error behind the list may not be its end.
+            ConfigError: pages have one entry, or the offset has no effect.
+        """
         start = self._chain.furthest() or self._read_head()
         if start is None:
             return None
@@ -104,13 +110,13 @@ class Bridge:
 
     @property
     def _is_viewed(self) -> bool:
-        """The latest answer shows the last entries: their places are known."""
+        """Tells whether the latest answer shows the last known entries."""
         view = self._border.last_view
         return view is not None and view.request == self.requests
 
     @property
     def _is_behinds_turn(self) -> bool:
-        """By turns where nothing moves; else views come at random, and often one after the other."""
+        """Tells whether to ask behind the border next: always where nothing moves, else at random."""
         is_still = self._moves.are_none and not self._border.drift
         return is_still or self._draw.random() < SHARE_BEHIND
 
@@ -121,30 +127,30 @@ class Bridge:
 
     @property
     def _expected_end(self) -> int:
-        """Where the last known entries are to be expected to end at the next request."""
+        """The place where the last known entries are expected to end at the next request."""
         view = self._border.last_view
         assert view is not None
         return view.end + round(self._border.drift * (self.requests + 1 - view.request))
 
     def _look_at(self) -> None:
-        """Asks for the last entries that are known, and what stands behind them."""
+        """Asks for the last known entries, and for the entries behind them."""
         at = self._expected_end - OVERLAP if self._aim is None else self._aim
         page = self._read(max(0, at - self._back))
         if page.offset and len(page.entries) > OVERLAP and self._is_head_again(page):
             refuse_fixed_answer(page, head=page, read=self._read)
         if not self._take(page):
-            # The list has moved further than the overlap: look further back, up to its head.
+            # The list has moved further than the overlap: go further back, at most to its head.
             self._back = max(OVERLAP, 2 * self._back)
             if page.entries and not self._stands:
                 self._overlap = max(self._overlap, min(self._back, self._size // 2))
 
     def _look_behind(self) -> None:
-        """Asks for what stands behind the last entries."""
+        """Asks for the entries behind the last known ones."""
         page = self._read(self._expected_end + round(self._growth))
         if page.entries and page.entries[-1].id in self._tail:
             far = self._read(page.offset + self._size)
             if {entry.id for entry in far.entries} & {entry.id for entry in page.entries}:
-                # Pages this far apart share nothing: behind its end, the API gives its last page.
+                # Pages this far apart share no entry, so the API repeats its last page behind the end.
                 page = page._replace(entries=[], status=REPEATED)
         self._take(page, is_behind=True)
 
@@ -170,7 +176,7 @@ class Bridge:
     # ---- answers
 
     def _take(self, page: Page, *, is_behind: bool = False) -> bool:
-        """Draws from an answer what it shows; False where that joins nothing."""
+        """Evaluates an answer; returns False where it does not join the chain."""
         ids = [entry.id for entry in page.entries]
         if not ids:
             if page.status in OK:
@@ -189,10 +195,10 @@ class Bridge:
             self._misses = 0
             self._view(page, link)
         elif is_behind or not self._tail or (self._misses > 1 and ids[-1] == self._last):
-            # A border that was crossed before, the first look, or the last entries are gone.
+            # The answer comes from behind a crossed border, is the first one, or the last entries are gone.
             self._advance(page, link)
         else:
-            # The answer ended too early: look at the last entries themselves, then follow what it showed.
+            # The answer ended too early: ask for the last entries first, then continue behind this answer.
             self._misses, self._reach, self._back = self._misses + 1, 0, 0
             is_crossed = ids[-1] in self._crossed
             self._aim = None if self._misses == 1 else page.end - OVERLAP * (not is_crossed)
@@ -201,7 +207,7 @@ class Bridge:
         return True
 
     def _meet(self, page: Page, link: Link) -> None:
-        """Entries that no view shows: they stand behind the border, or the list has moved far."""
+        """Notes entries that no view shows: they stand behind the border, or the list has moved far."""
         border, ids = self._border, [entry.id for entry in page.entries]
         if border.last_view is None or link.window is None:
             return
@@ -213,7 +219,7 @@ class Bridge:
         border.answered(Answer(request=self.requests, offset=page.offset, ids=tuple(ids)))
 
     def _view(self, page: Page, link: Link) -> None:
-        """Notes a view of the last entries; moves on where new ones stand behind them."""
+        """Notes a view of the last known entries; advances where new entries stand behind them."""
         assert link.window is not None
         ids, before = [entry.id for entry in page.entries], self._border.last_view
         new = next(at for at, one in enumerate(reversed(ids)) if one in self._tail)
@@ -232,7 +238,7 @@ class Bridge:
         return View(request=self.requests, places=places)
 
     def _advance(self, page: Page, link: Link) -> None:
-        """Takes the answer's end for the border, or jumps to where the chain reaches by now."""
+        """Makes the end of the answer the new border, or jumps to the place that the chain now reaches."""
         assert link.window is not None
         self.bridged += link.fresh > 0
         self._size = max(self._size, len(page.entries))
@@ -249,7 +255,7 @@ class Bridge:
         self._border.viewed(self._as_view(page))
 
     def _cross(self) -> None:
-        """Goes on behind the stranger, right in front of which the last entries stand."""
+        """Crosses the border: goes on behind the stranger, which follows the last known entries directly."""
         assert self._border.last_view is not None
         places = self._border.last_view.places
         last = max(places, key=places.__getitem__)
@@ -266,7 +272,7 @@ class Bridge:
             self._aim = max(self._aim, reached - OVERLAP)
 
     def _reached_anew(self) -> int | None:
-        """The offset to which landed answers reach that were joined since the last jump; None: none was."""
+        """Returns the offset that landed answers joined since the last jump reach; None: no new one."""
         furthest = self._chain.furthest()
         if furthest is None or furthest.number in self._jumped_to:
             return None
@@ -280,7 +286,7 @@ class Bridge:
         return page is None
 
     def _read_head(self) -> Window | None:
-        """Reads offset 0; None where the directory is empty, which takes several answers."""
+        """Reads offset 0; returns None where the directory is empty, which several answers must show."""
         total = None
         for _ in range(EMPTY_ANSWERS_NEEDED):
             page = self._read(0)

@@ -1,4 +1,4 @@
-"""What links the answers of a snapshot: entries they share, where they overlap like pieces of one list."""
+"""Links the answers of a snapshot that overlap like two pieces of one list."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,11 +14,11 @@ from directory_sync.extract.plan import OVERLAP
 
 MAX_PLACES = 64
 MIN_NEIGHBOURS, MIN_SHARE_IN_PLACE = 3, 0.8
-"""A list stands still where so many neighbouring answers share what they must, at the places they must."""
+"""A list counts as still if at least 3 neighbours overlap by offset and 80 % share entries in place."""
 
 
 class _Components:
-    """Disjoint sets of windows."""
+    """Disjoint sets of windows (union-find)."""
 
     def __init__(self) -> None:
         self._parent: dict[int, int] = {}
@@ -37,13 +37,13 @@ class _Components:
 
 @dataclass(frozen=True)
 class Link:
-    """What an answer of the audit turned out to be.
+    """How an answer of the audit joins the chain.
 
     Attributes:
         window: the answer; None where it was empty.
-        is_joined: it stands in the component that holds an answer to offset 0.
-        shift: how far right its entries stand of where they were landed; None: it shares none.
-        fresh: how many of its entries no other answer shows.
+        is_joined: it is in the connected component of an answer to offset 0.
+        shift: how many places right of their landed places its entries stand; None: it shares no entry.
+        fresh: how many of its entries are in no other answer.
     """
 
     window: Window | None
@@ -53,26 +53,26 @@ class Link:
 
 
 class Chain:
-    """The windows of a snapshot and what links them.
+    """The windows of a snapshot and the links between them.
 
-    First it is told from all pairs how far the list drifted, then each pair is judged by that: no outcome
-    depends on the order in which pairs are found.
+    The drift of the list is first found from all pairs of windows. Then each pair is judged by it. So the
+    result does not depend on the order in which pairs are found.
 
-    Two answers that show shared entries in different orders contradict each other: the older one serves
-    in no joint, so what it showed is read again.
+    Two answers that show shared entries in different orders contradict each other. The older one is used in
+    no joint, so its place is read again.
 
     Args:
         snapshot: the landed windows.
 
     Attributes:
         displaced: joints whose entries had moved between the two answers.
-        rejected: pairs of answers that share entries and are no joint.
-        moves: how often shared entries had moved so many places to the right.
-        doubled: ids that stand at several places of the list: they join nothing.
+        rejected: pairs of answers that share entries, but are no joint.
+        moves: the number of joints, by how many places the entries had moved to the right.
+        doubled: ids that stand at several places of the list; they join no windows.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Joins what was landed."""
+        """Joins the landed windows."""
         self._snapshot = snapshot
         self._windows = {window.number: window for window in snapshot.windows()}
         self._landed = frozenset(self._windows)
@@ -110,7 +110,7 @@ class Chain:
         return len(self._contradicted)
 
     def add(self, page: Page) -> Link:
-        """Adds an answer which the audit read."""
+        """Adds an answer that the audit read, and judges its pairs with other windows."""
         window = self._snapshot.add(page)
         if page.total is not None:
             self._totals.add(page.total)
@@ -133,12 +133,17 @@ class Chain:
         return Link(window, self._is_in_head(window), shifts[-1] if shifts else None, fresh)
 
     def adjoin(self, one: int, other: int) -> None:
-        """Links two windows of which the second begins right behind an entry of the first."""
+        """Links two windows of which the second begins directly behind an entry of the first.
+
+        Args:
+            one: the number of the first window.
+            other: the number of the second window.
+        """
         self._adjacent.append((one, other))
         self._link(one, other)
 
     def furthest(self) -> Window | None:
-        """Returns the landed window of the head's component that reaches furthest right."""
+        """Returns the landed window that reaches furthest right, among those joined to offset 0."""
         roots = self._head_roots()
         linked = (
             window
@@ -164,7 +169,7 @@ class Chain:
     def _pairs(
         self, shared: Iterable[tuple[EntryId, list[tuple[int, int]]]]
     ) -> dict[tuple[int, int], Places]:
-        """Groups shared ids by the two windows they stand in; ids twice in one window join nothing."""
+        """Groups shared ids by pair of windows; an id that stands twice in one window is left out."""
         pairs: dict[tuple[int, int], Places] = defaultdict(list)
         for entry_id, found in shared:
             places = sorted(found)
@@ -177,7 +182,7 @@ class Chain:
         return {pair: sorted(places) for pair, places in pairs.items()}
 
     def _judge(self, pairs: "dict[tuple[int, int], Places]") -> None:
-        """Judges pairs of windows by how far the list drifted, which all of them together tell."""
+        """Judges pairs of windows by the drift of the list, which is found from all of them first."""
         self._drift = self._drift_of(pairs)
         contradicted = len(self._contradicted)
         for (one, other), shared in sorted(pairs.items(), key=lambda item: (-len(item[1]), item[0])):
@@ -204,9 +209,10 @@ class Chain:
                 self._link(one, other)
 
     def _drift_of(self, pairs: "dict[tuple[int, int], Places]") -> int:
-        """How far the list drifted: as joints of several entries show that are sound by the drift known.
+        """Returns the drift of the list, in places, as sound joints of several entries show it.
 
-        A drift that is found makes more joints sound, which may show a greater one: until none does.
+        A greater drift makes more joints sound, and these may show a still greater drift. So this repeats
+        until the drift no longer grows.
         """
         drift, found = -1, self._drift
         while found > drift:
@@ -218,7 +224,7 @@ class Chain:
         return drift
 
     def _told(self, pairs: "dict[tuple[int, int], Places]") -> Iterator[tuple[int, Window, Window, Places]]:
-        """The pairs that can show a drift, and how far the entries of each moved."""
+        """Yields the pairs that can show a drift, each with the distance its entries moved."""
         for (one, other), shared in pairs.items():
             a, b = self._windows[one], self._windows[other]
             places, _ = self._without_doubled(a, b, shared)
@@ -226,10 +232,11 @@ class Chain:
                 yield abs(displacement(a, b, places)), a, b, places
 
     def _without_doubled(self, a: Window, b: Window, places: Places) -> tuple[Places, set[EntryId]]:
-        """The shared entries less those that stand elsewhere in the list too; and the ids of these.
+        """Returns the shared entries without doubled ids, and the doubled ids.
 
-        Of two answers that overlap, what both show has moved alike. A few ids that seem to have moved far
-        beside others that did not stand at two places; in a list that stands still no number of them.
+        Where two answers overlap, all shared entries have moved alike. If a few ids seem to have moved far
+        and the others have not, the few stand at two places of the list. In a list that stands still this is
+        so for any number of them.
         """
         near = self._near(a, b, places)
         far = len(places) - len(near)
@@ -242,15 +249,16 @@ class Chain:
         return [place for place in places if abs(displacement(a, b, [place])) <= OVERLAP + self._drift]
 
     def _are_far(self, a: Window, b: Window, places: Places) -> bool:
-        """What two answers share stands far apart in the list, and is no piece of it that moved."""
+        """Tells whether shared entries stand far apart in the list, and are not a piece that moved."""
         is_many = len(places) > 2 and len(places) >= MIN_SHARE_MOVED * min(a.entries, b.entries)
         return not self._near(a, b, places) and not (is_many and ascend(places))
 
     def _stands_still(self, pairs: "dict[tuple[int, int], Places]") -> bool:
-        """Tells whether answers that must overlap by their offsets do so, but for the drift of the totals.
+        """Tells whether answers whose offsets overlap share entries at the same places, within the drift.
 
-        In such a list, ids that stand far apart in two answers stand at several places: their order there
-        contradicts nothing. Of a list in random order, few neighbours share an entry at the right place.
+        In such a list, an id at distant places in two answers stands at several places of the list, so its
+        order there is no contradiction. In a list in random order few neighbours share an entry at the same
+        place.
         """
         windows = sorted(self._windows.values(), key=lambda w: (w.offset, w.end, w.number))
         neighbours = [(a, b) for a, b in pairwise(windows) if b.offset < a.end < b.end]

@@ -1,6 +1,7 @@
-"""The change rows of a difference that is decided: what changed in each entry, and its new state.
+"""Makes the change rows of a decided difference: what changed in each entry, and its new state.
 
-A change row holds everything the table's row is made of, so the change rows alone can be rolled forward.
+A change row holds everything that the table's row needs, so a publication can be rolled forward from its
+change rows alone.
 """
 
 import json
@@ -30,15 +31,15 @@ MAX_SHARE_ASKED_FOR = 0.1
 
 
 class ChangeRows:
-    """Makes the change rows in the scratch database, of its table `difference`.
+    """Makes the change rows from the table `difference` of the scratch database.
 
     Args:
-        snapshot: sealed.
-        files: its entries' files.
-        warehouse: whose change log has the entries' last records.
-        resource: whose table.
-        id_type: DuckDB's, of the ids.
-        fetches_all: the last records of all entries are needed: unchanged ones are written again.
+        snapshot: the sealed snapshot.
+        files: the landed files of the snapshot.
+        warehouse: the warehouse, whose change log has the last record of each entry.
+        resource: the resource.
+        id_type: DuckDB's type of the ids.
+        fetches_all: fetch the last records of all entries, because unchanged entries are written again.
     """
 
     def __init__(
@@ -57,12 +58,12 @@ class ChangeRows:
         self._database, self._id_type, self._fetches_all = snapshot.database, id_type, fetches_all
 
     def describe(self, *, appeared: set[str], vanished: set[str], named: set[str]) -> Counter[str]:
-        """Finds the changed fields, against the last logged records; names reshaped entries.
+        """Finds the changed fields against the last logged records; marks reshaped entries.
 
         Args:
-            appeared: fields that no entry had before and all have now.
-            vanished: fields that all entries had and none has now.
-            named: fields whose names may be shown; the others count as `*`.
+            appeared: fields that no entry had before and all entries have now.
+            vanished: fields that all entries had before and no entry has now.
+            named: fields whose names may be shown; all others are counted as `*`.
 
         Returns:
             How many entries changed in each field.
@@ -77,7 +78,7 @@ class ChangeRows:
         for rows in self._pairs_of_records():
             described = []
             for entry_id, old, new in rows:
-                # A starred path stands for several keys, which may differ in different ways.
+                # A path with a star stands for several keys, and these may differ in several ways.
                 found = set(self._changed_fields(old, new))
                 paths = {path for path, _ in found}
                 changed.update({path if path in named else "*" for path in paths})
@@ -92,8 +93,12 @@ class ChangeRows:
     def rows(self, *, sync_id: str, snapshot_at: datetime) -> "Iterator[pa.Table]":
         """Yields the change rows in batches, ordered by id.
 
-        An entry that is there has its record from the snapshot; one that is not, the last logged one.
-        A changed hash moves `changed_at`; a reshaped entry keeps it.
+        The record of a present entry comes from the snapshot, the record of an absent one from the log.
+        A changed hash sets `changed_at`; a reshaped entry keeps its `changed_at`.
+
+        Args:
+            sync_id: the publication that the rows belong to.
+            snapshot_at: the first request of the snapshot.
         """
         import pyarrow as pa
 
@@ -138,7 +143,7 @@ class ChangeRows:
         self._snapshot.insert_arrow("described", table)
 
     def _load_logged(self) -> None:
-        """Fetches what the log says of entries that were known before."""
+        """Loads the last change row of each entry that was known before."""
         self._database.execute(
             f"CREATE OR REPLACE TABLE logged ({columns.ddl(columns.LOGGED, id_type=self._id_type)})"
         )
@@ -152,13 +157,14 @@ class ChangeRows:
             raise ConfigError(
                 f"The change log `{self._resource.changes_table}` lacks {lost[0]:,} entries which the "
                 f"table `{self._resource.name}` has. Nothing was published. Restore both from one "
-                "backup, or drop both and sync anew."
+                "backup, or drop both and sync again."
             )
 
     def _known_ids(self) -> list[EntryId] | None:
-        """The ids of change rows whose entry was known before; None where all are to be fetched.
+        """Returns the ids of changed entries that were known before; None where all rows must be fetched.
 
-        Many are asked for part by part, each of which reads the log: it is cheaper to fetch all then.
+        Ids are queried in parts, and each part reads the whole log. For many ids, fetching all rows is
+        faster.
         """
         row = self._database.execute(
             f"""SELECT count(*) > $share * (SELECT count(*) FROM states)
@@ -187,7 +193,7 @@ class ChangeRows:
     def _pieces(self, condition: str = "true") -> Iterator[tuple[str, dict[str, EntryId]]]:
         """Yields conditions on ids that cut the difference into pieces, in order, with their values.
 
-        A sort of all records at once takes the more memory the more there are, for all that it spills.
+        Sorting all records at once would take memory in proportion to their number, although DuckDB spills.
         """
         found = self._database.execute(
             "SELECT coalesce(avg(strlen(record)), 0) FROM (SELECT record FROM records LIMIT 10_000)"

@@ -1,4 +1,4 @@
-"""The checks of a sealed snapshot: each is an error, a hold or a warning, and says so."""
+"""The checks of a sealed snapshot. Each finding is an error, a hold or a warning."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -18,15 +18,22 @@ FieldShares = Mapping[str, Mapping[str, float]]
 
 
 def check_seal(seal: Seal, counts: Counts, *, entries: int, resource: Resource) -> Iterator[Finding]:
-    """Yields what the seal and the API's own count have against each other."""
+    """Yields findings about the seal, and about the API's own count against the snapshot's.
+
+    Args:
+        seal: what was proven.
+        counts: the numbers of the pull, with the API's totals.
+        entries: how many distinct entries the snapshot has.
+        resource: the resource, which may say that the total is approximate.
+    """
     yield from _reconcile(seal, counts, entries=entries, resource=resource)
     if seal.doubled:
         yield Finding(
             rule="doubled_ids",
             level="warning",
             message=(
-                f"At least {seal.doubled:,} ids stand at several places of the list; of each, the entry that "
-                "was read last is published."
+                f"At least {seal.doubled:,} ids stand at several places of the list. The entry that was read "
+                "last is published for each of them."
             ),
         )
     if isinstance(seal, RereadSeal) and seal.hidden:
@@ -43,8 +50,8 @@ def check_seal(seal: Seal, counts: Counts, *, entries: int, resource: Resource) 
             rule="contradictions",
             level="warning",
             message=(
-                f"{seal.contradictions:,} answers were contradicted by later ones in the order of "
-                "entries and were read again; the order counts as assumed."
+                f"{seal.contradictions:,} answers show entries in another order than later answers, and "
+                "were read again. The order counts as assumed."
             ),
         )
 
@@ -73,7 +80,15 @@ def _reconcile(seal: Seal, counts: Counts, *, entries: int, resource: Resource) 
 
 
 def check_fields(before: FieldShares, now: FieldShares) -> list[Finding]:
-    """Returns which fields appeared, vanished, changed their type or are null more often; some of them."""
+    """Returns findings about fields that appeared, vanished, have a new type or are null more often.
+
+    Args:
+        before: the field shares of the last snapshot; empty: nothing is compared.
+        now: the field shares of this one.
+
+    Returns:
+        At most MAX_FIELD_FINDINGS of them, and one that counts the rest.
+    """
     findings = list(_compare_fields(before, now)) if before and now else []
     if len(findings) <= MAX_FIELD_FINDINGS:
         return findings
@@ -100,11 +115,11 @@ def _field_finding(name: str, what: str) -> Finding:
 
 
 def check_paths(resource: Resource, has_field: Callable[[Sequence[str]], bool]) -> Iterator[Finding]:
-    """Yields which paths of the form lead nowhere: they have no effect.
+    """Yields paths of the form that no entry has, so that they have no effect.
 
     Args:
-        resource: its `ignored_fields`, `sort_field` and `label_field` are looked at.
-        has_field: tells whether any entry of the snapshot has something at a path.
+        resource: the resource with its `ignored_fields`, `sort_field` and `label_field`.
+        has_field: tells whether any entry of the snapshot has a value at a path.
     """
     single = (("sort_field", resource.sort_field), ("label_field", resource.label_field))
     for key, path in (*(("ignored_fields", path) for path in resource.ignored_fields), *single):
@@ -114,18 +129,18 @@ def check_paths(resource: Resource, has_field: Callable[[Sequence[str]], bool]) 
                 level="warning",
                 message=(
                     f"`{'.'.join(path)}`, of `{key}` of `{resource.name}`, is in no entry and has no effect: "
-                    "correct it, or leave it out. Within lists no path leads on."
+                    "correct it, or leave it out. A path cannot lead into a list."
                 ),
             )
 
 
 def check_size(entries: int, recent: Sequence[int], settings: SyncSettings) -> Iterator[Finding]:
-    """Yields whether the number of entries is out of line with the last syncs.
+    """Yields a warning where the number of entries differs much from the last syncs.
 
     Args:
-        entries: of this snapshot.
-        recent: of the last syncs.
-        settings: `max_size_deviation`, a share of their median.
+        entries: the number of entries of this snapshot.
+        recent: the numbers of entries of the last syncs.
+        settings: has `max_size_deviation`, a share of their median.
     """
     if len(recent) < MIN_SYNCS_FOR_SIZE:
         return
@@ -139,7 +154,13 @@ def check_size(entries: int, recent: Sequence[int], settings: SyncSettings) -> I
 
 
 def check_changed_share(changed: int, population: int, settings: SyncSettings) -> Iterator[Finding]:
-    """Yields a hold where suspiciously many of the known entries changed at once."""
+    """Yields a hold where more than `max_changed_share` of the known entries changed at once.
+
+    Args:
+        changed: how many entries changed.
+        population: how many entries the table holds as present.
+        settings: has `max_changed_share`, and `min_population`, below which nothing is checked.
+    """
     if population >= settings.min_population and changed > settings.max_changed_share * population:
         yield Finding(
             rule="changed_share",
@@ -157,11 +178,11 @@ def check_removals(
     """Yields a hold where more entries went missing than a limit allows.
 
     Args:
-        missing: newly, in this snapshot.
-        population: entries that were there when the limit's period began.
-        limit: for one run, or for a period.
-        before: entries that went missing in the period before this snapshot, without a decision.
-        is_empty: the snapshot is, and the table is not.
+        missing: how many entries are newly missing in this snapshot.
+        population: how many entries were present when the limit's period began.
+        limit: the limit for one run, or for a period.
+        before: how many entries went missing in the period before this snapshot, without a decision.
+        is_empty: the snapshot is empty, and the table is not.
     """
     if not is_empty and not (missing and limit.exceeded_by(missing=before + missing, population=population)):
         return
@@ -176,5 +197,5 @@ def check_removals(
 
 
 def holds(findings: Iterable[Finding]) -> bool:
-    """Tells whether removals must wait because of a finding."""
+    """Tells whether a finding makes removals wait for a decision."""
     return any(finding.level == "hold" for finding in findings)

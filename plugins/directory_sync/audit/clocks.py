@@ -1,4 +1,4 @@
-"""What the clocks of the machines may say: nothing was requested, or published, in the future."""
+"""Checks the clocks of the machines: no snapshot may come from the future."""
 
 from datetime import datetime, timedelta
 
@@ -11,17 +11,17 @@ RUNBOOK = "docs/runbook.md#a-clock-was-wrong"
 def check_clocks(
     resource: str, run_id: str, *, requested_at: datetime, warehouse: Warehouse, tolerance: timedelta
 ) -> None:
-    """Refuses what is said to have been requested in the future, by this run or by a published one.
+    """Refuses a snapshot, of this run or a published one, whose requests lie in the future.
 
     Args:
-        resource: whose snapshot.
-        run_id: its run.
-        requested_at: its last request.
+        resource: the resource of the snapshot.
+        run_id: the run of the snapshot.
+        requested_at: the time of its last request.
         warehouse: open, and held by this process.
-        tolerance: how far two clocks may be apart.
+        tolerance: how far two clocks may differ.
 
     Raises:
-        ConfigError: a clock is wrong, or was.
+        ConfigError: a clock is wrong now, or was wrong at a published sync.
     """
     now = warehouse.now()
     if requested_at > now + tolerance:
@@ -35,7 +35,7 @@ def check_clocks(
         raise ConfigError(
             f"The sync {ahead.sync_id} of run {ahead.run_id} is published and says that it was requested at "
             f"{as_text(ahead.last_requested_at)}, and it is {as_text(now)}: a clock was wrong then, or is "
-            "now. Beside it each snapshot counts as older. Nothing was published. Correct the clock, or the "
+            "now. Every new snapshot would count as older. Nothing was published. Correct the clock, or the "
             f"times of that sync; see {RUNBOOK}."
         )
 

@@ -1,4 +1,4 @@
-"""Compares a sealed snapshot with the warehouse: what is suspicious, what waits, what is published."""
+"""Compares a sealed snapshot with the warehouse: finds what to publish, to hold and to report."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -50,7 +50,7 @@ from directory_sync.warehouse.warehouse import Warehouse
 RECENT_SYNCS = 14
 MAX_ABSENT = 10_000
 RAISED_LIMITS = "raised_limits"
-"""The finding that a run lifted the limits; its note says so too."""
+"""The rule of the finding that a run raised the limits; the run's note repeats it."""
 
 
 def compare(
@@ -65,8 +65,21 @@ def compare(
 ) -> AuditReport:
     """Compares a sealed snapshot with the warehouse; lands the difference and the report.
 
+    Args:
+        job: the run, its resource and its limits.
+        manifest: the manifest of the snapshot.
+        snapshot: the snapshot, open in the scratch database.
+        files: the landed files that the manifest names.
+        warehouse: open, and held by this process.
+        has_entry: asks the API for one absent entry; None: the API is not asked.
+        read_page: reads the places of absent entries again; None: the API is not asked.
+
+    Returns:
+        The report.
+
     Raises:
-        ConfigError: the ids are of another type than the table's.
+        ConfigError: the ids have another type than the table's, `detail_path` does not work, or the API does
+            not honour the interval.
     """
     sealed = Sealed(job, manifest, snapshot, files)
     recent = warehouse.recent_syncs(job.resource.name, at_most=RECENT_SYNCS)
@@ -89,7 +102,7 @@ def compare(
     now = _only(sealed.shares, named)
     fields = _only(before, named), now
     findings = list(_findings(sealed, difference, recent, fields=fields, warehouse=warehouse))
-    # An interval run may have met an absent entry after this snapshot's requests: it leaves no trace of that.
+    # A later interval run may have met an absent entry without changing it, which leaves no trace.
     is_overtaken = warehouse.has_interval_after(job.resource.name, sealed.at)
     is_held = holds(findings)
     details = Details()
@@ -151,7 +164,7 @@ def _findings(
     population, job = difference.population, sealed.job
     yield from sealed.manifest.findings
     if job.run.is_partial:
-        # A part of the directory bears no comparison with the whole.
+        # A part of the directory cannot be compared with the whole.
         return
     if job.raised_limits:
         yield Finding(
@@ -228,10 +241,10 @@ def _report(
 
 
 def _read_again(sealed: Sealed, difference: Difference, read_page: ReadPage | None) -> Reread:
-    """Looks for absent entries once more; without the API, takes what was found before."""
+    """Looks for absent entries again; without the API, uses the result of the earlier comparison."""
     absent = difference.absent(at_most=MAX_ABSENT)
     if not absent or sealed.job.lands_in is not None:
-        # A replay: nobody can be asked, and what was absent then is absent in later snapshots too.
+        # A replay does not ask the API; entries still absent are absent in later snapshots too.
         return Reread()
     if read_page is None:
         known = removed_before(sealed.job.landed, sealed.manifest.sync_id)
@@ -241,9 +254,9 @@ def _read_again(sealed: Sealed, difference: Difference, read_page: ReadPage | No
 
 
 def _check_removals(sealed: Sealed, difference: Difference, warehouse: Warehouse) -> Iterator[Finding]:
-    """Holds what went missing by the limit of one run, and by those over time.
+    """Holds missing entries by the limit of one run, and by the limits over time.
 
-    Entries that are held are no longer expected to be listed: the limits are of what there is without them.
+    Held entries are no longer expected in the list, so the limits apply to the population without them.
     """
     population, limits = difference.population, sealed.job.limits
     yield from check_removals(
@@ -259,7 +272,7 @@ def _check_removals(sealed: Sealed, difference: Difference, warehouse: Warehouse
         then -= difference.left_since(begin, asked=True)
         yield from check_removals(
             population.newly_missing,
-            # Of a directory that has grown since, what it is now.
+            # For a directory that has grown since, the present number counts.
             max(then, population.known),
             limit=limit,
             before=difference.left_since(begin, asked=False),
@@ -267,7 +280,7 @@ def _check_removals(sealed: Sealed, difference: Difference, warehouse: Warehouse
 
 
 def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[Finding]:
-    """A walk along the API's links proves no absence: `detail_path` does, the form, or a person decides."""
+    """Holds absences of a walk along links, which proves none, unless `detail_path` or the form decides."""
     if proof != Proof.WALK or job.resource.removals_are_trusted or job.resource.detail_path is not None:
         return
     if difference.absent(at_most=1):
@@ -277,14 +290,14 @@ def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[F
             message=(
                 f"Entries of `{job.resource.name}` are absent from a walk along the API's own links, and "
                 "nothing proves that these led to all entries: removals wait for a decision. Nothing was "
-                "removed. If the API's links can be relied on, say `removals: trusted` of the resource in "
+                "removed. If the API's links are reliable, set `removals: trusted` for the resource in "
                 f"{job.resource.form_file}."
             ),
         )
 
 
 def _check_interval(sealed: Sealed) -> None:
-    """An API that does not know the parameters answers every interval with the whole directory."""
+    """Refuses an interval whose entries changed before it: the API ignores its parameters then."""
     incremental, interval = sealed.job.resource.incremental, sealed.job.run.interval
     if not sealed.job.run.is_partial or incremental is None or interval is None:
         return

@@ -1,4 +1,4 @@
-"""What becomes of an entry, by what was found of it: a table, read from top to bottom."""
+"""Decides the kind of change of an entry from its finding, by a table that is read from the top."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -9,13 +9,13 @@ from directory_sync.config.kinds import Kind
 EntryFinding = Literal[
     "added", "returned", "changed", "unchanged", "newly_missing", "still_missing", "held", "gone", "left"
 ]
-"""An entry of the snapshot against the table, see `Difference`."""
+"""How an entry of the snapshot compares with the table, see `Difference`."""
 
 Detail = Literal["no_path", "unasked", "there", "gone"]
-"""What `detail_path` says of an absent entry; `unasked`: there is a path, and no answer to be believed."""
+"""What `detail_path` says about an absent entry; `unasked`: there is a path, but no reliable answer."""
 
 Order = Literal["proven", "assumed", "overtaken"]
-"""Whether the list's order proves an absence; `overtaken`: an interval run has read the API since."""
+"""Whether the list's order proves an absence; `overtaken`: an interval run has read the API later."""
 
 _FINDINGS: tuple[EntryFinding, ...] = EntryFinding.__args__  # type: ignore[attr-defined]
 DETAILS: tuple[Detail, ...] = Detail.__args__  # type: ignore[attr-defined]
@@ -23,7 +23,7 @@ DETAILS: tuple[Detail, ...] = Detail.__args__  # type: ignore[attr-defined]
 Rule = tuple[EntryFinding, Detail | None, Order | None, bool | None, Kind | None]
 
 RULES: tuple[Rule, ...] = (
-    # finding, detail, order, held: the kind of change. None matches all; a kind of None is no change.
+    # (finding, detail, order, held, kind of change). None matches everything; a kind of None is no change.
     ("added", None, None, None, Kind.ADDED),
     ("returned", None, None, None, Kind.RETURNED),
     ("changed", None, None, None, Kind.CHANGED),
@@ -48,13 +48,13 @@ RULES: tuple[Rule, ...] = (
 
 
 def kind_of(finding: EntryFinding, detail: Detail, order: Order, *, is_held: bool) -> Kind | None:
-    """Returns the kind of change of one entry; None: nothing of it changes.
+    """Returns the kind of change of one entry; None: the entry does not change.
 
     Args:
-        finding: of the entry.
-        detail: what `detail_path` says of it.
-        order: of the snapshot.
-        is_held: what is absent from this snapshot waits for a decision; it removes none.
+        finding: the finding of the entry.
+        detail: what `detail_path` says about it.
+        order: the order of the snapshot.
+        is_held: absences of this snapshot wait for a decision, so none of them is a removal.
     """
     found = (finding, detail, order, is_held)
     for *conditions, kind in RULES:
@@ -64,12 +64,12 @@ def kind_of(finding: EntryFinding, detail: Detail, order: Order, *, is_held: boo
 
 
 def decisions(order: Order, *, is_held: bool, rewrites: bool) -> Iterator[tuple[EntryFinding, Detail, Kind]]:
-    """Yields (finding, detail, kind) of all that changes in one snapshot.
+    """Yields (finding, detail, kind) for each combination that is a change, in one snapshot.
 
     Args:
-        order: of the snapshot.
-        is_held: as `kind_of` has it.
-        rewrites: unchanged entries are written again.
+        order: the order of the snapshot.
+        is_held: see `kind_of`.
+        rewrites: unchanged entries are written to the table again.
     """
     for finding, detail in product(_FINDINGS, DETAILS):
         kind = kind_of(finding, detail, order, is_held=is_held)

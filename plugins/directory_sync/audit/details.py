@@ -1,8 +1,8 @@
-"""Asks the API for absent entries one by one, and finds out whether its answers can be believed.
+"""Asks the API for absent entries one by one, and checks whether its answers are reliable.
 
-A 404 proves an absence only where the same path answers 200 for entries that are known to be there. Present
-entries are asked for as a control: some of all, and some whose ids have the special characters of the absent
-ones, for these are what a server, or a proxy before it, reads in its own way (`%2F`, `+`, a doubled `/`).
+A 404 proves an absence only if the same path answers 200 for entries that are present. So present entries are
+asked for as controls: a few of all, and a few whose ids have the same special characters as the absent ones.
+Servers and proxies often misread such characters (`%2F`, `+`, a doubled `/`).
 """
 
 import re
@@ -20,26 +20,27 @@ MAX_DETAIL_REQUESTS = 100
 MAX_MARKS = 50
 CONTROLS, CONTROLS_PER_MARK, CANDIDATES = 3, 1, 5
 MAX_FAILURES = 1
-"""A control may have left since the snapshot; a second one that is not there is no coincidence."""
+"""How many controls may be missing: one may have left since the snapshot, two are no coincidence."""
 
 HasEntry = Callable[[EntryId], bool]
 """Tells whether the API still has one entry."""
 
 _PLAIN, _OTHER = "A-Za-z0-9._~-", r"[^\x00-\x7F]"
 _DOTS = (".", "..")
-"""Ids that are never asked for: a URL's path is normalised, and theirs is that of something else."""
+"""Ids that are never asked for: a URL with them is normalised to another path."""
 
 _CHARACTERS = "/%+ :#?&"
-"""Asked for wherever a present id has one: what servers are known to get wrong."""
+"""Characters that servers often get wrong; a present id with each of them is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Details:
-    """Answers that can be believed.
+    """The reliable answers about absent entries.
 
     Attributes:
-        is_there: of absent entries, whether the API still has them.
-        unproven: how many were not found, without a control that makes this a proof; marks: why not.
+        is_there: by id, whether the API still has the entry.
+        unproven: how many entries were not found, but without a control that makes this a proof.
+        marks: the special characters for which no control was found.
     """
 
     is_there: dict[EntryId, bool] = field(default_factory=dict)
@@ -48,10 +49,15 @@ class Details:
 
 
 def ask_details(difference: Difference, has_entry: HasEntry, *, resource: Resource) -> Details:
-    """Asks for a bounded number of absent entries, and for the controls where some are not found.
+    """Asks for a bounded number of absent entries, and for controls where some are not found.
+
+    Args:
+        difference: the snapshot against the table.
+        has_entry: asks the API for one entry.
+        resource: the resource, for messages.
 
     Raises:
-        ConfigError: the path does not find entries that are there.
+        ConfigError: `detail_path` does not find entries that are present.
     """
     absent = difference.absent(at_most=MAX_DETAIL_REQUESTS)
     answers = {entry_id: entry_id not in _DOTS and has_entry(entry_id) for entry_id in absent}
@@ -69,7 +75,7 @@ def ask_details(difference: Difference, has_entry: HasEntry, *, resource: Resour
 
 
 def check_details(details: Details) -> Iterator[Finding]:
-    """Yields whether the API still has entries which its list lacks, and what its answers do not prove."""
+    """Yields warnings: the API still has entries that its list lacks, or its answers prove nothing."""
     there, asked = sum(details.is_there.values()), len(details.is_there) + details.unproven
     if there:
         yield Finding(
@@ -87,20 +93,20 @@ def check_details(details: Details) -> Iterator[Finding]:
             message=(
                 f"{details.unproven:,} of {asked:,} absent entries were not found under `detail_path`, and "
                 f"no present entry has an id like theirs ({', '.join(details.marks[:5])}) to show that the "
-                "path finds such: this proves nothing. They count as missing and are not removed."
+                "path finds such ids: this proves nothing. They count as missing and are not removed."
             ),
         )
 
 
 class _Control:
-    """Asks for entries of the snapshot, which are known to be there."""
+    """Asks for entries of the snapshot, which are known to be present."""
 
     def __init__(self, difference: Difference, has_entry: HasEntry, resource: Resource) -> None:
         self._difference, self._has_entry, self._resource = difference, has_entry, resource
         self._there: dict[EntryId, bool] = {}
 
     def ask(self, absent: Iterable[EntryId]) -> None:
-        """Asks for some entries, and for those with ids like the absent ones'."""
+        """Asks for a few entries, and for a few with ids like those of the absent ones."""
         self._expect(self._difference.present_spread(), needed=CONTROLS)
         wanted = {f"[{_written(character)}]": quote(character, safe="") for character in _CHARACTERS}
         wanted |= dict(list(_marks_of_all(absent))[:MAX_MARKS])
@@ -110,7 +116,7 @@ class _Control:
                 self._expect(like, needed=CONTROLS_PER_MARK, label=label)
 
     def lacking(self, entry_id: EntryId) -> list[str]:
-        """Returns what of an absent entry's id no control has."""
+        """Returns the special characters of an absent entry's id that no control has."""
         if not any(self._there.values()):
             return ["no present entry"]
         return [label for mark, label in marks(entry_id) if not self._covers(mark)]
@@ -146,8 +152,8 @@ class _Control:
 def marks(entry_id: EntryId) -> Iterator[tuple[str, str]]:
     """Yields what is special about an id in a URL: a pattern for `bounded` ids, and its name in messages.
 
-    The pattern is of one run of special characters with its bounds, so that `a//b` and `/a` are not as `a/b`
-    is; RE2 and Python read it alike.
+    The pattern matches one run of special characters with its neighbours, so that `a//b` and `/a` differ from
+    `a/b`. RE2 and Python read it alike.
     """
     text = str(entry_id)
     if text in _DOTS:
@@ -161,7 +167,7 @@ def marks(entry_id: EntryId) -> Iterator[tuple[str, str]]:
 
 
 def bounded(entry_id: EntryId) -> str:
-    """An id between marks of its begin and its end."""
+    """Returns an id between U+0002 and U+0003, which mark its start and its end."""
     return f"\x02{entry_id}\x03"
 
 
@@ -171,6 +177,6 @@ def _marks_of_all(ids: Iterable[EntryId]) -> Iterator[tuple[str, str]]:
 
 
 def _written(text: str) -> str:
-    """Special characters as a pattern; all beyond ASCII are alike."""
+    """Returns a pattern for special characters; all characters beyond ASCII count as the same."""
     codes = "".join(rf"\x{ord(c):02x}" if c.isascii() else "\x80" for c in text)
     return re.sub("\x80+", lambda _: f"{_OTHER}+", codes)

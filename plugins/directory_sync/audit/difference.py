@@ -1,14 +1,14 @@
-"""What publishing a snapshot would change: which entries, and in which way.
+"""Computes what publishing a snapshot would change: which entries, and how.
 
 The snapshot and the table are joined over (id, hash). Kinds:
 
     added      not in the table
     changed    another hash
     reshaped   differs only in fields that appeared or vanished throughout the snapshot
-    missing    absent, and not (yet) proven gone, or held for a decision
+    missing    absent, but not yet proven gone, or held for a decision
     removed    proven absent
-    returned   was missing or removed, is present
-    rewritten  unchanged; written to the table again, not to the change log
+    returned   was missing or removed, and is present
+    rewritten  unchanged; written to the table again, but not to the change log
 """
 
 from collections.abc import Mapping
@@ -35,12 +35,12 @@ class Population:
     """The entries of a snapshot against those of the table, before any decision.
 
     Attributes:
-        known: entries the table holds as present.
+        known: entries that the table holds as present.
         entries: entries of the snapshot.
         changed: entries with another hash.
-        newly_missing: present in the table, absent in the snapshot for the first time.
-        held: absent for longer, waiting for a decision.
-        unchanged: the same hash.
+        newly_missing: entries present in the table, and absent from a snapshot for the first time.
+        held: entries absent for longer, waiting for a decision.
+        unchanged: entries with the same hash.
     """
 
     known: int
@@ -52,7 +52,7 @@ class Population:
 
     @property
     def is_suspiciously_empty(self) -> bool:
-        """An empty snapshot where the table has entries."""
+        """Tells whether the snapshot is empty although the table has entries."""
         return self.entries == 0 and self.known > 0
 
 
@@ -60,14 +60,14 @@ class Difference:
     """Compares a snapshot with the table, in the scratch database.
 
     Args:
-        snapshot: sealed.
-        files: its entries' files.
-        warehouse: what it is compared with.
-        resource: whose table.
-        rehash: the hash settings changed: the table's hashes are computed anew from the log.
-        at: of the snapshot; what was published from later ones is left alone.
-        mode: of the run. `rewrite` writes unchanged entries to the table again, and a rehash does so too;
-            absence from a snapshot of an `interval` says nothing.
+        snapshot: the sealed snapshot.
+        files: the landed files of the snapshot.
+        warehouse: the warehouse with the table.
+        resource: the resource.
+        rehash: the settings of the hashes changed, so the table's hashes are computed again from the log.
+        at: the time of the snapshot; entries published from later snapshots are left alone.
+        mode: the mode of the run. `rewrite`, and a rehash, write unchanged entries to the table again. In
+            `interval`, an absence means nothing.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Difference:
         )
 
     def _leave_alone(self, at: datetime, *, is_partial: bool) -> None:
-        """Takes out what the snapshot knows nothing of, or only something older."""
+        """Leaves out entries that later snapshots published, and in an interval run the absent ones."""
         self._database.execute(f"CREATE OR REPLACE TABLE newer (id {self._id_type})")
         for batch in self._warehouse.changed_after(self._resource, at):
             self._snapshot.insert_arrow("newer", batch)
@@ -156,7 +156,7 @@ class Difference:
 
     @cached_property
     def population(self) -> Population:
-        """Counts what was compared."""
+        """The numbers of entries by finding."""
         rows = self._database.execute("SELECT finding, count(*) FROM compared GROUP BY ALL").fetchall()
         counts: dict[str, int] = dict(rows)
         there = ("added", "returned", "changed", "unchanged")
@@ -170,9 +170,12 @@ class Difference:
         )
 
     def absent(self, *, at_most: int) -> list[EntryId]:
-        """Returns ids that would be removed or go missing: the new ones first, so many of them.
+        """Returns ids of absent entries, the newly missing ones first.
 
-        The others come in another order with each snapshot, so that each has its turn.
+        The others come in another order with each snapshot, so that each is asked for in turn.
+
+        Args:
+            at_most: how many to return.
         """
         rows = self._database.execute(
             """SELECT id FROM compared WHERE finding IN ('newly_missing', 'still_missing')
@@ -182,7 +185,7 @@ class Difference:
         return [row[0] for row in rows]
 
     def present_spread(self) -> list[EntryId]:
-        """Returns up to five ids of the snapshot: the first, the last, and some between."""
+        """Returns up to five ids of the snapshot: the first, the last, and three between."""
         row = self._database.execute(
             "SELECT quantile_disc(id, [0.0, 1.0, 0.5, 0.25, 0.75]) FROM present"
         ).fetchone()
@@ -193,7 +196,7 @@ class Difference:
 
         Args:
             pattern: a regular expression for the id between U+0002 and U+0003.
-            at_most: so many.
+            at_most: how many to return.
         """
         if self._id_type != "VARCHAR":
             return []
@@ -204,11 +207,11 @@ class Difference:
         return [row[0] for row in rows]
 
     def left_since(self, moment: datetime, *, asked: bool) -> int:
-        """Returns how many entries went missing after a moment, before this snapshot, and have not come back.
+        """Returns how many entries went missing between a moment and this snapshot, and have not returned.
 
         Args:
-            moment: the begin.
-            asked: those that were held for a person's decision; or those that were not.
+            moment: the start of the period.
+            asked: count the entries held for a person's decision; False: count the others.
         """
         row = self._database.execute(
             """SELECT count(*) FROM compared WHERE missing_since > $moment AND finding <> 'returned'
@@ -227,15 +230,15 @@ class Difference:
         details: Mapping[EntryId, bool] | None = None,
         needs_details: bool = False,
     ) -> None:
-        """Turns findings into kinds of change, as `decisions` has it.
+        """Turns findings into kinds of change, by the table in `decisions`.
 
         Args:
             is_proven: the order is observed or declared, so an absent entry is gone.
-            is_held: newly missing entries wait for a decision; an absence in such a snapshot removes none.
-            at: of the snapshot: since then its newly missing entries are.
-            removes_none: not even an entry that was missing before is removed.
-            details: of absent entries, whether the detail path still has them; answers to be believed.
-            needs_details: there is a detail path: who has no such answer stays missing.
+            is_held: newly missing entries wait for a decision, and no absence is a removal.
+            at: the time of the snapshot, which is `missing_since` of its newly missing entries.
+            removes_none: no entry is removed for its absence, not even one that was missing before.
+            details: by id, whether `detail_path` still finds an absent entry; reliable answers only.
+            needs_details: there is a `detail_path`, so an entry without an answer stays missing.
         """
         self._database.execute(f"CREATE OR REPLACE TABLE details (id {self._id_type}, is_there BOOLEAN)")
         for entry_id, is_there in (details or {}).items():
@@ -285,7 +288,7 @@ class Difference:
         return dict(rows)
 
     def change_rows(self) -> ChangeRows:
-        """Returns what makes the change rows, once kinds are decided."""
+        """Returns the maker of the change rows; call it after `decide`."""
         return ChangeRows(
             self._snapshot,
             self._files,

@@ -1,4 +1,4 @@
-"""What is asked far behind the end, and what an error there means."""
+"""Asks far behind the end of the list, and judges errors there."""
 
 from collections.abc import Callable
 
@@ -8,32 +8,32 @@ from directory_sync.errors import ApiError, SnapshotError
 OK, REPEATED = frozenset({200, 204}), 0
 STRANGERS_AHEAD = 3
 WINDOW_CAPS = 1_000
-"""Result windows of APIs are multiples of this."""
+"""APIs limit how far offsets reach (a result window), always at a multiple of this."""
 
 
 class FarBehind:
-    """Asks far behind the end: pages that a filter has emptied are not the end.
+    """Asks far behind the end, because a page that a filter has emptied is not the end.
 
     Attributes:
-        refusals: the statuses that offsets behind the list were answered with; REPEATED: its last page.
+        refusals: the statuses of answers behind the list; REPEATED: the API repeated its last page.
     """
 
     def __init__(self) -> None:
-        """Nothing was asked yet."""
+        """Has asked nothing yet."""
         self.refusals: set[int] = set()
         self._ahead = 0
 
     def stranger(self, end: int, limit: int, *, read: Callable[[int], Page]) -> Page | None:
-        """Returns an answer that holds entries, or None: nothing stands there.
+        """Returns an answer that holds entries; None: no entry stands there.
 
         Args:
             end: the offset behind the last entry.
-            limit: of a page, in entries.
-            read: answers an offset.
+            limit: the size of a page, in entries.
+            read: reads the directory at an offset.
 
         Raises:
-            SnapshotError: answers hold entries again and again.
-            ApiError: an error there may not be the end of the list.
+            SnapshotError: entries were found behind empty answers too often.
+            ApiError: an error behind the end may not be the end of the list.
         """
         statuses = set[int]()
         for far in (limit, 2 * limit, 4 * limit):
@@ -53,17 +53,17 @@ class FarBehind:
         return None
 
     def _check_refusals(self, end: int, statuses: set[int]) -> None:
-        """An error behind the end is the API's way to say so, or where it stops to answer.
+        """Checks that an error behind the end marks the end, and not a result window.
 
         Raises:
-            ApiError: it is not the same everywhere behind, or stands where result windows end.
+            ApiError: the errors differ, or begin at a multiple of WINDOW_CAPS.
         """
         status = min(self.refusals)
         if (statuses | self.refusals) - OK != {status} or end % WINDOW_CAPS == 0:
             said = "its last page" if status == REPEATED else str(status)
             raise ApiError(
-                f"The API answers {said} to offsets from {end:,} on. Whether its list ends there, or it "
-                "gives no more than so many entries by offset, cannot be seen. Nothing was published. Use "
+                f"The API answers {said} to offsets from {end:,} on. Whether its list ends there, or the "
+                "API only limits how far offsets reach, cannot be seen. Nothing was published. Use "
                 "the API's cursor or links, or narrow the list by a parameter.",
                 status=status,
             )

@@ -1,4 +1,4 @@
-"""The set of entries whose removal waits for a person, and when that person is asked."""
+"""The set of entries whose removal waits for a person, and the decision when to ask."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class HeldSet:
     """Entries that wait for a decision.
 
     Attributes:
-        count: how many.
-        digest: SHA-256 over exactly these absences, each an id and since when; None: there are none.
+        count: how many entries are held.
+        digest: SHA-256 over these absences, each an id and the time it went missing; None: none is held.
     """
 
     count: int = 0
@@ -26,9 +26,12 @@ class HeldSet:
 
     @classmethod
     def of(cls, absences: Iterable[tuple[EntryId, datetime]]) -> Self:
-        """Digests absences that come ordered by id.
+        """Returns the set for absences that are ordered by id.
 
-        An entry that came back and went missing again is another absence: nobody decided on that one.
+        An entry that returned and went missing again is a new absence, on which nobody has decided.
+
+        Args:
+            absences: (id, the time it went missing), ordered by id.
         """
         digest, count = sha256(), 0
         for entry_id, missing_since in absences:
@@ -49,16 +52,17 @@ def asks_now(
 ) -> bool:
     """Tells whether a person is to be asked about the held entries now.
 
-    At first, when the set grew by more than a limit since, and after some days of waiting: not every night.
+    A person is asked when entries are first held, when the set has grown by more than a limit since, and when
+    the last question is `ask_again_days` old. So the question does not come every night.
 
     Args:
-        held: how many wait.
-        grown_by: how many of them went missing after a person was asked last.
-        population: entries the table held as present.
+        held: how many entries are held.
+        grown_by: how many of them went missing after the last question.
+        population: how many entries the table held as present.
         last_asked_at: when a person was asked about a set that has not been empty since; None: never.
-        at: now, by the snapshot's time.
-        limits: for removals.
-        ask_again_days: how long an unanswered or rejected question rests.
+        at: the time of the snapshot.
+        limits: the limits on removals.
+        ask_again_days: how many days an unanswered or rejected question rests.
     """
     if not held:
         return False

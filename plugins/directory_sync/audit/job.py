@@ -1,4 +1,4 @@
-"""What an audit works on: the run, its snapshot, the limits that hold."""
+"""What an audit works on: the run, its snapshot and the limits that apply."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +13,13 @@ from directory_sync.landing.snapshot import LandedSnapshot
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Which run a snapshot is of.
+    """The run that a snapshot belongs to.
 
     Attributes:
         interval: the data interval; None for a manual run without one.
-        directory: which directory it reads, see `ownership`; None: it leaves no mark.
+        run_id: the Dag run.
+        mode: what the run does; default: a sync.
+        directory: the directory that it reads, see `ownership`; None: tables and folders are not marked.
         began_at: when the scheduler started it, by the scheduler's clock; None: unknown.
     """
 
@@ -29,12 +31,12 @@ class Run:
 
     @property
     def is_partial(self) -> bool:
-        """Its snapshot holds what changed within an interval: a part of the directory."""
+        """Tells whether its snapshot holds only a part of the directory: what changed within an interval."""
         return self.mode.is_partial
 
     @property
     def interval_text(self) -> tuple[str, str] | None:
-        """The data interval as the manifest has it, in ISO 8601."""
+        """The data interval as two ISO 8601 texts, as the manifest stores it."""
         return (self.interval[0].isoformat(), self.interval[1].isoformat()) if self.interval else None
 
 
@@ -43,9 +45,14 @@ class Audit:
     """Everything an audit needs.
 
     Attributes:
-        raised_limits: which of the deployment's limits this run lifts, and who says so; None: none.
-        folder: the task's own; its scratch database works there.
-        lands_in: where the difference and the report go; None: beside the snapshot.
+        resource: the resource that is audited.
+        landed: the folder of the run's snapshot.
+        run: the run.
+        settings: the deployment's switches.
+        limits: the limits on removals that apply to this run.
+        folder: the task's own folder; its scratch database works there.
+        raised_limits: which of the deployment's limits this run raises, and who triggered it; None: none.
+        lands_in: the folder for the difference and the report; None: the snapshot's own.
     """
 
     resource: Resource

@@ -1,4 +1,4 @@
-"""What makes a joint: entries that two answers share as two pieces of one list do. See ADR 1."""
+"""Decides whether two answers that share entries overlap like two pieces of one list. See ADR 1."""
 
 from itertools import pairwise
 
@@ -10,27 +10,39 @@ MAX_IMPLIED_EDITS_SHARE = 0.1
 MIN_SHARE_MOVED = 0.25
 
 Places = list[tuple[int, int, EntryId]]
-"""Positions of the shared entries in two windows, and their ids, in the order of the first."""
+"""The shared entries of two windows: (position in the first, in the second, id), in the first's order."""
 
 
 def ascend(places: Places) -> bool:
-    """Tells whether the shared entries stand in one order in both answers."""
+    """Tells whether the shared entries have the same order in both answers."""
     return all(y < later for (_, y, _), (_, later, _) in pairwise(places))
 
 
 def displacement(a: Window, b: Window, places: Places) -> int:
-    """Returns how far to the right shared entries stand in `b` of where they stood in `a`."""
+    """Returns how many places further right the shared entries stand in `b` than in `a`.
+
+    Args:
+        a: one window.
+        b: the other window.
+        places: the shared entries; the first of them is measured.
+    """
     x, y, _ = places[0]
     return (b.offset + y) - (a.offset + x)
 
 
 def is_sound(a: Window, b: Window, places: Places, *, drift: int) -> bool:
-    """Tells whether what two answers share shows that they overlap in the list.
+    """Tells whether the shared entries show that two answers overlap in the list.
 
-    Two contiguous pieces of one list overlap in a contiguous piece, which begins where one of them begins
-    and ends where one of them ends. Entries that do not fit are edits between the two requests; an id
-    that stands twice in the list implies so many that it gives itself away. Shared entries must besides
-    stand where they stood, but for the overlap and the drift that was seen, or be many.
+    Two contiguous pieces of one list overlap in a contiguous piece. It begins where one of them begins and
+    ends where one of them ends. Entries that do not fit this are taken for edits between the two requests. An
+    id at two places of the list would imply too many edits, so it is detected. In addition, the shared
+    entries must not have moved further than the overlap plus the drift, or they must be many.
+
+    Args:
+        a: one window.
+        b: the other window.
+        places: the shared entries.
+        drift: how far the list is known to have drifted, in places.
     """
     (first_a, first_b, _), (last_a, last_b, _) = places[0], places[-1]
     before = min(first_a, first_b)
@@ -41,5 +53,5 @@ def is_sound(a: Window, b: Window, places: Places, *, drift: int) -> bool:
         return False
     if abs(displacement(a, b, places)) <= OVERLAP + drift:
         return True
-    # Further than was seen: only a large piece of both shows that the list moved, not a few doubled ids.
+    # They moved further than the drift: only many of them show a moved list instead of doubled ids.
     return len(places) > 2 and len(places) >= MIN_SHARE_MOVED * min(a.entries, b.entries)

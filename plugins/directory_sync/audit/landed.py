@@ -1,6 +1,7 @@
-"""The landed answers as tables of a DuckDB database: `windows`, one row an answer; `positions`, one an entry.
+"""Loads the landed answers into tables of a DuckDB database.
 
-Records are not read: they stay in the Parquet files.
+`windows` has one row per answer, `positions` one row per entry of an answer. Records stay in the Parquet
+files.
 """
 
 from collections.abc import Sequence
@@ -24,11 +25,13 @@ ID_TYPES = {"BIGINT", "VARCHAR"}
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """One answer, as the seal sees it: which piece of the list it showed, and when.
+    """One answer as the seal sees it: the piece of the list that it showed, and when.
 
     Attributes:
-        number: names the window within the snapshot.
+        number: the number of the window within the snapshot.
+        offset: the offset of the request.
         entries: how many entries the answer had; never 0.
+        requested_at: the time of the request.
     """
 
     number: int
@@ -43,15 +46,15 @@ class Window:
 
 
 class LandedTables:
-    """The landed entries of one pull, and those the audit adds.
+    """The landed entries of one pull, and the entries that the audit adds.
 
     Args:
-        database: the scratch database; tables are made in it.
-        files: what was landed.
+        database: the scratch database, in which the tables are created.
+        files: the landed files.
     """
 
     def __init__(self, database: duckdb.DuckDBPyConnection, files: LandedFiles) -> None:
-        """Numbers the windows; reads the records not at all.
+        """Creates the tables and numbers the windows.
 
         Raises:
             EnvelopeError: integers and strings are mixed among the ids of the shards.
@@ -113,7 +116,7 @@ class LandedTables:
         return found
 
     def take_ids_as(self, id_type: str) -> None:
-        """Gives the ids of an empty snapshot the type of the table's: the two are compared."""
+        """Gives an empty snapshot the id type of the table, so that the two can be compared."""
         if self._id_type is None:
             self._make_positions(id_type)
 
@@ -125,7 +128,7 @@ class LandedTables:
         )
 
     def _check_positions(self) -> None:
-        """Every window has the entries that it had: no file of them is lost."""
+        """Checks that each window has as many entries as its answer had, so that no file is lost."""
         lacking = self._one(
             """SELECT count(*) FROM windows AS w
                LEFT JOIN (SELECT number, count(*) AS entries FROM positions GROUP BY number) AS p
@@ -139,10 +142,10 @@ class LandedTables:
         return self._one("SELECT coalesce(max(number), 0) FROM windows")
 
     def add(self, page: Page) -> Window | None:
-        """Adds an answer which the audit read; returns its window, None where it is empty.
+        """Adds an answer that the audit read; returns its window, None where the answer is empty.
 
         Raises:
-            EnvelopeError: its ids are of another type than the snapshot's.
+            EnvelopeError: its ids have another type than the snapshot's.
         """
         number, self._next_number = self._next_number, self._next_number + 1
         self.added.add(page)

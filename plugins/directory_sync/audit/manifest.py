@@ -1,6 +1,6 @@
-"""Seals a landed snapshot and says so in its manifest: what was read, what is proven of it.
+"""Seals a landed snapshot and makes its manifest: what was read, and what is proven.
 
-The manifest is what makes landed files a snapshot; it is written last, by the audit.
+The manifest makes landed files a snapshot. The audit writes it last.
 """
 
 import logging
@@ -132,7 +132,16 @@ def read_manifest(landed: LandedSnapshot) -> Manifest | None:
 def seal_snapshot(
     job: Audit, snapshot: Snapshot, files: LandedFiles, *, read_page: ReadPage
 ) -> tuple[Manifest, LandedFiles]:
-    """Seals a snapshot; returns its manifest, not yet written, and its files with the audit's own.
+    """Seals a snapshot, and lands the answers that the audit read itself.
+
+    Args:
+        job: the run, its resource and its folder.
+        snapshot: the snapshot, open in the scratch database.
+        files: the landed files.
+        read_page: reads the directory at an offset.
+
+    Returns:
+        The manifest, which is not written yet, and the files including the audit's own.
 
     Raises:
         SnapshotError: the windows do not form one chain, or the API's own count contradicts it.
@@ -168,7 +177,7 @@ def seal_snapshot(
 
 
 def _prove(resource: Resource, snapshot: Snapshot, read_page: ReadPage) -> Seal:
-    """Seals a snapshot as far as how the API pages allows."""
+    """Seals a snapshot by the proof that the API's way of paging allows."""
     match resource.pages:
         case OffsetPages():
             return seal(snapshot, read_page)
@@ -181,7 +190,7 @@ def _prove(resource: Resource, snapshot: Snapshot, read_page: ReadPage) -> Seal:
 
 
 OWN_FIELDS = "audit/fields.parquet"
-"""The fields of what the audit read itself."""
+"""The file with the fields of the answers that the audit read itself."""
 
 
 def _land_own_answers(landed: LandedSnapshot, snapshot: Snapshot, files: LandedFiles) -> LandedFiles:
@@ -226,6 +235,6 @@ def _manifest(
 
 
 def settings_fingerprint(resource: Resource) -> str:
-    """Returns a digest of what an entry's hash depends on besides the entry."""
+    """Returns a digest of the settings that an entry's hash depends on."""
     content = [HASH_VERSION, sorted(map(list, resource.ignored_fields))]
     return sha256(orjson.dumps(content)).hexdigest()[:16]

@@ -1,22 +1,22 @@
-"""What can be said of a list that was read page by page: of numbered pages much, of linked ones little.
+"""Proves what can be proven for pages: much for numbered pages, nothing for linked pages.
 
-Numbered pages. Let the list have a strict order by a key that does not change, and page k+1 be answered
+Numbered pages. Let the list have a strict order by a key that does not change, and let page k+1 be answered
 between two equal answers to page k. If nothing moved across the border in between, k+1 begins right behind
 the last entry of k. Let answers of one page that share an entry be linked, as in `seal.py`. Take an entry R
-that lasted, and follow the pages from the first: R is in the answer, or behind its last entry, so in a
-linked answer of the page or behind that one's last entry, so in the page behind it, and so on; behind the
-last page nothing stood, twice, nor further behind. Hence R was read.
+that lasted, and follow the pages from the first one. R is in the answer or behind its last entry. So R is in
+a linked answer of the same page, or behind the last entry of that one. So R is in the next page or behind it,
+and so on. Behind the last page no entry stood: two answers to the next page were empty, and so were pages
+further behind. Hence R was read.
 
 An empty page with entries behind it is a hole: the API leaves out entries after it has cut the page. The page
-behind it is joined where the hole is empty before and after, and the entries in front of it have not moved:
-an entry that slid over the border would stand in the hole. What the API leaves out is not in the list, as far
-as any client can tell; and it may be left out by mistake. So the order is assumed.
+behind a hole is joined if the hole is empty before and after it, and the entries in front of the hole have
+not moved. An entry that moved across the border would stand in the hole. Entries that the API leaves out are
+not in the list as a client sees it, but they may be left out by mistake. So the order is assumed.
 
-What this needs and cannot see: that no edits between two equal answers cancelled each other out, and that
-the page size is the same for all. So the order is at best assumed, unless ids ascend over all pages.
+Two things are needed and cannot be checked: that no edits between two equal answers cancelled each other out,
+and that all pages have the same size. So the order is at best assumed, unless ids ascend over all pages.
 
-Linked pages. Which page follows is what the API says, so nothing is proven. The walk ended because no link
-followed: that is all.
+Linked pages. The API says which page follows, so nothing is proven. The walk ended because no link followed.
 """
 
 from collections import defaultdict
@@ -41,14 +41,14 @@ class RereadSeal(Seal):
     """What was proven of numbered pages.
 
     Attributes:
-        hidden: pages that were empty although pages behind them hold entries.
+        hidden: how many pages were empty although pages behind them hold entries.
     """
 
     hidden: int = 0
 
 
 def verify_rereads(snapshot: Snapshot, *, base_page: int) -> RereadSeal:
-    """Joins landed numbered pages anew, from the answers alone.
+    """Joins landed numbered pages from the answers alone, without trusting the shards.
 
     Args:
         snapshot: the landed windows.
@@ -85,7 +85,7 @@ def verify_rereads(snapshot: Snapshot, *, base_page: int) -> RereadSeal:
 
 
 def accept_walk(snapshot: Snapshot) -> Seal:
-    """Takes the landed answers for the list: the API's links say so, and nothing else does.
+    """Accepts the landed answers as the list, on the word of the API's links alone.
 
     Raises:
         SnapshotError: nothing was landed.
@@ -110,19 +110,19 @@ def accept_walk(snapshot: Snapshot) -> Seal:
 
 
 class _Rereads:
-    """The answers to each page, and which of them begin where the page before ends.
+    """The answers to each page, and the joints between neighbouring pages.
 
     Args:
-        readings: in the order of their requests.
+        readings: the answers, in the order of their requests.
         overlapping: pairs of answers to one page that share an entry.
 
     Attributes:
-        joints: of each page that is joined, the answer before it and its own.
-        lengths: how many entries each page has, from the first one on; hidden ones left out.
-        hidden: pages that were empty although pages behind them hold entries.
-        rejected: answers that differ from the one before to the same page.
-        displaced: pages that moved while they were read.
-        unjoined: the place of the first page that is not joined, where there is one.
+        joints: for each joined page, the answer to the page before it and its own answer.
+        lengths: how many entries each page has, from the first one on, without hidden pages.
+        hidden: how many pages were empty although pages behind them hold entries.
+        rejected: how many answers differ from the answer before to the same page.
+        displaced: how many pages moved while they were read.
+        unjoined: the place of the first page that is not joined; 0: none was found.
     """
 
     def __init__(self, readings: Sequence[Reading], overlapping: set[tuple[int, int]]) -> None:
@@ -136,7 +136,7 @@ class _Rereads:
         self.hidden = self.rejected = self.displaced = self.unjoined = 0
 
     def reach_the_end(self) -> bool:
-        """Joins page to page up to the end; False: a joint or the end is missing."""
+        """Joins page to page up to the end; returns False where a joint or the end is missing."""
         heads = [reading for _, reading in self._of_place[0]]
         joined = [reading for reading in heads if reading.entries]
         if not joined:
@@ -164,7 +164,7 @@ class _Rereads:
             place, joined = behind, [reading for _, reading in joints]
 
     def _linked_to(self, joined: list[Reading], place: int) -> set[int]:
-        """The answers to a page that share entries with a joined one, or with one that does."""
+        """Returns the answers to a page that are linked to a joined one, directly or through others."""
         linked = {reading.number for reading in joined}
         waiting = list(linked)
         others = [reading.number for _, reading in self._of_place[place]]
@@ -184,7 +184,7 @@ class _Rereads:
         return joints
 
     def _empty_since(self, linked: set[int], place: int, behind: int) -> int | None:
-        """When two answers in a row to a page were empty, with the page in front the same all along."""
+        """Returns when two successive answers to a page were empty while the page in front did not change."""
         for (start, one), (stop, other) in pairwise(self._of_place[behind]):
             span = start, stop
             if (
@@ -197,14 +197,14 @@ class _Rereads:
         return None
 
     def _is_nothing_ahead(self, empty: int, since: int) -> bool:
-        """The pages further behind an empty one were asked for after it, and were empty."""
+        """Tells whether the pages further behind an empty page were asked for after it, and were empty."""
         return all(
             any(time > since and not reading.entries for time, reading in self._of_place[empty + far])
             for far in pages_ahead(empty)
         )
 
     def _unmoved(self, linked: set[int], place: int, span: tuple[int, int]) -> Reading | None:
-        """The answer to a page that was the same from before a span of time until after it."""
+        """Returns the answer to a page if it was the same before, during and after a span of time."""
         answers = self._around(place, span)
         if not answers or answers[0].number not in linked:
             return None
@@ -212,14 +212,14 @@ class _Rereads:
         return answers[0] if len(shown) == 1 else None
 
     def _is_hole(self, place: int, hole: int, span: tuple[int, int]) -> bool:
-        """A page between the last entries and the page behind was empty all along; or none is between."""
+        """Tells whether the page between was empty throughout a span of time, or there is none between."""
         if hole == place:
             return True
         answers = self._around(hole, span)
         return bool(answers) and not any(reading.entries for reading in answers)
 
     def _around(self, place: int, span: tuple[int, int]) -> list[Reading]:
-        """The answers to a page from right before a span of time until right after it, or none."""
+        """Returns the answers to a page from just before a span of time to just after it, or none."""
         answers = self._of_place[place]
         before = [reading for time, reading in answers if time < span[0]][-1:]
         within = [reading for time, reading in answers if span[0] < time < span[1]]
@@ -228,7 +228,7 @@ class _Rereads:
 
 
 def _is_monotonous(found: Iterable[Reading], neighbours: Iterable[tuple[Reading, Reading]]) -> bool:
-    """Tells whether ids ascend throughout, or descend, from page to page."""
+    """Tells whether ids ascend, or descend, over all pages."""
     pairs = [(r.first_id, r.last_id) for r in found if r.entries > 1]
     pairs += [(before.last_id, behind.first_id) for before, behind in neighbours]
     return all(_is_less(one, other) for one, other in pairs) or all(

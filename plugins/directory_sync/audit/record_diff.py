@@ -1,4 +1,4 @@
-"""Which fields of two records differ, and how."""
+"""Finds the fields in which two records differ, and how they differ."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,14 @@ APPEARED, VANISHED, CHANGED = "appeared", "vanished", "changed"
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the dotted paths that differ, and how: the value is there in one record alone, or in both.
+    """Yields (dotted path, APPEARED, VANISHED or CHANGED) for each field that differs.
 
     A list counts as one value.
 
     Args:
-        old: the record as it was.
-        new: the record as it is.
-        prefix: of all paths.
+        old: the record before.
+        new: the record now.
+        prefix: what all paths begin with.
     """
     for key in old.keys() | new.keys():
         path = field_name(prefix, key)
@@ -34,5 +34,5 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") 
 
 
 def _as_json(value: Any) -> str | None:
-    """A list's text: Python takes [1], [1.0] and [true] for equal, JSON and the hash do not."""
+    """Returns a list's JSON, since Python takes [1], [1.0] and [true] for equal; None for other values."""
     return json.dumps(value, sort_keys=True) if isinstance(value, list) else None

@@ -1,4 +1,4 @@
-"""What is asked of the records of entries, in the Parquet files where they are."""
+"""Queries the records of entries in their Parquet files."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,14 +10,20 @@ from directory_sync.landing.files import LandedFiles
 
 
 class RecordTables(LandedTables):
-    """The tables of a snapshot, and those that are made of its records."""
+    """The tables of a snapshot, and the tables that are made from its records."""
 
     def entries_before(
         self, files: LandedFiles, path: Sequence[str], moment: datetime
     ) -> tuple[int, int, int]:
-        """Counts entries: all, those of which a field holds a time, those of which it is an earlier time.
+        """Counts entries by the time in a field. A field that holds dates is compared by the day.
 
-        A field that holds dates is compared by the day.
+        Args:
+            files: the landed files.
+            path: the path of the field.
+            moment: the time to compare with.
+
+        Returns:
+            How many entries there are, how many have a time in the field, and how many an earlier time.
         """
         if not files.entries:
             return 0, 0, 0
@@ -40,7 +46,7 @@ class RecordTables(LandedTables):
     def field_ascends(self, files: LandedFiles, path: Sequence[str]) -> bool:
         """Tells whether a field of the records strictly ascends, or descends, within every window.
 
-        Numbers are compared as numbers, all else as text by its code points.
+        Numbers are compared as numbers, other values as text by code points.
         """
         if not files.entries:
             return False
@@ -71,7 +77,7 @@ class RecordTables(LandedTables):
         return row is not None and (row[0] or row[1])
 
     def has_field(self, files: LandedFiles, path: Sequence[str]) -> bool:
-        """Tells whether any entry has something at a path."""
+        """Tells whether any entry has a value at a path."""
         if not files.entries:
             return False
         with naming_damage("entries"):
@@ -83,10 +89,10 @@ class RecordTables(LandedTables):
         return row is not None
 
     def create_present(self) -> None:
-        """Creates `present`: one row an entry, the version that was requested last.
+        """Creates `present`: one row per entry, its version from the latest request.
 
-        Ties go to the greater window, then to the greater position. Of what is aggregated by entry each value
-        is a number: texts and structs stay in memory however many entries there are.
+        Ties go to the greater window, then to the greater position. Only numbers are aggregated by entry,
+        because DuckDB does not spill aggregates of texts and structs.
         """
         self.database.execute(
             """CREATE OR REPLACE TABLE ranks AS
@@ -111,7 +117,7 @@ class RecordTables(LandedTables):
         )
 
     def create_records(self, files: LandedFiles, *, ids: str) -> None:
-        """Creates `records` (id, record): the standing version of the entries in the table `ids`."""
+        """Creates `records` (id, record): the present version of the entries in the table `ids`."""
         self.database.execute(
             f"""CREATE OR REPLACE TABLE wanted AS
                 SELECT p.id, w.shard, w."window", w.requested_at, p.position
@@ -121,7 +127,7 @@ class RecordTables(LandedTables):
         self.database.execute(
             "CREATE OR REPLACE TABLE records AS SELECT id, NULL::VARCHAR AS record FROM wanted LIMIT 0"
         )
-        # Where nothing is wanted the column would be read nevertheless: most of the snapshot's bytes.
+        # Without this check DuckDB would read the column, most of the snapshot's bytes, for no rows.
         if files.entries and self._one("SELECT count(*) FROM wanted"):
             with naming_damage("entries"):
                 self.database.execute(
@@ -131,7 +137,7 @@ class RecordTables(LandedTables):
                 )
 
     def field_types(self, files: LandedFiles) -> dict[str, dict[str, int]]:
-        """Returns how often each field had which JSON type, over all windows."""
+        """Returns, by field and JSON type, how many entries had it, over all windows."""
         profile: dict[str, dict[str, int]] = {}
         if files.fields:
             with naming_damage("fields"):
@@ -148,7 +154,7 @@ class RecordTables(LandedTables):
 
 
 def _pointers(path: Sequence[str]) -> dict[str, str]:
-    """DuckDB's paths to a field, by the names of their parameters: one for each way to read the dots."""
+    """Returns DuckDB's paths to a field by parameter name, one for each way to read dots in keys."""
     return {
         f"pointer_{number}": "$" + "".join(f'."{key}"' for key in keys)
         for number, keys in enumerate(readings(path))
@@ -156,5 +162,5 @@ def _pointers(path: Sequence[str]) -> dict[str, str]:
 
 
 def _at(path: Sequence[str], function: str) -> str:
-    """SQL that asks a JSON function of DuckDB for the value at a path of `record`."""
+    """Returns SQL that applies a JSON function of DuckDB to the value at a path of `record`."""
     return f"coalesce({', '.join(f'{function}(record, ${name})' for name in _pointers(path))})"

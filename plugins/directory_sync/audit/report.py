@@ -1,6 +1,6 @@
-"""The outcome of an audit: for people, for XCom, for the asset event, for `directory_syncs`.
+"""The report of an audit: for people, for XCom, for the asset event and for `directory_syncs`.
 
-It holds counts, digests, field names and a few ids of the API's own; never a record.
+It holds counts, digests, field names and a few ids of entries, never a record.
 """
 
 import json
@@ -24,7 +24,7 @@ PROOFS = {
     Proof.REREAD: "reread: each page the same before and after the next; edits that cancel out go unseen",
     Proof.WALK: "walk: none; the API's own links led here",
 }
-"""What shows that a snapshot is complete, for people."""
+"""The proofs of completeness, as people read them."""
 _PROOFS_SHOWN: Mapping[str, str] = {proof.value: text for proof, text in PROOFS.items()}
 
 
@@ -34,7 +34,7 @@ class Finding:
 
     Attributes:
         rule: the check's name.
-        level: an error stops the publication, a hold makes removals wait, a warning is told.
+        level: an error stops the publication, a hold makes removals wait, a warning is only reported.
         message: what was found, with the numbers.
     """
 
@@ -45,17 +45,20 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Which publication it is, of which snapshot, and what it follows.
+    """The identity of a publication: its snapshot, its run, and the publication it follows.
 
     Attributes:
-        sync_id: names the publication; it derives from the snapshot.
-        base_sync_id: the publication the difference was computed against; None: an empty warehouse.
-        snapshot_at: the snapshot's first request.
-        last_requested_at: its last one.
-        settings_fingerprint: of the settings that the entries' hashes depend on.
+        sync_id: the id of the publication, derived from the snapshot.
+        base_sync_id: the publication that the difference was computed against; None: an empty warehouse.
+        resource: the resource that is published.
+        run_id: the Dag run.
+        mode: the mode of the run.
+        snapshot_at: the time of the snapshot's first request.
+        last_requested_at: the time of its last request.
+        settings_fingerprint: a digest of the settings that the entries' hashes depend on.
         id_type: BIGINT or VARCHAR; None: there was no entry yet.
         publication_order: the number of the publication, see `publications`; None: it has none yet.
-        directory: whose it is, see `ownership`.
+        directory: the directory of the resource, see `ownership`; None: it is not marked.
     """
 
     sync_id: str
@@ -73,11 +76,11 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Fields:
-    """What the entries' fields are like.
+    """The fields of the entries.
 
     Attributes:
-        changed_fields: how many entries changed in each field.
-        field_shares: of each field, the share of entries with each JSON type.
+        changed_fields: by field, how many entries changed in it.
+        field_shares: by field, the share of entries (0 to 1) with each JSON type.
     """
 
     changed_fields: Mapping[str, int] = field(default_factory=dict)
@@ -89,12 +92,12 @@ class Holds:
     """The entries that wait for a person's decision.
 
     Attributes:
-        population: entries that are expected to be listed, and those that are held.
-        newly_missing: entries that are absent for the first time.
-        held: entries that wait for a decision, over all snapshots.
-        newly_held: those of them that this snapshot adds.
-        held_digest: SHA-256 over exactly the held absences; None where nothing is held.
-        asks: a person is asked about them now.
+        population: how many entries are expected in the list, plus the held ones.
+        newly_missing: how many entries are absent for the first time.
+        held: how many entries wait for a decision, over all snapshots.
+        newly_held: how many of them this snapshot adds.
+        held_digest: SHA-256 over exactly the held absences; None where no entry is held.
+        asks: whether a person is asked about them now.
     """
 
     population: int = 0
@@ -110,11 +113,11 @@ class Completeness:
     """What shows that the snapshot is complete.
 
     Attributes:
-        order: of the list: observed, declared or assumed.
-        proof: a `Proof`; of a later release it may be another.
-        windows: answers of which the snapshot is made.
-        joints: overlaps of windows that were verified.
-        bridged: gaps between windows that the audit read again.
+        order: the order of the list: observed, declared or assumed.
+        proof: a `Proof`; a later release may know others.
+        windows: how many answers make up the snapshot.
+        joints: how many overlaps of windows were verified.
+        bridged: how many gaps between windows the audit read again.
     """
 
     order: str = "assumed"
@@ -126,12 +129,12 @@ class Completeness:
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """What the API was asked.
+    """The requests to the API.
 
     Attributes:
-        requests: repeated ones included.
-        retries: requests that were repeated.
-        refused: answers 429.
+        requests: how many requests were sent, including retries.
+        retries: how many requests were repeated.
+        refused: how many answers had the status 429.
     """
 
     requests: int = 0
@@ -144,17 +147,23 @@ _PARTS = ("origin", "fields", "holds", "completeness", "traffic")
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport:
-    """What a snapshot holds, what was proven of it, and what publishing it changes.
+    """What a snapshot holds, what was proven about it, and what its publication changes.
 
-    Its JSON is flat: the values of its parts stand beside the others.
+    Its JSON is flat: the values of its parts are on the same level as the others.
 
     Attributes:
-        entries: distinct entries of the snapshot.
-        unchanged: entries that are as they were.
-        changes: how many entries of each kind of change.
-        rewritten: unchanged entries that are written to the table again.
-        rejected: entries that the warehouse cannot hold and that were set aside.
-        skipped: why nothing is to be published; None where it is.
+        origin: the identity of the publication.
+        entries: how many distinct entries the snapshot has.
+        unchanged: how many entries did not change.
+        changes: how many entries have each kind of change.
+        rewritten: how many unchanged entries are written to the table again.
+        rejected: how many entries the warehouse cannot hold; they were set aside.
+        fields: the fields of the entries.
+        holds: the entries that wait for a decision.
+        completeness: what shows that the snapshot is complete.
+        traffic: the requests to the API.
+        findings: what the checks found.
+        skipped: why nothing is published; None: it is published.
     """
 
     origin: Origin
@@ -172,7 +181,7 @@ class AuditReport:
 
     @property
     def sync_id(self) -> str:
-        """Names the publication."""
+        """The id of the publication."""
         return self.origin.sync_id
 
     @property
@@ -192,16 +201,16 @@ class AuditReport:
 
     @property
     def snapshot_at(self) -> datetime:
-        """The snapshot's first request."""
+        """The time of the snapshot's first request."""
         return self.origin.snapshot_at
 
     @property
     def changes_nothing(self) -> bool:
-        """The warehouse holds the snapshot already."""
+        """Tells whether the warehouse already holds the state of the snapshot."""
         return not any(self.changes.values()) and not self.rewritten
 
     def numbered(self, order: int | None) -> Self:
-        """Returns the report with the number of its publication."""
+        """Returns a copy of the report with the number of its publication."""
         return replace(self, origin=replace(self.origin, publication_order=order))
 
     def _flat(self) -> dict[str, Any]:
@@ -220,17 +229,17 @@ class AuditReport:
         return content
 
     def summary(self) -> dict[str, Any]:
-        """Returns what XCom and the asset event carry: the report less the fields' shares."""
+        """Returns what XCom and the asset event carry: the report without the field shares."""
         content = self.as_json()
         del content["field_shares"]
         return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Reads what `as_json` wrote, of a later version too.
+        """Reads the JSON of `as_json`, also of a later release.
 
         Raises:
-            SnapshotError: it lacks something, or holds something else.
+            SnapshotError: a value is missing or has a wrong type.
         """
         with naming_damage(REPORT):
             flat = msgspec.convert(content, dict[str, Any])
@@ -261,7 +270,7 @@ class AuditReport:
         return f"{seal.joints:,} joints proven, {seal.bridged:,} bridged"
 
     def lines(self) -> list[str]:
-        """Returns the report as lines of a table for people."""
+        """Returns the report as lines of text for people: the headline, a table and the findings."""
         seal, traffic = self.completeness, self.traffic
         rows: list[tuple[str, str]] = [
             ("entries", f"{self.entries:,}"),

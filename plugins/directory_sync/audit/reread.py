@@ -1,9 +1,9 @@
-"""Reads the places of absent entries again: an absence that one answer alone saw is no proof.
+"""Reads the places of absent entries again, because an absence in a single answer is no proof.
 
-A replica that lags answers with the list as it was: what was added since is absent from it, and its answers
-join those of the others. Where ids ascend, the place of an absent entry is known, so it is asked for: answers
-that hold its neighbours, and not it. Where one of them shows an absent entry, the API's answers contradict
-each other, and nothing is removed at its first absence.
+A replica that lags answers with an older list. Entries that were added since are absent from its answers, and
+these still join the answers of other replicas. Where ids ascend, the place of an absent entry is known. So
+the audit asks for answers that hold its neighbours. If one of them shows an absent entry, the API's answers
+contradict each other, and no entry is removed at its first absence.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -19,7 +19,7 @@ from directory_sync.landing.files import DIFFERENCE
 from directory_sync.landing.snapshot import LandedSnapshot
 
 ANSWERS_WHEN_STILL, ANSWERS_WHEN_MOVED = 1, 4
-"""How many further answers an absence needs: more where the list moved, or seemed to, as replicas have it."""
+"""How many further answers must confirm an absence; more where the list moved, or seemed to."""
 
 MAX_REREADS = 200
 _ROWS = 5_000
@@ -27,12 +27,12 @@ _ROWS = 5_000
 
 @dataclass(frozen=True, kw_only=True)
 class Reread:
-    """What was seen at the places of absent entries.
+    """The result of reading the places of absent entries again.
 
     Attributes:
         absent: how many entries were looked for.
-        seen: absent entries that another answer shows.
-        unconfirmed: absent entries that too few answers lack; they wait for the next snapshot.
+        seen: the absent entries that another answer shows.
+        unconfirmed: the absent entries that too few answers confirm; they wait for the next snapshot.
     """
 
     absent: int = 0
@@ -43,16 +43,16 @@ class Reread:
 def reread(
     snapshot: Snapshot, absent: Sequence[EntryId], read_page: ReadPage, *, answers_needed: int
 ) -> Reread:
-    """Asks for the places of absent entries until enough answers lack each of them.
+    """Asks for the places of absent entries until enough answers confirm each absence.
 
     Args:
-        snapshot: sealed; its ids ascend, or descend.
-        absent: entries that are to be removed.
+        snapshot: the sealed snapshot; its ids ascend, or descend.
+        absent: the entries that would be removed.
         read_page: reads the directory at an offset.
-        answers_needed: how many answers that hold its neighbours must lack an entry.
+        answers_needed: how many answers must show an entry's neighbours without the entry.
 
     Raises:
-        DirectorySyncError: what the client raises.
+        DirectorySyncError: the client failed.
     """
     places, descends = snapshot.places_of_absent(absent)
     lacking = dict.fromkeys(absent, 0)
@@ -73,7 +73,7 @@ def reread(
 
 
 def _within(page: Page, absent: Collection[EntryId], *, descends: bool) -> Iterator[EntryId]:
-    """The absent entries whose neighbours an answer shows: from the list's first entry on, and to its end."""
+    """Yields the absent entries whose place an answer covers, also before its first and after its last."""
     ids = [entry.id for entry in page.entries]
     if not ids:
         return
@@ -88,7 +88,7 @@ def _within(page: Page, absent: Collection[EntryId], *, descends: bool) -> Itera
 
 
 def removed_before(landed: LandedSnapshot, sync_id: str) -> set[EntryId]:
-    """Returns what an earlier comparison of the same snapshot removed: it was looked for then."""
+    """Returns the entries that an earlier comparison of this snapshot removed; they were confirmed then."""
     removed: set[EntryId] = set()
     for batch in landed.of_sync(sync_id).read_tables(DIFFERENCE, rows=_ROWS):
         for row in batch.select(["id", "kind"]).to_pylist():
@@ -98,14 +98,14 @@ def removed_before(landed: LandedSnapshot, sync_id: str) -> set[EntryId]:
 
 
 def check_reread(reread: Reread) -> Iterator[Finding]:
-    """Yields where answers contradicted each other, and what waits for the next snapshot."""
+    """Yields warnings: answers contradicted each other, or absences wait for the next snapshot."""
     if reread.seen:
         yield Finding(
             rule="replicas",
             level="warning",
             message=(
                 f"{len(reread.seen):,} of {reread.absent:,} absent entries stand in another answer of the "
-                "API: its answers come from lists that differ, as replicas that lag have them. Absent "
+                "API: its answers come from different lists, such as those of lagging replicas. Absent "
                 "entries count as missing and are removed when the next snapshot lacks them too."
             ),
         )
@@ -114,7 +114,8 @@ def check_reread(reread: Reread) -> Iterator[Finding]:
             rule="unconfirmed",
             level="warning",
             message=(
-                f"{len(reread.unconfirmed):,} of {reread.absent:,} absent entries were not looked for often "
-                f"enough (at most {MAX_REREADS} requests): they count as missing until the next snapshot."
+                f"{len(reread.unconfirmed):,} of {reread.absent:,} absent entries were not confirmed by "
+                f"enough answers (at most {MAX_REREADS} requests): they count as missing until the next "
+                "snapshot."
             ),
         )

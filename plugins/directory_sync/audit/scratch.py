@@ -1,8 +1,8 @@
-"""The landed entries as tables of a DuckDB database in the task's own folder.
+"""The scratch database: the landed entries as tables of DuckDB, in the task's own folder.
 
-All questions to a snapshot are asked in SQL over the Parquet files. `landed.py` makes the tables,
-`records.py` reads the records; here is what the seal asks: which ids stand in several windows, and where.
-Memory is bounded; what does not fit goes to the task's folder.
+A snapshot is queried in SQL over its Parquet files. `landed.py` creates the tables, and `records.py` reads
+the records. This module has the queries of the seal: which ids stand in several windows, and where. Memory is
+bounded; DuckDB spills to the task's folder.
 """
 
 import logging
@@ -29,12 +29,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One answer of a walk, empty ones too.
+    """One answer to a page, which may be empty.
 
     Attributes:
-        number: names the window within the snapshot.
-        place: which page it is of, by its place in the list, counted from 0.
+        number: the number of the window within the snapshot.
+        place: the place of its page in the list, counted from 0.
+        entries: how many entries it has.
         content: a digest of the set of its ids; 0 where it is empty.
+        first_id: the id of its first entry; None where it is empty.
+        last_id: the id of its last entry; None where it is empty.
     """
 
     number: int
@@ -50,9 +53,9 @@ class Irregular:
     """How regular the pages of a pull are.
 
     Attributes:
-        inner: answers that ended at least a page in front of the last entry.
+        inner: how many answers ended at least a page in front of the last entry.
         short: how many of them had fewer entries than the largest answer.
-        empty: answers without entries in front of the last entry.
+        empty: how many answers in front of the last entry were empty.
     """
 
     inner: int
@@ -62,7 +65,17 @@ class Irregular:
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What a snapshot took."""
+    """The numbers of a pull, including the audit's own requests.
+
+    Attributes:
+        answers: how many answers there are.
+        entries: how many entries they hold, with repetitions.
+        retries: how many requests were repeated.
+        refused: how many answers had the status 429.
+        totals: the different totals that the API stated, in ascending order.
+        first_requested_at: the time of the first request; None: there was none.
+        last_requested_at: the time of the last request; None: there was none.
+    """
 
     answers: int
     entries: int
@@ -74,16 +87,22 @@ class Counts:
 
 
 def open_scratch(folder: Path, *, memory_limit_mb: int, landed: LandedSnapshot) -> duckdb.DuckDBPyConnection:
-    """Opens a DuckDB database in a folder that goes with the task; it can read what is landed."""
+    """Opens a DuckDB database that can read the landing zone.
+
+    Args:
+        folder: the folder for its files; it is deleted with the task.
+        memory_limit_mb: the deployment's limit in MB; 0: none is set.
+        landed: a folder of the landing zone, which gives access to it.
+    """
     database = duckdb.connect(
         folder / "audit.duckdb",
         config={
             "memory_limit": f"{duckdb_limit_mb(memory_limit_mb)}MB",
-            # Of its own: two databases that spill into one folder write over each other's files.
+            # Not shared: databases that spill into one folder overwrite each other's files.
             "temp_directory": str(folder / "audit.spill"),
             "preserve_insertion_order": False,
             "threads": 2,
-            # No table is taken from Python's variables.
+            # A table name must never resolve to a Python variable.
             "python_enable_replacements": False,
         },
     )
@@ -97,8 +116,8 @@ def make_room(database: duckdb.DuckDBPyConnection, files: LandedFiles, *, memory
 
     Args:
         database: the scratch database.
-        files: the entries.
-        memory_limit_mb: what the deployment sets; 0: it leaves it to us.
+        files: the landed files, with the entries.
+        memory_limit_mb: the deployment's limit in MB, which is not raised; 0: none is set.
     """
     if memory_limit_mb or not files.entries:
         return
@@ -113,10 +132,10 @@ def make_room(database: duckdb.DuckDBPyConnection, files: LandedFiles, *, memory
 
 
 def shard_of_load(database: duckdb.DuckDBPyConnection, snapshot: LandedSnapshot) -> dict[str, int]:
-    """Returns which shard each complete load of a snapshot is of.
+    """Returns the shard of each complete load of a snapshot.
 
-    A load that does not say so is left out: the seal misses what it held, and a later load of its shard
-    cannot be told to stand for it.
+    A load whose shard cannot be read is left out, because nothing tells which later load replaces it. The
+    seal then finds its entries missing, and the audit reads them again.
     """
     shards: dict[str, int] = {}
     for load_id, files in snapshot.load_files("windows").items():
@@ -134,10 +153,10 @@ def shard_of_load(database: duckdb.DuckDBPyConnection, snapshot: LandedSnapshot)
 
 
 class Snapshot(RecordTables):
-    """The landed entries of one pull, and those the audit adds: what the seal and a further reading ask."""
+    """The landed entries of one pull and those of the audit, with the queries of the seal."""
 
     def windows(self) -> list[Window]:
-        """Returns all answers that were not empty."""
+        """Returns all answers with entries."""
         rows = self.database.execute(
             'SELECT number, "window", entries, requested_at FROM windows WHERE entries > 0'
         ).fetchall()
@@ -147,7 +166,7 @@ class Snapshot(RecordTables):
         ]
 
     def irregular(self) -> Irregular:
-        """Returns how often answers in front of the last entries were short, or empty."""
+        """Returns how many answers in front of the last entries were short, or empty."""
         row = self.database.execute(
             """WITH last AS (SELECT max("window" + entries) AS "end", max(entries) AS size FROM windows)
                SELECT count(*) FILTER (entries > 0 AND "window" + entries + size < last."end"),
@@ -160,7 +179,7 @@ class Snapshot(RecordTables):
         return Irregular(inner=row[0], short=row[1], empty=row[2])
 
     def readings(self) -> list[Reading]:
-        """Returns all answers of a walk in the order of their requests."""
+        """Returns all answers to pages, in the order of their requests."""
         rows = self.database.execute(
             """SELECT w.number, w."window" // w.asked, w.entries, coalesce(s.content, 0),
                       s.first_id, s.last_id
@@ -176,7 +195,7 @@ class Snapshot(RecordTables):
         return [Reading(**dict(zip(names, row, strict=True))) for row in rows]
 
     def overlapping_readings(self) -> set[tuple[int, int]]:
-        """Returns the pairs of answers to one page's request that share an entry, each pair both ways."""
+        """Returns the pairs of answers to the same page that share an entry, each pair in both orders."""
         rows = self.database.execute(
             """SELECT DISTINCT a.number, b.number FROM positions AS a
                JOIN positions AS b ON a.id = b.id AND a."window" = b."window" AND a.number <> b.number"""
@@ -184,9 +203,10 @@ class Snapshot(RecordTables):
         return set(rows)
 
     def shared_ids(self, *, at_most: int) -> Iterator[tuple[EntryId, list[tuple[int, int]]]]:
-        """Yields each id that stands in several places, with its (window, position) pairs.
+        """Yields each id that stands at several places, with its (window, position) pairs.
 
-        Ids in more than `at_most` places are left out: they join nothing.
+        Args:
+            at_most: ids at more places than this are left out, because they join nothing.
         """
         cursor = self.database.execute(
             """SELECT id, number, position
@@ -200,7 +220,7 @@ class Snapshot(RecordTables):
             yield entry_id, [(number, position) for _, number, position in places]
 
     def places(self, ids: Sequence[EntryId]) -> list[tuple[EntryId, int, int]]:
-        """Returns (id, window, position) of all places where these ids stand."""
+        """Returns (id, window, position) for all places of these ids."""
         return self.database.execute(
             "SELECT id, number, position FROM positions WHERE id IN (SELECT unnest(?))", [list(ids)]
         ).fetchall()
@@ -240,10 +260,10 @@ class Snapshot(RecordTables):
         """Returns offsets of answers that would hold the neighbours of absent entries.
 
         Args:
-            ids: absent ones; the snapshot's own ids ascend, or descend.
+            ids: the absent ids; the snapshot's own ids ascend, or descend.
 
         Returns:
-            The offset for each, half a page in front of its place; and whether ids descend.
+            By id, the offset half a page in front of its place; and whether ids descend.
         """
         self.database.execute(f"CREATE OR REPLACE TABLE absent (id {self._id_type or 'BIGINT'})")
         self.database.execute("INSERT INTO absent SELECT unnest(?)", [list(ids)])
@@ -264,7 +284,7 @@ class Snapshot(RecordTables):
         return dict(rows), descends
 
     def counts(self) -> Counts:
-        """Returns what the snapshot took, the audit's own requests included."""
+        """Returns the numbers of the pull, including the audit's own requests."""
         row = self.database.execute(
             """SELECT count(*), coalesce(sum(entries), 0), coalesce(sum(retries), 0),
                       coalesce(sum(refused), 0), min(requested_at), max(requested_at) FROM windows"""

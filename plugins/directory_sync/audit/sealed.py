@@ -1,4 +1,4 @@
-"""A sealed snapshot, and what its manifest and its entries say of it."""
+"""A sealed snapshot, with what follows from its manifest and its entries."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +15,14 @@ from directory_sync.landing.files import LandedFiles
 
 @dataclass(frozen=True)
 class Sealed:
-    """A sealed snapshot, and what its manifest and its entries say of it."""
+    """A sealed snapshot, with what follows from its manifest and its entries.
+
+    Attributes:
+        job: the run, its resource and its limits.
+        manifest: the manifest of the snapshot.
+        snapshot: the snapshot, open in the scratch database.
+        files: the landed files that the manifest names.
+    """
 
     job: Audit
     manifest: Manifest
@@ -24,22 +31,22 @@ class Sealed:
 
     @property
     def at(self) -> datetime:
-        """Its earliest request."""
+        """The time of its earliest request."""
         return self.manifest.first_requested_at
 
     @property
     def fingerprint(self) -> str:
-        """What its hashes depend on besides the entries."""
+        """The digest of the settings that its hashes depend on."""
         return settings_fingerprint(self.job.resource)
 
     @property
     def proof(self) -> str:
-        """What shows that it is complete."""
+        """The value of `Proof` that shows that it is complete."""
         return self.manifest.seal.proof.value
 
     @property
     def order(self) -> str:
-        """How far the order of the list can be trusted; a contradiction refutes a declaration."""
+        """The order of the list: observed, declared or assumed. A contradiction overrules a declaration."""
         if self.manifest.seal.contradictions:
             return "assumed"
         if self.manifest.order_is_observed:
@@ -48,18 +55,18 @@ class Sealed:
 
     @property
     def ids_ascend(self) -> bool:
-        """Ids ascend or descend over a chain of windows: the place of each is known."""
+        """Tells whether ids ascend or descend over the chain of windows, so that an id has a place."""
         seal = self.manifest.seal
         return seal.proof is Proof.CHAIN and seal.order_is_observed and not seal.contradictions
 
     @property
     def is_still(self) -> bool:
-        """Nothing moved while it was read."""
+        """Tells whether no entry moved and no total changed while it was read."""
         return not self.manifest.seal.displaced and len(self.manifest.api.totals) < 2
 
     @cached_property
     def shares(self) -> dict[str, dict[str, float]]:
-        """Of each field, the share of entries with each JSON type."""
+        """By field, the share of entries (0 to 1) with each JSON type."""
         return {
             name: {kind: round(count / self._profiled, 4) for kind, count in types.items()}
             for name, types in self._types.items()
@@ -67,16 +74,21 @@ class Sealed:
 
     @cached_property
     def _types(self) -> dict[str, dict[str, int]]:
-        """Without the audit's own answers where there are others: it asks for the list's end many times."""
+        """Counts by field and type, without the audit's own answers, which show the list's end many times."""
         read = tuple(path for path in self.files.fields if not path.endswith(OWN_FIELDS))
         return self.snapshot.field_types(replace(self.files, fields=read or self.files.fields))
 
     @property
     def _profiled(self) -> int:
-        """How many entries the fields were counted of: each has an id."""
+        """How many entries the fields were counted over; every entry has an id."""
         return sum(self._types.get("id", {}).values())
 
     def names_beside(self, before: FieldShares, *, entries: int) -> set[str]:
-        """The fields that may be named: of this snapshot, and of the report before it with its entries."""
+        """Returns the fields that messages may name.
+
+        Args:
+            before: the field shares of the last report.
+            entries: how many entries that report has.
+        """
         known = stable_fields(before, entries)
         return known.keys() | stable_fields(self.shares, self._profiled, known=known.keys()).keys()

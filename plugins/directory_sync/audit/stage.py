@@ -1,8 +1,8 @@
 """Stage 2: seals a landed snapshot, checks it and compares it with the warehouse.
 
-Written are, in this order: what it read itself (`sealed`), the difference and the report (`compare_sealed`),
-and last the manifest (`keep`). The manifest is what makes the landed files a snapshot. Between the first and
-the second step the warehouse is opened: nobody waits for it while the API is read.
+It writes, in this order: the answers that it read itself (`sealed`), the difference and the report
+(`compare_sealed`), and last the manifest (`keep`). The manifest makes the landed files a snapshot. The
+warehouse is opened after the first step, so that it is not locked while the API is read.
 """
 
 import logging
@@ -33,9 +33,11 @@ class SealedSnapshot:
     """A snapshot whose completeness is proven, open in the scratch database.
 
     Attributes:
-        job: whose snapshot, against which limits.
-        manifest: what was proven; not landed before `keep`.
-        is_known: an earlier try has landed this manifest: nothing was read for it.
+        job: the run, its resource and its limits.
+        manifest: the manifest, which `keep` lands.
+        snapshot: the snapshot, open in the scratch database.
+        files: the landed files that the manifest names.
+        is_known: an earlier try has landed this manifest, so nothing was read this time.
     """
 
     job: Audit
@@ -45,7 +47,7 @@ class SealedSnapshot:
     is_known: bool
 
     def keep(self) -> None:
-        """Lands the manifest: from now on the landed files are a snapshot. A dry run leaves none."""
+        """Lands the manifest, which makes the landed files a snapshot. A dry run lands none."""
         if self.job.run.mode.publishes and not self.is_known:
             self.job.landed.make_durable(self.files)
             self.job.landed.write_json(MANIFEST, self.manifest.as_json())
@@ -53,15 +55,16 @@ class SealedSnapshot:
 
 @contextmanager
 def sealed(job: Audit, *, read_page: ReadPage) -> Iterator[SealedSnapshot]:
-    """Seals a landed snapshot; it is open until the block ends.
+    """Seals a landed snapshot, and keeps it open until the block ends.
 
     Args:
-        job: whose snapshot, against which limits.
-        read_page: reads what does not join.
+        job: the run, its resource and its limits.
+        read_page: reads the places that do not join from the API.
 
     Raises:
-        SnapshotError: not sealed, or not reconciled.
-        ConfigError, EnvelopeError: what no retry cures.
+        SnapshotError: the snapshot is not sealed, or contradicts the API's total.
+        ConfigError: a memory limit is too small, or pages cannot be read by offset.
+        EnvelopeError: the ids of the snapshot have different types.
     """
     with naming_limit(WHAT):
         database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
@@ -93,16 +96,19 @@ def compare_sealed(
 ) -> AuditReport:
     """Checks a sealed snapshot and compares it with the warehouse; lands the difference and the report.
 
-    A snapshot that is published already has the report that it was published with.
+    For a snapshot that is already published, returns the report of its publication.
 
     Args:
         sealed: the snapshot.
         warehouse: open, and held by this process.
-        read_page: reads the places of absent entries once more.
+        read_page: reads the places of absent entries again.
         has_entry: asks for one absent entry; None where the resource has no `detail_path`.
 
+    Returns:
+        The report.
+
     Raises:
-        ConfigError: what no retry cures; a clock that is wrong.
+        ConfigError: a clock is wrong, or the snapshot does not fit the table or the form, see `compare`.
     """
     job, manifest = sealed.job, sealed.manifest
     if sealed.is_known and (published := _published_report(job, manifest, warehouse)) is not None:
@@ -126,7 +132,7 @@ def compare_sealed(
 
 
 def _landed_manifest(job: Audit) -> Manifest | None:
-    """A manifest that cannot be read is none: the snapshot is sealed again."""
+    """Returns the landed manifest; None where there is none or it cannot be read, so seal again."""
     try:
         return read_manifest(job.landed)
     except SnapshotError:
@@ -135,7 +141,7 @@ def _landed_manifest(job: Audit) -> Manifest | None:
 
 
 def _published_report(job: Audit, manifest: Manifest, warehouse: Warehouse) -> AuditReport | None:
-    """The report a published snapshot was published with: what was decided then stays landed."""
+    """Returns the report of the publication of a snapshot; None where it is not published."""
     if not warehouse.sync(manifest.sync_id):
         return None
     content = job.landed.read_json(REPORT)
@@ -145,10 +151,21 @@ def _published_report(job: Audit, manifest: Manifest, warehouse: Warehouse) -> A
 
 @naming_limit(WHAT)
 def compare_again(job: Audit, *, warehouse: Warehouse) -> AuditReport:
-    """Compares a sealed snapshot with what the warehouse has become since its audit."""
+    """Compares a sealed snapshot again, because the warehouse has changed since its audit.
+
+    Args:
+        job: the run, its resource and its limits.
+        warehouse: open, and held by this process.
+
+    Raises:
+        SnapshotError: the snapshot has no manifest, or a landed file is damaged.
+    """
     manifest = read_manifest(job.landed)
     if manifest is None:
-        raise SnapshotError(f"The snapshot of run {job.run.run_id} has no manifest: audit it first.")
+        raise SnapshotError(
+            f"The snapshot of run {job.run.run_id} has no manifest, so it was not audited. Nothing was "
+            "published. Clear the run's task `audit`."
+        )
     files = manifest.landed_files(job.landed)
     database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
     try:

@@ -1,12 +1,12 @@
-"""Which landed publications a replay loads: the branch that was published last.
+"""Finds the landed publications that a replay loads: the branch that was published last.
 
     night     1 ── 2 ── 3 ── 4         a backup of night 2 is restored, and nights 5 and 6 are published
     order     1    2    3    4
                    └──── 5 ── 6        the branch published last is 1, 2, 5, 6
 
-Each publication is marked with its number and with the publication that it came on top of. The one with the
-highest number was published last; what it stands on is its branch. All others were abandoned by a restore.
-Where the publication below is no longer kept, the branch goes on with the last one kept from before that.
+Each publication is marked with its number and with the publication it follows. The publication with the
+highest number is the last one; it and its predecessors are the branch. A restore abandoned all others.
+Where a predecessor is no longer kept, the branch continues with the last publication kept from before it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,13 +23,13 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """A sync that was published, as it was landed.
+    """A published sync, as the landing zone holds it.
 
     Attributes:
-        mark: where it stands in the order of publication.
+        mark: its place in the order of publication.
         landed: the folder of its run.
-        report: what was published; None: it cannot be read.
-        damage: why not.
+        report: the report of what was published; None: it cannot be read.
+        damage: why the report cannot be read; empty: it was read.
     """
 
     mark: Mark
@@ -39,7 +39,7 @@ class Publication:
 
     @property
     def rank(self) -> tuple[int, datetime, str]:
-        """Its place among all; by the time of its snapshot where it has no number."""
+        """Its sort key among all publications: its number, then the time of its snapshot, then its id."""
         return self.mark.order or 0, self.report.snapshot_at if self.report else _NEVER, self.mark.sync_id
 
 
@@ -48,8 +48,8 @@ class Landed:
     """All publications of a resource in the landing zone.
 
     Attributes:
-        publications: in no order.
-        damaged: folders where nothing says what was published, each with the reason.
+        publications: all that were found, in no order.
+        damaged: folders whose publications are not known, each with the reason.
     """
 
     publications: tuple[Publication, ...]
@@ -57,10 +57,10 @@ class Landed:
 
 
 def landed_publications(runs: Sequence[LandedSnapshot]) -> Landed:
-    """Reads what was published of each run.
+    """Reads the publications of each run.
 
-    Where the marks of a run are damaged, a sync counts as published if another was published on top of it;
-    the mark of that one has its number.
+    Where the marks of a run are damaged, its sync counts as published if another publication follows it. The
+    mark of the follower names the sync and its number.
     """
     found, unmarked, damaged = [], [], []
     for landed in runs:
@@ -96,7 +96,7 @@ def last_branch(publications: Iterable[Publication]) -> list[Publication]:
 def _below(
     publication: Publication, ranked: Sequence[Publication], known: Mapping[str, Publication]
 ) -> Publication | None:
-    """What a publication came on top of; the last one kept from before that where that is gone."""
+    """Returns the publication that another one follows, or the last one that is kept from before it."""
     mark = publication.mark
     if mark.base_sync_id is None or mark.base_sync_id in known:
         return known.get(mark.base_sync_id or "")
@@ -114,7 +114,7 @@ def _publication(landed: LandedSnapshot, mark: Mark, *, is_bare: bool = False) -
     except SnapshotError:
         return Publication(mark=mark, landed=landed, report=None, damage=f"{REPORT} cannot be read")
     if is_bare or (mark.order is None and mark.base_sync_id is None):
-        # The first release said no more than that it was published.
+        # The marks of the first release name only the sync.
         mark = replace(mark, base_sync_id=report.origin.base_sync_id)
     return Publication(mark=mark, landed=landed, report=report)
 

@@ -1,14 +1,13 @@
-"""The table's rows column by column, where nothing about them is left to decide.
+"""Turns records into rows of the table column by column, where their shape is already known.
 
 dlt turns a record into rows one value at a time: it flattens objects, makes child tables of lists, and
-decides for each value whether the column takes it, a new one is needed, or a variant. For most rows of a
-large load the answer is known after a few: the same fields, the same types. Such rows are parsed and
-flattened by pyarrow and join the package as Arrow tables (`Staged`); dlt normalises all others.
+decides for each value whether it goes into the column, a new column or a variant. In a large load a small
+sample shows the answer for most rows: they have the same fields and the same types. pyarrow parses and
+flattens such rows, and they join the package as Arrow tables (`Staged`). dlt normalises all others.
 
-Nothing of dlt's is imitated that could be asked: which value goes into which column of which table says dlt's
-own normaliser, given one record of marks; the columns' types say its schema, which has seen the sample. What
-does not fit them exactly (another field, another type, a time that Arrow does not read) is no error: these
-rows are dlt's to decide.
+The placement comes from dlt's normaliser, which is given one record of marks. The types come from dlt's
+schema after it has seen the sample. A row that does not fit exactly (another field, another type, a time that
+Arrow does not read) is no error: dlt normalises it.
 """
 
 import io
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from dlt.common.schema import Schema
 
-# A piece with a row that does not fit is halved; smaller pieces than this are not worth it.
+# A piece with a row that does not fit is halved, but not below this number of rows.
 _SMALLEST = 200
 _EXACT = 2.0**53
 _MINUS_ZERO = re.compile(rb"-0\s*[,}\]]")
@@ -46,7 +45,7 @@ _FITS: Mapping[str, tuple[set[type], str]] = {
     "bool": ({bool}, "bool"),
     "timestamp": ({str}, "string"),
 }
-"""Which values dlt puts into a column of a type as Arrow would, and as what pyarrow reads them."""
+"""By dlt's type: the Python types that go into such a column unchanged, and the type pyarrow reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +57,16 @@ class Rows:
 
 
 class Columnar:
-    """How the records of one resource become rows, learnt from a sample that dlt has normalised."""
+    """Turns records of one resource into rows, as learnt from a sample that dlt has normalised."""
 
     @classmethod
     def learn(cls, schema: "Schema", table: str, records: Iterable[Mapping[str, Any]]) -> Self | None:
-        """Returns it, or None where some field is left to dlt's decision for each value.
+        """Learns from a sample; returns None where dlt must decide about a field value by value.
 
         Args:
-            schema: dlt's, after the sample was normalised.
-            table: of the resource.
-            records: the sample.
+            schema: dlt's schema after it has normalised the sample.
+            table: the name of the resource's table in that schema.
+            records: the sample, as the API gave it.
         """
         shape: Shape = Object()
         for record in records:
@@ -82,14 +81,14 @@ class Columnar:
     def __init__(self, schema: "Schema", table: str, shape: Object) -> None:
         """Knows no columns yet."""
         self._schema, self._table, self._shape = schema, table, shape
-        # dlt's names of its own columns, as the naming convention has them.
+        # The normaliser knows the names of dlt's own columns in this naming convention.
         self._own: Any = schema.data_item_normalizer
 
     # ---- once
 
     def _places_all(self) -> bool:
-        """Asks dlt where each value goes; tells whether each has one place, of a type that takes it."""
-        # A record of which each value is the mark of itself.
+        """Asks dlt for the column of each value; tells whether each has one, of a type that fits."""
+        # In this record each value is the `Value` object of its own place.
         table_of: dict[int, str] = {}
         for (table, _, _), row in self._own.normalize_data_item(marked(self._shape), "load", self._table):
             for column, mark in row.items():
@@ -100,21 +99,21 @@ class Columnar:
                     return False
         values = list(values_of(self._shape))
         return (
-            # Where two values share a column, one mark is lost.
+            # Fewer marks than values: two values share a column.
             len(table_of) == len(values)
             and self._names_tables(self._shape, self._table, table_of)
             and all(self._takes(value, table_of[id(value)]) for value in values)
         )
 
     def _names_tables(self, shape: Shape, table: str, table_of: Mapping[int, str]) -> bool:
-        """Notes the child tables; tells whether dlt's schema has them, each row's values in one."""
+        """Notes the child tables; tells whether the schema has one table for each list."""
         for one in of_one_row(shape):
             if isinstance(one, Value):
                 if table_of[id(one)] != table:
                     return False
             elif not is_unseen(one.element):
                 found = {table_of[id(v)] for v in of_one_row(one.element) if isinstance(v, Value)}
-                # None: rows without a value of their own, such as those of lists within lists.
+                # Empty for rows without values of their own, such as those of lists within lists.
                 if len(found) != 1:
                     return False
                 one.table = found.pop()
@@ -139,11 +138,11 @@ class Columnar:
     def pieces(
         self, changes: "pa.Table", ours: Sequence[tuple[str, str]]
     ) -> "Iterator[list[Rows] | pa.Table]":
-        """Yields the rows of all tables for pieces of a batch that fit, and the other pieces as they are.
+        """Yields rows of all tables for the pieces of a batch that fit; yields the other pieces unchanged.
 
         Args:
-            changes: with the columns `id`, `record` and those named in `ours`.
-            ours: columns of ours and where their values are: (column, column of `changes`).
+            changes: change rows, with the columns `id`, `record` and those named in `ours`.
+            ours: our columns of the table and their sources: (column, column of `changes`).
         """
         rows = self._rows(changes, ours)
         if rows is not None:
@@ -161,7 +160,7 @@ class Columnar:
         try:
             return self._fitting_rows(changes, ours)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            # Its message quotes the value.
+            # The message of the exception quotes the value, so it is dropped.
             return None
 
     def _fitting_rows(self, changes: "pa.Table", ours: Sequence[tuple[str, str]]) -> list[Rows] | None:
@@ -187,11 +186,11 @@ class Columnar:
         from pyarrow import json
 
         text = "\n".join(records.to_pylist()).encode()
-        # A record over several lines is more than one to the reader; U+0000 is what not every warehouse
-        # can store, see `Destination.storable`.
+        # The reader takes a record of several lines for several records. Not every warehouse can store
+        # U+0000, see `Destination.storable`.
         if text.count(b"\n") >= len(records) or b"\\u0000" in text:
             raise pa.ArrowInvalid
-        # As a double, pyarrow gives the integer -0 a sign, and Python's parser does not.
+        # pyarrow reads the integer -0 as the double -0.0; Python's parser reads 0.
         if _MINUS_ZERO.search(text):
             raise pa.ArrowInvalid
         return json.read_json(
@@ -236,7 +235,7 @@ class Columnar:
                 if member.table:
                     lists.append((member, array))
                 elif pc.max(pc.list_value_length(array)).as_py():
-                    # Until now always empty.
+                    # The sample had no element of this list, so its table is not known.
                     raise pa.ArrowInvalid
             elif member.members:
                 inner = {key: pc.struct_field(array, [key]) for key in member.members}
@@ -275,7 +274,7 @@ class Columnar:
         return found
 
     def _as_table(self, table: str, columns: Mapping[str, Any]) -> "pa.Table":
-        """The columns as dlt's schema has them: times as times, in its order, nullable as there."""
+        """Returns a table with the columns, types, order and nullability of dlt's schema."""
         import pyarrow as pa
 
         fields, arrays = [], []
@@ -304,7 +303,7 @@ class Columnar:
 
 
 def _as_times(array: Any) -> Any:
-    """The times, all of which dlt's writers can read back as Python's."""
+    """Returns texts as times; raises where Python's datetime cannot hold one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -316,7 +315,7 @@ def _as_times(array: Any) -> Any:
 
 
 def _is_rounded(array: Any) -> bool:
-    """Tells whether numbers may have been integers that a double rounds."""
+    """Tells whether some number may be an integer that a double rounds."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

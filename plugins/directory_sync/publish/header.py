@@ -1,4 +1,4 @@
-"""The sync's row inside the change log: the log's first row carries it.
+"""The copy of the sync's row that the first change row of a publication carries.
 
 An interrupted publication has change rows, but no row in `directory_syncs`. A later run finishes it from
 this copy.
@@ -46,7 +46,7 @@ def logged_sync_values(
 
 
 def with_sync_values(content: SyncContent) -> "Iterator[pa.Table]":
-    """The change rows for the log; the first carries the sync's row."""
+    """Yields the change rows for the log; the first of them carries the sync's row."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -68,6 +68,6 @@ def _as_text(value: Any) -> str:
 def _parse(header: str) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(header)
     if json.loads(values["report"]).get("rewritten"):
-        # Rewritten rows are not in the log: the next audit is to compute the table's hashes again.
+        # Rewritten rows are not in the log, so the next audit must compute the table's hashes again.
         values["settings_fingerprint"] = ""
     return values

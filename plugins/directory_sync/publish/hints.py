@@ -1,4 +1,7 @@
-"""The form's hints against the columns that stand: dlt takes a new type for true and changes no column."""
+"""Compares the form's column hints with the existing columns.
+
+dlt would accept a hint with another type without changing the column.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +22,16 @@ def check_hints(
     resource: Resource,
     capabilities: "DestinationCapabilitiesContext",
 ) -> None:
-    """Refuses hints that the table's columns do not follow.
+    """Refuses hints that differ from the existing columns of the table.
 
     Args:
-        schema: dlt's, as the warehouse has it.
-        hinted: the resource's table as the form has it, its names normalised.
-        resource: whose.
-        capabilities: of the destination.
+        schema: dlt's schema of the warehouse.
+        hinted: the resource's table as the form describes it, with normalised names.
+        resource: the resource.
+        capabilities: what the destination supports, with its type mapper.
 
     Raises:
-        ConfigError: a column stands with another type, or cannot be added with its hint.
+        ConfigError: a column exists with another type, or cannot be added with its hint.
     """
     known = schema.tables.get(str(hinted["name"]))
     if known is None:

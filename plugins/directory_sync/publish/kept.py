@@ -1,4 +1,4 @@
-"""Rows on their way to dlt, in a file of the task's own until all rows are checked."""
+"""Keeps the rows for dlt in a file of the task until all rows are checked."""
 
 import pickle
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ ROWS_IN_MEMORY = 2_000
 
 
 class KeptRows:
-    """Batches of rows; few of them stay in memory.
+    """Batches of rows. At most `ROWS_IN_MEMORY` rows stay in memory; the rest go to a file.
 
     Args:
-        path: of the file, should there be many; it goes with the task.
+        path: the file, written when rows exceed the memory; it is deleted with the task's folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,12 +35,12 @@ class KeptRows:
             self._batches, self._rows = [], 0
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Deletes all kept rows."""
         self._batches, self._rows = [], 0
         self._path.unlink(missing_ok=True)
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Yields the batches in their order: dlt handles a list at the price of a row."""
+        """Yields the batches in their order. dlt handles a list as fast as a single row."""
         if self._path.exists():
             with self._path.open("rb") as file:
                 while file.peek(1):

@@ -1,7 +1,7 @@
-"""One publication into the warehouse through dlt: checked, normalised, loaded.
+"""Checks, normalises and loads one publication into the warehouse, through dlt.
 
-Where the warehouse has transactions it is one load package. Elsewhere it is three, all normalised before the
-first is loaded.
+A warehouse with transactions gets one load package. Other warehouses get several, all of them normalised
+before the first one is loaded.
 """
 
 from collections import Counter
@@ -39,16 +39,21 @@ if TYPE_CHECKING:
 def load(
     resource: Resource, content: SyncContent, *, warehouse: Warehouse, limits: RemovalLimits | None = None
 ) -> Mapping[str, Any]:
-    """Checks and normalises everything, then loads it: one package in one transaction, or several in order.
+    """Checks and normalises everything, then loads it.
 
     Args:
-        resource: whose tables.
+        resource: the resource whose tables are written.
         content: the change rows and the sync's row.
         warehouse: open, and held by this process.
-        limits: on removals, for entries that are set aside; None: the deployment's.
+        limits: the limits on removals, which also limit entries that are set aside; None: the deployment's.
 
     Returns:
-        The sync's row.
+        The sync's row as written.
+
+    Raises:
+        ConfigError: a name, a hint or a schema contract does not fit the warehouse.
+        DataError: the warehouse cannot hold an entry.
+        WarehouseError: the load failed; a retry finishes it.
     """
     import pyarrow as pa
 
@@ -76,20 +81,20 @@ def load(
     except PipelineStepFailed as e:
         failure = _failure(e, resource)
     except (pa.ArrowException, ValueError, OverflowError) as e:
-        # Of rows that join the load; the message quotes them.
+        # From the rows that join the load. The message quotes them, so it is not passed on.
         failure = WarehouseError(
             f"Loading `{resource.name}` failed: rows cannot be written ({type(e).__name__}). Nothing was "
             "published. Airflow tries again."
         )
     if failure:
-        # Raised here: dlt's exceptions quote rows, and none of them may hang on ours.
+        # Raised outside the handlers: dlt's exceptions quote rows, so none may be chained to ours.
         raise failure
     warehouse.create_history_view(resource)
     return content.sync_values
 
 
 def _source_of(resource: "DltResource", pipeline: dlt.Pipeline) -> DltSource:
-    """A source of its own: dlt draws from those of one by turns, and a warehouse answers one question."""
+    """Returns a source for one resource: dlt would interleave resources that share one source."""
     return DltSource(select_schema(pipeline), pipeline.pipeline_name, [resource])
 
 
@@ -101,7 +106,7 @@ def _checked(
     staged: Staged,
     limits: RemovalLimits,
 ) -> tuple[SyncContent, Checked | None]:
-    """Finds what the warehouse cannot take before anything is written; None where nothing changed."""
+    """Finds the entries that the warehouse cannot hold, before any write; None where nothing changed."""
     warehouse.forget_dropped_tables()
     if content.is_empty:
         return content, None

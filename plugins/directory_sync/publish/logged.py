@@ -1,4 +1,4 @@
-"""Change rows of entries as they were logged last: of those that leave, or come back, with nothing new."""
+"""Makes change rows from the last logged state of entries that are removed or return unchanged."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -26,12 +26,12 @@ def logged_rows(
     """Yields a change row for each entry, with its last logged record and hash.
 
     Args:
-        resource: whose entries.
-        warehouse: open.
-        missing_since: of each entry, since when it is missing; None: it is there.
-        kind: of all the changes.
-        sync_id: the publication.
-        at: the time of its snapshot, at which removed entries are removed.
+        resource: the resource of the entries.
+        warehouse: open, and held by this process.
+        missing_since: by id, since when the entry is missing; None: it is present.
+        kind: the kind of all these changes.
+        sync_id: the publication that the rows belong to.
+        at: the time of its snapshot, which is also the time of the removal.
     """
     import pyarrow as pa
 

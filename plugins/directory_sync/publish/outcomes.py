@@ -1,4 +1,4 @@
-"""An entry that the warehouse cannot hold: its field and the reason are named, never its value."""
+"""Describes entries that the warehouse cannot hold, by field and reason, never by value."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,13 @@ class Unstorable(Exception):  # noqa: N818  an outcome
     """A record that cannot be stored.
 
     Attributes:
-        field: where; reason: why, without a value.
-        is_shared: it is the names of fields that collide.
+        field: the path of the field.
+        reason: why it cannot be stored, without the value.
+        is_shared: the reason is that two fields would share a column.
     """
 
     def __init__(self, field: str, reason: str, *, is_shared: bool = False) -> None:
-        """Keeps what is said of it."""
+        """Keeps the field and the reason."""
         super().__init__(field, reason)
         self.field, self.reason, self.is_shared = field, reason, is_shared
 
@@ -24,9 +25,12 @@ class Rejected:
     """An entry that the warehouse cannot hold.
 
     Attributes:
-        kind: of its change.
-        record: the API's JSON.
-        is_shared: fields of it would share a column.
+        id: the id of the entry.
+        kind: the kind of its change.
+        field: the path of the field that cannot be stored; empty: the row as a whole.
+        reason: why it cannot be stored, without the value.
+        record: the record as the API gave it, as JSON.
+        is_shared: two of its fields would share a column.
     """
 
     id: EntryId
@@ -38,15 +42,15 @@ class Rejected:
 
     @property
     def finding(self) -> str:
-        """What is wrong with it, in words."""
+        """The field and the reason, as the middle of a sentence."""
         return f"the field `{self.field}` {self.reason}" if self.field else f"it {self.reason}"
 
 
 class KeyedByData(Exception):  # noqa: N818  an outcome
-    """An object whose keys are data: it would bring a column for each entry.
+    """An object whose keys are data, so that each entry would add columns of its own.
 
     Attributes:
-        field: where.
+        field: the path of the object.
     """
 
     def __init__(self, field: str) -> None:

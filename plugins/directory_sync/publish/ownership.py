@@ -1,9 +1,8 @@
-"""Whose a table and a landing folder are: two directories under one name would overwrite each other.
+"""Marks tables and landing folders as one directory's: two directories must not overwrite each other.
 
-A directory is known by its connection and its Dag: `partners_api/partners_sync`. The landing folder of a
-resource says whose it is before anything is read, and each publication says so in `directory_syncs`. Two Dag
-files are parsed apart from each other, so what they would share is seen when they run; within one process, at
-parse.
+A directory is identified by its connection and its Dag: `partners_api/partners_sync`. The landing folder of a
+resource is marked before anything is read, and each publication is marked in `directory_syncs`. Two Dag files
+are parsed separately, so a shared name is found when they run. Within one process it is found at parse.
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.warehouse.warehouse import Warehouse
 
 OWNER = "directory.json"
-"""Whose landing folder of a resource it is."""
+"""The file that says which directory a resource's landing folder belongs to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,21 +21,22 @@ class Owner:
     """One directory, by its connection and its Dag.
 
     Attributes:
-        formerly: what it was called before; its tables and folders are taken over.
+        name: its connection and its Dag, joined by a slash.
+        formerly: former names; tables and folders marked with them are taken over.
     """
 
     name: str
     formerly: Sequence[str] = ()
 
     def claim(self, found: str | None, *, what: str) -> None:
-        """Refuses what belongs to another directory.
+        """Refuses a table or a folder that belongs to another directory.
 
         Args:
-            found: whose it is; None: nobody's mark.
-            what: it is, for people.
+            found: the directory in its mark; None: it has no mark.
+            what: the table or folder, as the message calls it.
 
         Raises:
-            ConfigError: it is another directory's.
+            ConfigError: it belongs to another directory.
         """
         if found is None or found == self.name or found in self.formerly:
             return
@@ -50,10 +50,14 @@ class Owner:
 
 
 def claim_landing(landed: LandedSnapshot, owner: Owner) -> None:
-    """Marks the landing folder of a resource as a directory's, before anything is read into it.
+    """Marks the landing folder of a resource as this directory's, before anything is read into it.
+
+    Args:
+        landed: any folder of the resource's runs.
+        owner: this directory.
 
     Raises:
-        ConfigError: it is another directory's.
+        ConfigError: it belongs to another directory.
     """
     folder = landed.of_resource()
     found = owner_of(folder)
@@ -63,16 +67,21 @@ def claim_landing(landed: LandedSnapshot, owner: Owner) -> None:
 
 
 def owner_of(folder: LandedSnapshot) -> str | None:
-    """Whose a resource's landing folder is; None: nobody's mark."""
+    """Returns the directory that a resource's landing folder belongs to; None: it has no mark."""
     directory = (folder.read_json(OWNER) or {}).get("directory")
     return directory if isinstance(directory, str) else None
 
 
 def claim_table(resource: str, owner: Owner, *, warehouse: Warehouse) -> None:
-    """Makes sure that the tables of a resource are a directory's, before anything is written.
+    """Checks that the tables of a resource are this directory's, before anything is written.
+
+    Args:
+        resource: the name of the resource.
+        owner: this directory.
+        warehouse: open, and held by this process.
 
     Raises:
-        ConfigError: the last publication is another directory's.
+        ConfigError: the last publication belongs to another directory.
     """
     last = warehouse.last_sync(resource)
     owner.claim(last.directory if last else None, what=f"The table `{resource}`")

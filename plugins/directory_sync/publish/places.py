@@ -1,7 +1,7 @@
-"""Where dlt puts each value of a record: the column of a table, by dlt's own naming and schema.
+"""Finds the column that dlt puts each value of a record into, by dlt's own naming and schema.
 
-Placed once for each path of keys, by the functions that dlt's normaliser calls, so that a value is looked up
-and never computed. A place knows its column; a column knows its type, once the warehouse or a value says it.
+Each path of keys is placed once, with the functions that dlt's normaliser calls. After that its place is
+looked up. A place knows its column. A column knows its type once the warehouse or a first value decides it.
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from dlt.common.schema.typing import TColumnSchema
 
 PLAIN = {"text": str, "bigint": int, "double": float, "bool": bool}
-"""The Python type of which a column takes each value, where the column has no precision."""
+"""By dlt's type: the Python type whose values all fit, where the column has no precision."""
 _EMPTY = "_empty"
 _OF_CHILDREN = 4
-"""Columns of dlt's in each table: `_dlt_id`, `_dlt_load_id` or those that lead to the parent."""
+"""How many columns dlt adds to each table: `_dlt_id`, and `_dlt_load_id` or links to the parent."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,11 +30,13 @@ class Column:
     """A column of a table.
 
     Attributes:
-        known: what the warehouse or the form says of it; empty for one that this load brings.
-        data_type: dlt's; None until a value decides it.
-        plain: the Python type whose values need no look; None: each is looked at.
-        is_required: nulls are refused.
-        has_large: it holds integers that a double would round.
+        table: its table, by its name in dlt's schema.
+        name: its name in dlt's schema.
+        known: the column as the warehouse or the form describes it; empty for a new column.
+        data_type: dlt's type; None until a value decides it.
+        plain: the Python type whose values need no check; None: each value is checked.
+        is_required: the column is `nullable: False`.
+        has_large: this load has integers for it that a double would round.
     """
 
     table: str
@@ -46,7 +48,7 @@ class Column:
     has_large: bool = False
 
     def become(self, data_type: str | None) -> None:
-        """Takes a type, or none again."""
+        """Sets the type; None takes it back."""
         self.data_type = data_type
         has_precision = any(self.known.get(hint) is not None for hint in ("precision", "scale"))
         self.plain = None if has_precision or data_type is None else PLAIN.get(data_type)
@@ -54,13 +56,19 @@ class Column:
 
 @dataclass(slots=True, eq=False)
 class Level:
-    """One object within a row: its keys.
+    """One object within a row, and its keys.
 
     Attributes:
-        table: whose row it is part of.
-        fragments: of the table's name, and path: of the columns' names.
-        nesting: how much deeper dlt goes, counted down; row_nesting: at the row itself.
-        by_rows: so many rows each brought a key that the warehouse does not know; last_row: the last of them.
+        table: the table whose row it is part of.
+        fragments: the parts of the table's name.
+        path: the parts that the names of its columns begin with.
+        nesting: how many more levels dlt flattens below this object.
+        row_nesting: the same, at the row itself.
+        field: the path of the object, for people; empty at the root.
+        depth: how many objects and lists enclose it.
+        members: the place of each key.
+        by_rows: how many rows each added a key that the warehouse does not know.
+        last_row: the last of these rows.
     """
 
     table: str
@@ -77,13 +85,14 @@ class Level:
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A key of an object: where its value goes, or where the values within it go.
+    """Where the value of one key goes, or the values within it.
 
     Attributes:
-        field: the path, for people.
-        key: what dlt makes of the key.
-        inner: where it is an object; None: dlt keeps an object as JSON there.
-        items: where it is a list; None: kept as JSON.
+        field: the path of the key, for people.
+        key: the key as dlt normalises it.
+        column: the column for a scalar, or for JSON.
+        inner: the level for an object; None: dlt keeps an object here as JSON.
+        items: the child table for a list; None: dlt keeps a list here as JSON.
         rivals: other places that fill the same column or table.
     """
 
@@ -97,7 +106,7 @@ class Place:
 
 @dataclass(slots=True, eq=False)
 class Items:
-    """The elements of a list: rows of a child table."""
+    """The elements of a list, which become rows of a child table."""
 
     table: str
     record: Level
@@ -110,19 +119,19 @@ class Places:
     """All places of one resource's records.
 
     Args:
-        schema: dlt's, with the form's hints in it.
-        table: of the resource.
-        ours: columns that stand in each row besides the record's.
+        schema: dlt's schema, with the form's hints in it.
+        table: the resource's table in that schema.
+        ours: our columns, which each row has besides the record's.
     """
 
     def __init__(self, schema: "Schema", table: str, *, ours: Iterable[str]) -> None:
-        """Knows the columns of the schema."""
+        """Finds the required columns of the schema; places no key yet."""
         self.schema, self.table = schema, table
         self._columns: dict[tuple[str, str], Column] = {}
         self._owners: dict[tuple[str, str], list[Place | str]] = {}
         self._tables: dict[str, list[Place | str]] = {}
         self.parents: dict[str, str] = {}
-        """Of child tables that records of this load fill."""
+        """The parent of each child table that this load fills."""
         for name in ours:
             self._owners[table, name] = ["a column we add"]
         for name in ("_dlt_id", "_dlt_load_id"):
@@ -148,13 +157,13 @@ class Places:
         return found
 
     def count(self, table: str) -> int:
-        """Returns how many columns a table has, those without a type yet left out."""
+        """Returns how many columns a table has; columns without a type do not count."""
         known = self._known_of(table)
         ours = len(self._owners) if table == self.table else _OF_CHILDREN
         return max(len(known), ours)
 
     def is_known(self, column: Column) -> bool:
-        """Tells whether a column was there, or was hinted, before this load."""
+        """Tells whether a column existed, or had a hint, before this load."""
         return bool(column.known.get("data_type"))
 
     def infer(self, column: Column, value: Any) -> str:
@@ -165,14 +174,14 @@ class Places:
         return found or str(self.schema.data_item_normalizer.py_type_to_sc_type(kind))
 
     def member(self, level: Level, key: str) -> Place:
-        """Returns the place of a key, placed now if it is new."""
+        """Returns the place of a key; a new key is placed first."""
         found = level.members.get(key)
         if found is None:
             found = level.members[key] = self._place(level, key)
         return found
 
     def variant(self, level: Level, place: Place, data_type: str) -> Place:
-        """Returns the place beside a place, for values of another type: dlt's name for it."""
+        """Returns the place of the variant for values of another type, under dlt's name for it."""
         return self.member(level, f"{place.key}__v_{data_type}")
 
     def has_prefix(self, column: Column) -> bool:

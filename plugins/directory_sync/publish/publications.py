@@ -1,10 +1,10 @@
-"""The order of publication: one number a publication, in the warehouse and in the landing zone.
+"""Numbers the publications, in the warehouse and in the landing zone.
 
-Clocks can be wrong, and a backup that is restored takes the warehouse back: what was published after it is
-gone from there, and the next sync comes on top of an older one. So each publication has the number after the
-highest one that either place knows: no number comes twice while one of the two is kept, and the highest one
-is the last publication, whatever was restored. Beside the number stands the publication before it, so that
-the landing zone knows the branches, see `branch`. See docs/adr/0011-the-order-of-publication.md.
+Clocks can be wrong. And a restored backup takes the warehouse back: later publications are gone from it, and
+the next sync follows an older one. So each publication gets the highest number known to the warehouse or the
+landing zone, plus one. No number is used twice as long as one of the two is kept, and the highest number is
+always the last publication. The mark also names the publication before, so that the landing zone knows the
+branches, see `branch`. See docs/adr/0011-the-order-of-publication.md.
 """
 
 import logging
@@ -25,14 +25,14 @@ logger = logging.getLogger(__name__)
 
 _READ_AT_ONCE = 8
 MENDED = 100
-"""How many of the last publications a night looks at: those whose run was killed before its mark."""
+"""How many of the last publications each run checks for a mark that a killed run did not write."""
 
 
 def marks_of(runs: Iterable[LandedSnapshot]) -> dict[str, tuple[Mark, ...]]:
-    """Returns the marks by folder; none of a folder where they are damaged, which is logged.
+    """Returns the marks by folder. Damaged marks are logged and count as none.
 
     Args:
-        runs: the folders; of a bucket, several are asked for at once.
+        runs: the folders of the runs; several are read at once.
     """
     folders = list(runs)
     with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
@@ -43,7 +43,7 @@ def _marks(landed: LandedSnapshot) -> tuple[Mark, ...]:
     try:
         return landed.published()
     except SnapshotError:
-        logger.warning("What was published of %s cannot be read", landed.path)
+        logger.warning("The marks of %s cannot be read; it counts as not published", landed.path)
         return ()
 
 
@@ -54,13 +54,16 @@ def numbered(
     warehouse: Warehouse,
     marks: Mapping[str, Iterable[Mark]] | None = None,
 ) -> AuditReport:
-    """Gives a publication its number: the one after the highest that warehouse and landing zone know.
+    """Gives a publication its number: the highest that warehouse and landing zone know, plus one.
 
     Args:
-        report: of what is about to be published.
+        report: the report of what is about to be published.
         landed: the folder of its run.
         warehouse: open, and held by this process.
-        marks: of all runs of the resource; None: they are read.
+        marks: the marks of all runs of the resource; None: they are read.
+
+    Returns:
+        The report with its number.
     """
     last = warehouse.last_sync(report.resource)
     marks = marks_of(landed.of_all_runs()) if marks is None else marks
@@ -70,7 +73,7 @@ def numbered(
 
 
 def mark_published(landed: LandedSnapshot, sync_id: str, *, warehouse: Warehouse) -> None:
-    """Marks a sync that the warehouse holds in the folder of its run, and what it came on top of.
+    """Marks a published sync in the folder of its run, with its number and the sync before it.
 
     Args:
         landed: the folder of the run.
@@ -93,16 +96,18 @@ def mark_published(landed: LandedSnapshot, sync_id: str, *, warehouse: Warehouse
 def mend_marks(
     resource: Resource, runs: Iterable[LandedSnapshot], *, warehouse: Warehouse, at_most: int | None = MENDED
 ) -> dict[str, tuple[Mark, ...]]:
-    """Marks what the warehouse holds and the landing zone does not know of; returns the marks it had.
+    """Marks syncs that the warehouse holds and that have no mark in the landing zone.
 
-    A task that is killed between its last commit and its mark leaves such a sync, and so does a mark that is
-    damaged.
+    A task that was killed between its last commit and its mark leaves such a sync. So does a damaged mark.
 
     Args:
-        resource: whose publications.
+        resource: the resource whose publications are checked.
         runs: the folders of its runs.
         warehouse: open, and held by this process.
-        at_most: how many of the last publications to look at; None: all.
+        at_most: how many of the last publications to check; None: all.
+
+    Returns:
+        The marks by folder, as they were before.
     """
     folders = {landed.name: landed for landed in runs}
     marks = marks_of(folders.values())
@@ -112,20 +117,23 @@ def mend_marks(
             continue
         if place.sync_id in folders[name].landed_syncs():
             mark_published(folders[name], place.sync_id, warehouse=warehouse)
-            logger.warning("%s is marked as published, which its run had not come to", place.sync_id)
+            logger.warning("%s was published without a mark; it is marked now", place.sync_id)
     return marks
 
 
 def skip(report: AuditReport, landed: LandedSnapshot, *, fence: SyncRow) -> AuditReport:
-    """Skips a snapshot that is older than the last published one; it is a failure if that repeats.
+    """Skips a snapshot that is older than the last published one. Repeated skips are an error.
 
     Args:
-        report: of the snapshot.
+        report: the report of the snapshot.
         landed: the folder of its run.
         fence: the last published full snapshot.
 
+    Returns:
+        The report, with the reason for the skip.
+
     Raises:
-        ConfigError: an earlier run was skipped for the same publication: it is not age but a clock.
+        ConfigError: an earlier run was skipped for the same publication, so a clock is or was wrong.
     """
     note = f"its first request lies before the last one of {fence.sync_id}, which is published"
     before = [one.name for one in landed.of_all_runs() if _was_skipped(one, fence)]

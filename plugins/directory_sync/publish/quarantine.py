@@ -1,8 +1,8 @@
-"""Entries that the warehouse cannot hold: the snapshot is refused, or they are set aside in a table.
+"""Refuses a snapshot with entries that the warehouse cannot hold, or sets these entries aside in a table.
 
-`DIRECTORY_SYNC_UNSTORABLE` decides. An entry that is set aside keeps the row it has: it is present. One that
-was missing, or removed, comes back as it was logged last. Its new state is no change row, so the next night
-tries it again.
+`DIRECTORY_SYNC_UNSTORABLE` decides which. An entry that is set aside keeps its row and counts as present. An
+entry that was missing or removed returns with its last logged state. The new state is not logged as a change,
+so the next sync tries it again.
 """
 
 import json
@@ -44,19 +44,22 @@ def settle(
     limits: RemovalLimits,
     check_again: Callable[[SyncContent], Checked],
 ) -> tuple[SyncContent, Checked]:
-    """Returns what is published without its rejected entries; its row and its report tell of them.
+    """Returns the publication without its rejected entries. Its row and its report list them.
 
     Args:
-        resource: whose.
-        content: as it was landed.
-        checked: what came of it.
+        resource: the resource that is published.
+        content: the publication as it was landed.
+        checked: the result of its check.
         warehouse: open, and held by this process.
-        limits: on removals; they hold for what is set aside too.
-        check_again: checks what is published instead.
+        limits: the limits on removals, which also limit how many entries may be set aside.
+        check_again: checks the publication again when rows were added.
+
+    Returns:
+        The content to publish, and the result of its check.
 
     Raises:
-        DataError: entries are refused.
-        ConfigError: fields of an entry would share a column, and are refused.
+        DataError: the warehouse cannot hold some entries, and they may not be set aside.
+        ConfigError: two fields of an entry would share a column, and it may not be set aside.
     """
     rejected = checked.rejected
     if rejected and (refusal := _refusal(resource, content, rejected, warehouse=warehouse, limits=limits)):
@@ -78,7 +81,13 @@ def settle(
 def rejected_resource(
     resource: Resource, rejected: Sequence[Rejected], values: Mapping[str, Any]
 ) -> "DltResource":
-    """Returns the rows of the rejected entries for dlt."""
+    """Returns the rows of the rejected entries as a resource of dlt.
+
+    Args:
+        resource: the resource of the entries.
+        rejected: the entries that are set aside.
+        values: the sync's row.
+    """
     rows = [
         {
             "sync_id": values["sync_id"],
@@ -109,7 +118,7 @@ def _refusal(
     limits: RemovalLimits,
 ) -> ConfigError | DataError | None:
     first, more = rejected[0], len(rejected) - 1
-    others = f", and so {more:,} more" if more else ""
+    others = f", and {more:,} more cannot" if more else ""
     finding = f"Entry {_shown(first.id)} of `{resource.name}` cannot be stored: {first.finding}{others}"
     outcome = "Nothing was published."
     if warehouse.settings.unstorable == "refuse":
@@ -121,12 +130,12 @@ def _refusal(
         )
     population = int(content.sync_values["entries"])
     if Mode(content.sync_values["mode"]).is_partial:
-        # Its entries are those that changed.
+        # The sync's row counts only the entries that changed in the interval.
         population = warehouse.present(resource)
     if limits.exceeded_by(missing=len(rejected), population=population):
         return DataError(
-            f"{finding}. These are {len(rejected):,} of {population:,} entries: the limits on removals do "
-            f"not allow to set so many aside. {outcome} See docs/runbook.md#dataerror."
+            f"{finding}. These are {len(rejected):,} of {population:,} entries, more than the limits on "
+            f"removals allow to set aside. {outcome} See docs/runbook.md#dataerror."
         )
     return None
 
@@ -134,7 +143,7 @@ def _refusal(
 def _as_logged(
     resource: Resource, content: SyncContent, ids: Sequence[EntryId], *, warehouse: Warehouse
 ) -> "list[pa.Table]":
-    """Change rows of entries that come back, like the others; no more than the limits allow."""
+    """Returns change rows for entries that return with their last logged state."""
     first = next(iter(content.rows()))
     logged = logged_rows(
         resource,
@@ -171,7 +180,7 @@ def _without(rows: "Callable[[], Iterable[pa.Table]]", ids: Collection[EntryId])
 def _told(
     resource: Resource, values: Mapping[str, Any], checked: Checked, unwritten: Iterable[Rejected]
 ) -> dict[str, Any]:
-    """The sync's row, less the changes that are not written."""
+    """Returns the sync's row without the changes that are not written."""
     report = AuditReport.from_json(json.loads(values["report"]))
     kinds = Counter(one.kind for one in unwritten)
     told = replace(
@@ -196,7 +205,7 @@ def _findings(resource: Resource, checked: Checked) -> Iterator[Finding]:
             level="warning",
             message=(
                 f"{len(checked.rejected):,} entries cannot be stored and were set aside in "
-                f"`{resource.rejected_table}`, by their fields: {shown}. Their old rows stand."
+                f"`{resource.rejected_table}`, by field: {shown}. Their old rows stay as they are."
             ),
         )
     for name in sorted(checked.split):
@@ -204,17 +213,17 @@ def _findings(resource: Resource, checked: Checked) -> Iterator[Finding]:
             rule="split_column",
             level="warning",
             message=(
-                f"The field `{name}` holds integers that a double would round, and fractions: these are in "
-                "a column beside its own, `...__v_double`."
+                f"The field `{name}` holds fractions, and integers that a double would round. The fractions "
+                "are in a column of their own, `...__v_double`."
             ),
         )
 
 
 def _shown(entry_id: Any) -> str:
-    """An id as code: the note on a run, which is Markdown, shows it too."""
+    """Returns an id as inline code, because the run's note, which is Markdown, shows it."""
     return as_code(repr(entry_id))
 
 
 def _plain(value: Any) -> str:
-    """A text that every warehouse can hold."""
+    """Returns a text that every warehouse can hold, with U+0000 written out."""
     return str(value).replace("\x00", "\\u0000")

@@ -1,4 +1,4 @@
-"""What a person is asked about held removals, and what was answered; both are landed with the run."""
+"""The question about held removals and the decision on it. Both are landed with the run."""
 
 import re
 import unicodedata
@@ -15,30 +15,34 @@ QUESTION, DECISION = "question.json", "decision.json"
 
 Landed = TypeVar("Landed")
 Choice = Literal["approved", "rejected", "unanswered", "stale"]
-"""What became of a question; `stale`: it was approved, and refused because the warehouse had moved on."""
+"""The outcome of a question; `stale`: approved, but the warehouse had changed since."""
 
 SHOWN_CHARACTERS = 80
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn")
-"""Categories of characters that show nothing, or turn what is around them: controls, bidi overrides."""
+"""Unicode categories of invisible characters: controls, bidi overrides, unassigned code points."""
 _JOINERS = "\u200c\u200d"
 
 _CHOICES = """\
 - **Approve** marks exactly these entries as removed.
-- **Reject**, or no answer in time, removes nothing: they stay in the table, and count as present as soon as
-  the API lists them again. The nights after go on and do not ask again for the same entries."""
+- **Reject**, or no answer in time, removes nothing: the entries stay in the table, and count as present as
+  soon as the API lists them again. Later syncs go on and do not ask again about the same entries."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What a person is shown, and what the answer binds.
+    """The question that a person is shown. An answer applies to exactly this question.
 
     Attributes:
-        sync_id: the warehouse's last publication; a removal comes on top of exactly this one.
-        digest: of the held absences, see `HeldSet`.
-        population: entries that are present, the held ones included.
+        resource: the resource of the entries.
+        sync_id: the warehouse's last publication; a removal must follow exactly this one.
+        digest: the digest of the held absences, see `HeldSet`.
+        held: how many entries are held.
+        population: how many entries are present, including the held ones.
+        limits: the limits on removals in this run.
         sample: ids of the first held entries, each with its label; "" where no label is shown.
-        recent: of the last publications, the newest first: when, entries, added, changed, removed, held.
-        reasons: why they are held.
+        recent: the last publications, newest first: time, entries, added, changed, removed, held.
+        reasons: the findings that hold the entries.
+        table: the table with its schema, for the query that is shown.
     """
 
     resource: str
@@ -54,7 +58,7 @@ class Question:
 
     @property
     def bound(self) -> str:
-        """What an answer is to: this set, on top of this sync."""
+        """The identity of the question: the last sync and the digest of the held set."""
         return f"{self.sync_id}:{self.digest}"
 
     def subject(self) -> str:
@@ -70,7 +74,7 @@ class Question:
         absent = f"**{self.held:,} entries ({share:.1%}) are absent**"
         shown = f"The first {len(self.sample)} of them" if self.held > len(self.sample) else "All of them"
         lines = [
-            f"{absent} from the directory and wait for a decision. All else of the sync is published.",
+            f"{absent} from the directory and wait for a decision. Everything else of the sync is published.",
             "",
             *(f"- {reason}" for reason in self.reasons),
             "",
@@ -102,7 +106,7 @@ class Question:
             "WHERE _missing_since IS NOT NULL AND _removed_at IS NULL",
             "```",
             "",
-            f"Digest of the set: `{self.digest[:16]}`, on top of sync `{self.sync_id}`.",
+            f"Digest of the set: `{self.digest[:16]}`, after sync `{self.sync_id}`.",
         ]
         return "\n".join(lines)
 
@@ -115,10 +119,13 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What was answered, to which question.
+    """The answer to one question.
 
     Attributes:
-        digest: of the question; sync_id: the sync it was asked on top of. An answer holds for both alone.
+        digest: the digest of the question.
+        choice: the answer, or what became of it.
+        sync_id: the sync of the question. The answer is valid only for this digest and this sync.
+        reason: the reason that the person gave; "" where none was given.
         by: who answered; "" where nobody did.
     """
 
@@ -142,7 +149,7 @@ class Decision:
 
 
 def landed_question(landed: LandedSnapshot) -> Question | None:
-    """Returns the question that was landed with a run, None where nothing was asked.
+    """Returns the question that was landed with a run; None where nothing was asked.
 
     Raises:
         SnapshotError: it cannot be read.
@@ -151,7 +158,7 @@ def landed_question(landed: LandedSnapshot) -> Question | None:
 
 
 def landed_decision(landed: LandedSnapshot, question: Question) -> Decision | None:
-    """Returns what was decided on exactly this question, on top of its sync; None: nobody decided yet.
+    """Returns the decision on exactly this question; None: nobody decided yet.
 
     Raises:
         SnapshotError: it cannot be read.
@@ -163,7 +170,7 @@ def landed_decision(landed: LandedSnapshot, question: Question) -> Decision | No
 
 
 def void_decision(landed: LandedSnapshot) -> None:
-    """Takes back an approval that was refused: whoever clears the run later does not carry it out."""
+    """Marks a refused approval as stale, so that clearing the run later does not carry it out."""
     decision = _landed(landed, DECISION, Decision)
     if decision is not None and decision.choice == "approved":
         land_decision(landed, replace(decision, choice="stale"))
@@ -187,10 +194,10 @@ def _bold(text: str, *, when: bool) -> str:
 
 
 def as_code(text: str) -> str:
-    """Text of the API's as inline code in Markdown: nothing of it is markup, and no address becomes a link.
+    """Returns text of the API as inline code in Markdown: nothing in it is markup, and no URL becomes a link.
 
-    Escaped characters do not do: Markdown with GFM's autolinks, as Airflow renders it, looks for addresses in
-    what the escapes stand for. Characters that cannot be seen are shown as U+FFFD.
+    Escaping is not enough: Airflow renders Markdown with GFM's autolinks, which find URLs in the unescaped
+    text. Invisible characters are shown as U+FFFD.
     """
     one_line = " ".join(text.split())
     shown = "".join(

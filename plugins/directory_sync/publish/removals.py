@@ -1,7 +1,8 @@
-"""Stage 4: removals that wait for a person: the question, the decision, and what carries it out.
+"""Stage 4: asks a person about held removals, and carries out an approved removal.
 
-The question shows and binds a digest of exactly the held absences. Removing them is a publication of its own,
-on top of the one that asked; where the warehouse has moved on since, the approval is stale and refused.
+The question shows a digest of exactly the held absences, and the answer applies only to these. The removal
+is a separate publication that follows the one that asked. If another publication came between, the approval
+is stale and is refused.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,20 +40,23 @@ def ask(
     reasons: Sequence[str] = (),
     dataset: str,
 ) -> Question | None:
-    """Lands the question about the entries that are held now; None where there are none.
+    """Lands the question about the entries that are held now.
 
     Args:
-        resource: whose entries.
+        resource: the resource of the entries.
         landed: the folder of the run that asks.
         warehouse: open, and held by this process.
-        limits: that hold for removals.
-        reasons: why entries are held.
-        dataset: the schema, to name the table in the question.
+        limits: the limits on removals in this run.
+        reasons: why entries are held; default: no reasons are shown.
+        dataset: the table's schema, for the query in the question.
+
+    Returns:
+        The question; None where no entry is held.
     """
     absences, last = list(warehouse.held(resource)), warehouse.last_sync(resource.name)
     held = HeldSet.of(absences)
     if held.digest is None or last is None:
-        # What an earlier try has asked is settled.
+        # The question of an earlier try is no longer open.
         landed.forget(QUESTION)
         return None
     question = Question(
@@ -75,7 +79,7 @@ def was_never_asked(resource: Resource, landed: LandedSnapshot, *, warehouse: Wa
     """Tells whether the run that was to ask about the held entries ended before it did.
 
     Args:
-        resource: whose entries.
+        resource: the resource of the entries.
         landed: the folder of any run of the resource.
         warehouse: open, and held by this process.
     """
@@ -86,10 +90,20 @@ def was_never_asked(resource: Resource, landed: LandedSnapshot, *, warehouse: Wa
 def remove(
     resource: Resource, landed: LandedSnapshot, question: Question, *, run_id: str, warehouse: Warehouse
 ) -> AuditReport:
-    """Marks the entries of an approved question as removed; safe to run twice.
+    """Marks the entries of an approved question as removed. Idempotent.
+
+    Args:
+        resource: the resource of the entries.
+        landed: the folder of the run that asked.
+        question: the approved question.
+        run_id: the Dag run that carries out the removal.
+        warehouse: open, and held by this process.
+
+    Returns:
+        The report of the removal.
 
     Raises:
-        RemovalsHeld: the approval is stale: the warehouse is not what the question showed.
+        RemovalsHeld: the approval is stale: the warehouse is not in the state that the question showed.
         WarehouseError: the load failed; a retry finishes it.
     """
     sync_id = f"{question.sync_id}-removal"

@@ -1,9 +1,10 @@
-"""Rebuilds the warehouse from landed snapshots: no request to the API, and the decisions as they were taken.
+"""Rebuilds the warehouse from landed publications, without requests to the API.
 
-Each publication was landed: its difference, its report, and that the warehouse held it. Those of the branch
-that was published last are loaded again in their order, see `branch`. Where the warehouse is not what a
-difference was computed against, which is so of the first snapshot that is still kept, the snapshot itself is
-compared anew.
+The landing zone holds the difference, the report and the mark of each publication. A replay loads those of
+the branch that was published last, in their order, see `branch`. So people's decisions are repeated as they
+were taken. A difference cannot be loaded if the warehouse is in another state than it was computed against.
+This is so for the oldest publication that is kept, unless it is the first of all. Then its snapshot is
+compared with the warehouse again.
 """
 
 import logging
@@ -27,7 +28,7 @@ from directory_sync.warehouse.warehouse import Warehouse
 logger = logging.getLogger(__name__)
 
 NAMED = 5
-"""How many publications that were left out are named one by one."""
+"""How many of the publications that were left out are listed by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +36,9 @@ class Replayed:
     """What a replay did.
 
     Attributes:
-        sync_ids: syncs that were loaded, in their order.
-        present: syncs of the branch that the warehouse held already.
-        left_out: how many publications were neither.
+        sync_ids: the syncs that were loaded, in their order.
+        present: how many syncs of the branch the warehouse held already.
+        left_out: how many publications were not loaded and are not in the warehouse.
         reasons: why they were left out, with their names.
         last: the warehouse's last sync; None: it is empty.
     """
@@ -59,16 +60,16 @@ class Replayed:
 
 
 def replay(job: Audit, landing: Landing, *, warehouse: Warehouse) -> Replayed:
-    """Loads what the warehouse lacks of the branch that was published last.
+    """Loads the publications of the last branch that the warehouse lacks.
 
     Args:
-        job: whose tables; the limits and the folder that serve where a snapshot is compared anew.
-        landing: where the snapshots are.
+        job: the resource; and the limits and the folder for snapshots that are compared again.
+        landing: the landing zone.
         warehouse: open, and held by this process.
 
     Raises:
-        SnapshotError: a landed file is damaged on which later publications stand; its folder is named.
-        WarehouseError: a load failed; a retry goes on where it ended.
+        SnapshotError: a landed file is damaged, and later publications build on it; its folder is named.
+        WarehouseError: a load failed; a retry continues after the last sync that was loaded.
     """
     resource = job.resource
     roll_forward(resource, warehouse=warehouse, landed_of=partial(landing.snapshot, resource.name))
@@ -96,8 +97,8 @@ def replay(job: Audit, landing: Landing, *, warehouse: Warehouse) -> Replayed:
     older = [one for one in branch if one not in present and one not in later]
     left_out = {
         "on a branch that was abandoned when the warehouse was restored": list(names(abandoned)),
-        "from before the warehouse's last sync": list(names(older)),
-        "that changed what is not there": list(names(groundless)),
+        "older than the warehouse's last sync": list(names(older)),
+        "whose base is not in the warehouse": list(names(groundless)),
         "that cannot be read": bad,
     }
     last = warehouse.last_sync(resource.name)
@@ -118,17 +119,17 @@ def _reason(why: str, group: Sequence[str]) -> str:
 def _later(
     branch: Sequence[Publication], present: Sequence[Publication], last: SyncRow | None
 ) -> Sequence[Publication]:
-    """What of a branch comes after all that the warehouse holds: it never moves back."""
+    """Returns the part of a branch that is newer than the warehouse, which never moves back."""
     begin = branch.index(present[-1]) + 1 if present else 0
     if last is None or (present and present[-1].mark.sync_id == last.sync_id):
         return branch[begin:]
-    # The warehouse is on another branch: what was published after its last sync may come on top.
+    # The warehouse is on another branch: only later publications than its last sync may follow.
     rank = last.publication_order or 0, last.snapshot_at, last.sync_id
     return [one for one in branch[begin:] if one.rank > rank]
 
 
 def _try(job: Audit, publication: Publication, *, warehouse: Warehouse) -> tuple[bool, str]:
-    """Loads one publication; returns whether it did, and what is damaged."""
+    """Loads one publication; returns whether it was loaded, and what is damaged."""
     if publication.damage:
         return False, publication.damage
     try:
@@ -138,7 +139,7 @@ def _try(job: Audit, publication: Publication, *, warehouse: Warehouse) -> tuple
 
 
 def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool:
-    """Loads one publication; False where it stands on ground that is not there."""
+    """Loads one publication; returns False where the state that it builds on cannot be reached."""
     landed, report = publication.landed, publication.report
     assert report is not None
     last = warehouse.last_sync(job.resource.name)
@@ -146,9 +147,9 @@ def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool
         manifest, fence = read_manifest(landed), warehouse.last_snapshot(job.resource.name)
         is_older = fence is not None and report.snapshot_at <= fence.last_requested_at
         if report.mode is Mode.DECIDE or is_older or manifest is None or manifest.sync_id != report.sync_id:
-            logger.warning("%s is left out: what it changed is not there", report.sync_id)
+            logger.warning("%s is left out: its base is not in the warehouse", report.sync_id)
             return False
-        # In the task's folder: what was landed stays.
+        # The new difference goes to the task's folder, so that the landed one stays.
         landed = LandedSnapshot.local(job.folder / "replayed")
         run = Run(run_id=report.run_id, mode=report.mode, directory=report.origin.directory)
         anew = replace(job, landed=publication.landed, run=run, lands_in=landed)
@@ -168,8 +169,8 @@ def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool
 
 def _stopped(resource: str, publication: Publication, damage: str) -> SnapshotError:
     return SnapshotError(
-        f"The replay of `{resource}` ended before the sync {publication.mark.sync_id}, on which later ones "
-        f"stand: in {publication.landed.path}: {damage}. What is older was loaded. Restore that folder from "
-        "a backup of the landing zone, or delete it: the snapshot after it is then compared anew. See "
+        f"The replay of `{resource}` ended before the sync {publication.mark.sync_id}, on which later syncs "
+        f"build: in {publication.landed.path}: {damage}. Older syncs were loaded. Restore that folder from a "
+        "backup of the landing zone, or delete it: the snapshot after it is then compared again. See "
         "docs/runbook.md#the-warehouse-is-lost-or-was-restored-from-a-backup."
     )

@@ -1,7 +1,7 @@
-"""How long landed folders are kept: all of a directory's, sealed or not, whatever the form names now.
+"""Deletes old landed folders of a directory: sealed or not, of present and of former resources.
 
-Never deleted: the newest published run of a resource that the form names, the run at work, what another
-directory has landed, and any folder with a file that is not ours.
+These are never deleted: the newest published run of a resource that the form names, the run at work, folders
+of another directory, and any folder with a file that this package did not write.
 """
 
 import logging
@@ -22,20 +22,23 @@ _FILE = re.compile(r"[a-z_]+\.json(\.[0-9a-f]+)?(\.part)?")
 _FOLDERS = (DATASET, "audit")
 _LANDED = re.compile(rf"(init|{ENTRIES}|{WINDOWS}|{FIELDS}|_dlt_\w+)(\.[0-9a-f]+)?")
 _TELLING = ("question.json", "decision.json", "published.json", "rolled_forward.json", "skipped.json")
-"""Files of runs that read nothing."""
+"""Files of runs that did not read the API."""
 
 
 def retire(
     landing: Landing, *, resources: Collection[str], before: datetime, keep: str, owner: Owner | None = None
 ) -> int:
-    """Deletes the folders of runs whose last change is older; returns how many.
+    """Deletes the folders of runs that were last changed before a moment.
 
     Args:
-        landing: the directory's.
-        resources: what the form names.
-        before: the age.
-        keep: the run at work.
-        owner: the directory; None: nobody's mark is looked for.
+        landing: the landing zone of the directory.
+        resources: the names of the form's resources.
+        before: folders changed at this moment or later are kept.
+        keep: the id of the run at work.
+        owner: the directory; None: marks of other directories are not looked for.
+
+    Returns:
+        How many folders were deleted.
     """
     deleted = 0
     for resource in landing.resources():
@@ -64,7 +67,7 @@ def _is_of_another(landing: Landing, resource: str, owner: Owner) -> bool:
 
 
 def _newest_published(runs: Collection[LandedSnapshot]) -> str | None:
-    """The folder of the last publication; where none has a number, of the one that was marked last."""
+    """Returns the folder with the highest number; among equals, the one that changed last."""
     marks, folders = marks_of(runs), {landed.name: landed for landed in runs}
     orders = {name: max(mark.order or 0 for mark in of_run) for name, of_run in marks.items() if of_run}
     if not orders:
@@ -74,7 +77,10 @@ def _newest_published(runs: Collection[LandedSnapshot]) -> str | None:
 
 
 def _is_ours(landed: LandedSnapshot, *, is_named: bool) -> bool:
-    """Tells whether all in a folder has names of ours, and, where nothing names its resource, tells ones."""
+    """Tells whether this package wrote all files of a folder.
+
+    A folder of a resource that the form does not name needs a file that only a run writes.
+    """
     names = landed.names()
     runs_on = [name for name in names if name in _FOLDERS or SYNC_ID.fullmatch(name)]
     if not all(name in runs_on or _FILE.fullmatch(name) for name in names):

@@ -1,7 +1,8 @@
-"""The table's rows, made of change rows alone and checked; most of a large load goes past dlt's normaliser.
+"""Makes the table's rows from change rows alone, and checks them.
 
-`check_rows` reads all rows before anything is written. Rows that fit pyarrow's columns are staged,
-those that dlt is to normalise are fitted (`storable`) and kept in a file; `table_resource` hands them to dlt.
+`check_rows` reads all rows before anything is written. In a large load most rows fit pyarrow's columns; these
+are staged and do not pass dlt's normaliser. The others are fitted (`storable`) and kept in a file, and
+`table_resource` hands them to dlt.
 """
 
 import itertools
@@ -34,21 +35,23 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource
 
 DEDUPLICATED: dict[str, Any] = {"x-stage-data-deduplicated": True}
-"""Tells dlt that a package holds a key once: the audit saw to it, and a window over all rows is dear."""
+"""Tells dlt that a package holds each key once, as the audit ensures; deduplicating would be slow."""
 
 Hints = dict[str, "TColumnSchema"]
 Name = tuple[str, str]
 """A column: its table and its own name."""
 _OUR_SOURCES = tuple((column.name, column.taken_from) for column in columns.TABLE)
-"""Our columns of the table, and the column of the change rows that each is taken from."""
+"""Our columns of the table, each with the column of the change rows that holds its value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyncContent:
-    """What a publication writes: its change rows, readable more than once, and the row that concludes it.
+    """What a publication writes: its change rows, and the sync's row that completes it.
 
     Attributes:
-        sample_rows: so many rows of a load twice as large show what all of them are like.
+        rows: returns the change rows in batches; may be called more than once.
+        sync_values: the values of the sync's row, by column.
+        sample_rows: how many rows show the shape of all, in a load of at least twice as many.
     """
 
     rows: "Callable[[], Iterable[pa.Table]]"
@@ -63,13 +66,13 @@ class SyncContent:
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """A publication of which the warehouse can hold each row.
+    """The result of a check: rows that the warehouse can hold, and entries that it cannot.
 
     Attributes:
-        rejected: the entries that it cannot hold; they are in no other row.
-        kept: the rows that dlt is to normalise.
-        told: what dlt is to be told of columns of this load.
-        split: fields of whole and broken numbers, the latter in a column beside that of the former.
+        rejected: the entries that the warehouse cannot hold; the rows do not include them.
+        kept: the rows that dlt normalises.
+        told: the types of columns of this load that dlt would infer differently.
+        split: fields with integers and fractions, the fractions in a column of their own.
     """
 
     rejected: tuple[Rejected, ...]
@@ -80,12 +83,12 @@ class Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """Columns of which dlt is told, for it would infer others.
+    """Columns that are declared to dlt, because it would infer other types for them.
 
     Attributes:
-        widened: of numbers, some of them broken.
-        variants: the types of columns beside others.
-        parents: of child tables.
+        widened: columns of integers and fractions, declared as doubles.
+        variants: the types of variant columns.
+        parents: the parent of each child table.
     """
 
     widened: frozenset[Name] = frozenset()
@@ -93,7 +96,7 @@ class Told:
     parents: Mapping[str, str] = field(default_factory=dict)
 
     def told_columns(self) -> "Iterator[tuple[str, TColumnSchema]]":
-        """Yields each with its table."""
+        """Yields each declared column with its table."""
         for table, name in sorted(self.widened):
             yield table, {"name": name, "data_type": "double", "nullable": True}
         for (table, name), data_type in sorted(self.variants.items()):
@@ -105,13 +108,14 @@ def check_rows(resource: Resource, content: SyncContent, *, warehouse: Warehouse
     """Checks all rows of a publication; stages those that go past dlt's normaliser.
 
     Args:
-        resource: whose table.
-        content: of one change row at least.
-        warehouse: open.
-        staged: is to join the package when dlt has normalised it.
+        resource: the resource that is published.
+        content: the publication, with at least one change row.
+        warehouse: open, and held by this process.
+        staged: takes the rows that join the package after dlt has normalised it.
 
     Raises:
-        ConfigError: the form's hints do not fit the columns that stand, or its nesting the data.
+        ConfigError: the form's hints do not fit the existing columns, an object is keyed by data, or a step
+            of the form fails.
     """
     told = Told()
     while True:
@@ -119,7 +123,7 @@ def check_rows(resource: Resource, content: SyncContent, *, warehouse: Warehouse
         checked = one.check()
         if one.fitting.widened <= told.widened:
             return checked
-        # Known only at the end of the rows; dlt is told before the first.
+        # Known only after all rows, but dlt needs it before the first: read them again.
         told = Told(widened=told.widened | one.fitting.widened, parents=one.places.parents)
         staged.clear()
         checked.kept.clear()
@@ -128,13 +132,20 @@ def check_rows(resource: Resource, content: SyncContent, *, warehouse: Warehouse
 def table_resource(
     resource: Resource, content: SyncContent, checked: Checked, *, warehouse: Warehouse
 ) -> DltSource:
-    """Returns the rows of the table for dlt."""
+    """Returns the kept rows of the table as a source of dlt.
+
+    Args:
+        resource: the resource that is published.
+        content: the publication.
+        checked: the result of its check.
+        warehouse: open, and held by this process.
+    """
     table = _resource_of(checked.kept.batches(), resource, content, warehouse)
     return DltSource(_schema_of(warehouse, checked.told), resource.name, [table])
 
 
 class _Pass:
-    """One reading of all rows."""
+    """One pass over all rows."""
 
     def __init__(
         self,
@@ -165,7 +176,7 @@ class _Pass:
         if self._is_large(first):
             sample = first.slice(0, self._content.sample_rows)
             rows = self._fitted(sample)
-            # With these dlt's schema learns in this load what the trial learns.
+            # These rows go to dlt too, so that its schema learns from them what the trial learns.
             kept.add(rows)
             self._learn(sample, rows)
             first = first.slice(self._content.sample_rows)
@@ -181,14 +192,14 @@ class _Pass:
 
     @property
     def _learnt(self) -> Told:
-        """What dlt is to be told, by the rows so far."""
+        """What is declared to dlt, after the rows read so far."""
         return replace(self._told, variants=dict(self.fitting.variants), parents=self.places.parents)
 
     def _resource_of(self, rows: Iterator[Any]) -> "DltResource":
         return _resource_of(rows, self._resource, self._content, self._warehouse)
 
     def _is_large(self, first: "pa.Table") -> bool:
-        """Not where all rows go to dlt: a step works on them in Python, or dlt makes its ids of them."""
+        """Tells whether rows may be staged: not where the form has steps, or dlt derives ids from rows."""
         return (
             first.num_rows >= 2 * self._content.sample_rows
             and not self._resource.steps
@@ -196,7 +207,7 @@ class _Pass:
         )
 
     def _fitted(self, changes: "pa.Table") -> list[dict[str, Any]]:
-        """The rows that the warehouse can hold; notes the others."""
+        """Returns the rows that the warehouse can hold; notes the other entries as rejected."""
         rows = []
         for change in changes.to_pylist():
             record = _record(self._resource, change)
@@ -217,16 +228,16 @@ class _Pass:
                 rows.append(self._warehouse.storable({**fitted, **ours}))
         else:
             return rows
-        # Raised here: nothing that holds a record hangs on it.
+        # Raised outside the handler, so that no exception with a record is chained to it.
         raise ConfigError(
             f"The field `{keyed_by}` of `{self._resource.name}` is an object keyed by data: each entry "
             "brings keys, and so columns, of its own. Nothing was published. Set `max_table_nesting` "
-            "in the form: deeper objects are then kept as JSON; or rework the field by a `map` in "
+            "in the form, so that deeper objects are kept as JSON, or change the field with a `map` in "
             "`processing_steps`."
         )
 
     def _learn(self, sample: "pa.Table", rows: list[dict[str, Any]]) -> None:
-        """Shows the first rows to what goes past dlt's normaliser, unless rows may be too wide."""
+        """Lets `Staged` learn from the first rows, unless each row's width must be checked."""
         if self.fitting.is_wide(self._table):
             return
         rejected = {one.id for one in self._rejected}
@@ -246,7 +257,7 @@ class _Pass:
 def _resource_of(
     rows: Iterator[Any], resource: Resource, content: SyncContent, warehouse: Warehouse
 ) -> "DltResource":
-    # The schema in the warehouse remembers a contract: one that the form no longer names is lifted.
+    # dlt's schema keeps a contract. `evolve` lifts one that the form no longer names.
     hints = {"schema_contract": "evolve", **resource.hints}
     has_integers = content.sync_values.get("id_type") == "BIGINT"
     ours: Hints = {"id": {"data_type": "bigint" if has_integers else "text", "nullable": False}}
@@ -264,7 +275,7 @@ def _resource_of(
 
 
 def _schema_of(warehouse: Warehouse, told: Told | None = None) -> "Schema":
-    """Dlt's schema of the warehouse, and columns of which it is told besides."""
+    """Returns a copy of dlt's schema of the warehouse, with the declared columns."""
     schema: Schema = warehouse.pipeline._get_schema_or_create().clone()  # noqa: SLF001  it knows the naming
     _tell(schema, told or Told())
     return schema
@@ -291,7 +302,7 @@ def _room_of(resource: Resource, warehouse: Warehouse) -> Room:
 
 
 def _record(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry's record, through the form's steps."""
+    """Returns an entry's record after the form's steps."""
     row: Any = parse_record(change["record"])
     for number, step in enumerate(resource.steps, start=1):
         row = _run_step(step, row, number=number, resource=resource)
@@ -307,7 +318,7 @@ def _run_step(step: Callable[[Any], Any], row: Any, *, number: int, resource: Re
     failed_with = ""
     try:
         return step(row)
-    except Exception as e:  # noqa: BLE001  it is the user's function; what it quotes must not get out
+    except Exception as e:  # noqa: BLE001  the user's function: its message may quote a record
         failed_with = type(e).__name__
     raise ConfigError(
         f"Step {number} of `processing_steps` of `{resource.name}` failed with {failed_with}. Nothing was "

@@ -1,4 +1,4 @@
-"""The shape of records: which members they have, of which types, as a sample of them shows."""
+"""The shape of records, learnt from a sample: their members and the types of these."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,7 +7,13 @@ from typing import Any
 
 @dataclass
 class Value:
-    """A scalar, seen as these types of Python; where dlt puts it, and as what. Always null: nowhere."""
+    """A scalar.
+
+    Attributes:
+        kinds: the Python types of its values; empty: it was always null.
+        column: the column that dlt puts it into; empty: not known, or always null.
+        data_type: dlt's type of that column.
+    """
 
     kinds: set[type] = field(default_factory=set)
     column: str = ""
@@ -16,14 +22,14 @@ class Value:
 
 @dataclass
 class Object:
-    """An object, by its members."""
+    """An object, with the shapes of its members."""
 
     members: "dict[str, Shape]" = field(default_factory=dict)
 
 
 @dataclass
 class List:
-    """A list: what its elements are like, and the child table that dlt makes of it."""
+    """A list, with the shape of its elements and the child table that dlt makes of it."""
 
     element: "Shape"
     table: str = ""
@@ -33,7 +39,7 @@ Shape = Value | Object | List
 
 
 def merged(shape: "Shape | None", value: Any) -> "Shape | None":
-    """Returns the shape that has seen one more value; None where there is none that holds for both."""
+    """Returns a shape extended by one more value; None where no shape fits both."""
     if shape is None or (value is not None and is_unseen(shape)):
         shape = _shape_of(value)
     if value is None:
@@ -62,12 +68,12 @@ def _shape_of(value: Any) -> Shape:
 
 
 def is_unseen(shape: Shape) -> bool:
-    """Tells whether a place was always null, or never there."""
+    """Tells whether a value was always null or absent."""
     return isinstance(shape, Value) and not shape.kinds
 
 
 def marked(shape: Shape) -> Any:
-    """Returns a record of this shape, in which each scalar stands for itself."""
+    """Returns a record of this shape whose scalars are the `Value` objects themselves."""
     if isinstance(shape, Object):
         return {name: marked(member) for name, member in shape.members.items()}
     if isinstance(shape, List):
@@ -76,7 +82,7 @@ def marked(shape: Shape) -> Any:
 
 
 def values_of(shape: Shape) -> Iterator[Value]:
-    """Yields all scalars, but for those of lists that were always empty."""
+    """Yields all scalars, except those of lists that were always empty."""
     for one in of_one_row(shape):
         if isinstance(one, Value):
             yield one
@@ -85,7 +91,7 @@ def values_of(shape: Shape) -> Iterator[Value]:
 
 
 def of_one_row(shape: Shape) -> "Iterator[Value | List]":
-    """Yields the values of a row, and its lists."""
+    """Yields the scalars of a row and its lists, without what is inside the lists."""
     if isinstance(shape, Object):
         for member in shape.members.values():
             yield from of_one_row(member)

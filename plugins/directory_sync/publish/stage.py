@@ -1,14 +1,14 @@
-"""Stage 3: the difference into the warehouse through dlt; safe to kill anywhere and to run twice.
+"""Stage 3: writes the difference into the warehouse. Idempotent, and safe to kill at any moment.
 
-Written are, in one transaction where the warehouse has them:
+It writes these, in one transaction where the warehouse has transactions:
 
     1. the change rows, merged on (sync_id, id): the log
-    2. the table, merged on id with its child tables; made of the change rows alone
-    3. the sync's row: the mark that everything before it is there
+    2. the table, merged on id with its child tables; its rows are made from the change rows alone
+    3. the sync's row, which marks the publication as complete
 
-Without transactions they are three load packages, all normalised before the first is loaded. Change rows
-without their sync's row were interrupted between 1 and 3; they are rolled forward from themselves, for the
-first of them carries the sync's row. Those that never can be are rolled back.
+Without transactions these are load packages, written in this order. Change rows without a sync's row belong
+to a publication that was interrupted between 1 and 3. It is rolled forward from its change rows: the first
+of them carries the sync's row. A publication that cannot be finished is rolled back.
 """
 
 import json
@@ -40,17 +40,17 @@ def publish(job: Audit, report: AuditReport, *, warehouse: Warehouse) -> AuditRe
     """Publishes an audited snapshot; returns the report of what the warehouse holds now.
 
     A snapshot that began before the last published one ended is skipped with a note: the table never
-    moves back. A skip that repeats is a failure, see `publications`. A snapshot that was compared with an
+    moves back. If skips repeat, the run fails, see `publications`. A snapshot that was compared with an
     older state of the warehouse is compared again.
 
     Args:
         job: what the audit worked on.
-        report: the audit's.
+        report: the report of the audit.
         warehouse: open, and held by this process.
 
     Raises:
-        ConfigError: a schema contract or a name that the warehouse cannot take; a clock that is wrong.
-        DataError: an entry that the warehouse cannot hold.
+        ConfigError: a schema contract or a name does not fit the warehouse, or a clock is wrong.
+        DataError: the warehouse cannot hold an entry.
         SnapshotError: the landed difference is damaged.
         WarehouseError: the load failed; a retry finishes it.
     """
@@ -58,7 +58,7 @@ def publish(job: Audit, report: AuditReport, *, warehouse: Warehouse) -> AuditRe
     if known := warehouse.sync(report.sync_id):
         logger.info("%s is published already", report.sync_id)
         report = AuditReport.from_json(json.loads(known.report))
-        # The last things a publication does: it may have been killed between its row and these.
+        # A publication may have been killed after its row and before these last two steps.
         warehouse.create_history_view(resource)
         mark_published(landed, report.sync_id, warehouse=warehouse)
         return report.numbered(known.publication_order)
@@ -90,18 +90,18 @@ def publish_landed(
     marked_in: LandedSnapshot | None = None,
     limits: RemovalLimits | None = None,
 ) -> AuditReport:
-    """Loads a landed difference as it stands, and notes in the landing zone that the warehouse holds it.
-
-    Returns:
-        The report, less the entries that the warehouse cannot hold.
+    """Loads a landed difference unchanged, and marks it in the landing zone as published.
 
     Args:
-        resource: whose table.
-        landed: the run's folder; the difference lies in that of the sync.
-        report: what it comes to.
+        resource: the resource that is published.
+        landed: the run's folder; the difference is in its sub-folder of the sync.
+        report: the report of the difference.
         warehouse: open, and held by this process.
-        marked_in: the folder of the run where that is another one.
-        limits: the run's on removals, see `load`.
+        marked_in: the folder that is marked; None: `landed`.
+        limits: the run's limits on removals, see `load`.
+
+    Returns:
+        The report, without the entries that the warehouse cannot hold.
     """
     rows = partial(
         landed.of_sync(report.sync_id).read_tables,
@@ -123,18 +123,18 @@ def roll_forward(
     landed_of: Callable[[str], LandedSnapshot],
     but: str | None = None,
 ) -> list[str]:
-    """Finishes publications which were interrupted, takes out those that never can be.
+    """Finishes interrupted publications; rolls back those that cannot be finished.
 
-    A warehouse that writes them in one transaction has none, but of an older release.
-
-    Returns:
-        The ids of those that were finished.
+    A warehouse with transactions has interrupted publications only from an older release.
 
     Args:
-        resource: whose publications.
+        resource: the resource whose publications are finished.
         warehouse: open, and held by this process.
-        landed_of: answers a run id with the folder of its snapshot.
-        but: a sync that is about to be published from its landed difference.
+        landed_of: returns the folder of a run's snapshot for the run's id.
+        but: a sync to leave alone, because it is about to be published; None: leave none alone.
+
+    Returns:
+        The ids of the publications that were finished.
     """
     unfinished = [sync_id for sync_id in warehouse.unfinished_syncs(resource) if sync_id != but]
     finished: list[str] = []
@@ -147,13 +147,13 @@ def roll_forward(
             continue
         if values is None:
             logger.warning("The change rows of %s lack the sync's row", sync_id)
-        logger.warning("Rolling back %s, which cannot be finished; its night is published anew", sync_id)
+        logger.warning("Rolling back %s, which cannot be finished; a later sync publishes it again", sync_id)
         warehouse.roll_back(resource, sync_id)
     return finished
 
 
 def _goes_forward(resource: Resource, content: SyncContent, warehouse: Warehouse) -> bool:
-    """Finishes a publication; False where no later try could."""
+    """Finishes a publication; returns False where no later attempt can succeed."""
     sync_id, base = content.sync_values["sync_id"], content.sync_values["base_sync_id"]
     last = warehouse.last_sync(resource.name)
     if (last.sync_id if last else None) != base:
@@ -164,7 +164,7 @@ def _goes_forward(resource: Resource, content: SyncContent, warehouse: Warehouse
         load(resource, content, warehouse=warehouse)
     except PermanentError as e:
         logger.warning("%s cannot be rolled forward: %s", sync_id, e)
-        # What was normalised would be loaded with the next package.
+        # Otherwise the normalised rows would be loaded with the next package.
         warehouse.pipeline.abort_packages()
         return False
     return True

@@ -1,9 +1,9 @@
-"""What only a large load needs, such as the first: most of its rows go past dlt's normaliser.
+"""Stages most rows of a large load, such as the first, so that they need not pass dlt's normaliser.
 
-A package is a transaction; dlt makes it of what it has extracted, and has no entrance for rows of child
-tables. So staged rows join it between the normaliser and the load, written by the writer that dlt would take.
+A load package is one transaction. dlt builds it from extracted rows and does not accept rows of child tables.
+So staged rows are added to the package between the normaliser and the load, by the writer that dlt would use.
 
-This module is the one entrance to `columnar` and `shapes`. Whoever removes the three removes these calls:
+Only this module uses `columnar` and `shapes`. To remove the three modules, remove these calls:
 
     load.py     `load` makes a `Staged` and joins its rows to the package; `_checked` clears it
     rows.py     `check_rows` clears it; `_Pass.check` learns from the first rows and takes the batches
@@ -27,10 +27,10 @@ _BATCH_ROWS = 5_000
 
 
 class Staged:
-    """Rows on their way past dlt's normaliser: Parquet files until the package is there they belong to.
+    """Rows that do not pass dlt's normaliser, kept in Parquet files until their package exists.
 
     Args:
-        folder: for the files; it goes with the task.
+        folder: the folder for the files; it is deleted with the task's folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Staged:
         self._columnar: Columnar | None = None
 
     def clear(self) -> None:
-        """Forgets all rows, and what was learnt."""
+        """Drops all rows and what was learnt."""
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
@@ -58,15 +58,15 @@ class Staged:
     ) -> None:
         """Lets dlt normalise the first rows of a large load in a trial, and learns from its schema.
 
-        Nothing is learnt where some field is left to dlt's decision for each value, or the trial fails: the
-        package itself will fail too.
+        Nothing is learnt where dlt must decide about a field value by value, or where the trial fails: then
+        the package itself fails too.
 
         Args:
-            pipeline: the warehouse's.
-            source: the first rows, as dlt is to load them.
+            pipeline: the pipeline of the warehouse.
+            source: the first rows, as dlt loads them.
             records: the same entries, as the API gave them.
-            table: of the resource.
-            file_format: what dlt writes for the warehouse.
+            table: the resource's table in dlt's schema.
+            file_format: the format that dlt writes for the warehouse.
         """
         import dlt
         from dlt.pipeline.exceptions import PipelineStepFailed
@@ -83,16 +83,16 @@ class Staged:
         except PipelineStepFailed:
             return
         finally:
-            # dlt's last pipeline is its current one.
+            # The trial became dlt's active pipeline.
             pipeline.activate()
         self._columnar = Columnar.learn(trial.default_schema, table, records)
 
     def take(self, batch: "pa.Table", ours: Sequence[tuple[str, str]]) -> "Iterator[pa.Table]":
-        """Keeps the rows of a batch that fit; yields the others, which dlt is to normalise.
+        """Keeps the rows of a batch that fit; yields the other rows, which dlt must normalise.
 
         Args:
-            batch: of change rows.
-            ours: columns of ours and where their values are: (column, column of the change rows).
+            batch: change rows.
+            ours: our columns and their sources: (column, column of the change rows).
         """
         for piece in self._columnar.pieces(batch, ours) if self._columnar else (batch,):
             if isinstance(piece, list):
@@ -101,7 +101,7 @@ class Staged:
                 yield piece
 
     def add(self, rows: Iterable[Rows]) -> None:
-        """Keeps rows, of the table first and then of its child tables."""
+        """Keeps rows of the table and of its child tables."""
         import pyarrow.parquet as pq
 
         for one in rows:
@@ -111,7 +111,15 @@ class Staged:
             self._writers[one.table].write_table(one.rows)
 
     def join(self, pipeline: "dlt.Pipeline", file_format: "TLoaderFileFormat") -> Counter[str]:
-        """Adds them to the package that the pipeline has normalised last; returns how many to each table."""
+        """Adds the kept rows to the last normalised package.
+
+        Args:
+            pipeline: the pipeline of the warehouse.
+            file_format: the format that dlt writes for the warehouse.
+
+        Returns:
+            How many rows were added, by table.
+        """
         import pyarrow.parquet as pq
         from dlt.common.configuration.container import Container
         from dlt.common.data_writers.writers import get_best_writer_spec

@@ -1,9 +1,9 @@
-"""What the warehouse cannot take, known before anything is written.
+"""Fits records to the warehouse, and finds what it cannot hold before anything is written.
 
-Each record that dlt is to normalise is fitted first. A value that its column cannot hold moves to the variant
-beside it, under dlt's own name (`score__v_text`), as dlt does with a text among numbers; dlt itself only asks
-whether Python can convert a value, not whether the database can hold it. What no column can hold is
-`Unstorable`: it names the field and the reason, never the value.
+Each record is fitted before dlt normalises it. A value that its column cannot hold moves to a variant column
+under dlt's own name (`score__v_text`), as dlt does with a text among numbers. dlt checks only whether Python
+can convert a value, not whether the database can hold it. A value that no column can hold raises
+`Unstorable`, which names the field and the reason, never the value.
 """
 
 from typing import Any
@@ -16,31 +16,31 @@ from directory_sync.publish.values import EXACT, as_text, fits, misfit, writable
 from directory_sync.warehouse.room import Room
 
 MAX_LISTS = 20
-"""Lists within lists and objects: each is a table of its own."""
+"""How many lists may be nested; each is a table of its own."""
 MAX_DEPTH = 150
-"""Objects and lists within each other; JSON writers stop at 254."""
+"""How many objects and lists may be nested; JSON writers stop at 254."""
 MAX_KEYED = 250
-"""An object to which so many entries each bring a key is keyed by data."""
+"""An object counts as keyed by data when more entries than this each add a new key."""
 _WIDE = 400
-"""Fewer columns than these fit into a row of any width."""
+"""Below this number of columns a row always fits, so its width is not checked."""
 _ROW_HEADER = 24
 
 
 class Fitting:
-    """Fits records, one after another, as dlt will meet them.
+    """Fits records one after another, in the order in which dlt normalises them.
 
     Args:
-        places: where values go.
-        room: of the warehouse.
+        places: the columns of the record's values.
+        room: the limits of the warehouse.
 
     Attributes:
-        variants: columns that dlt is to be told of: their types are not what it would infer.
-        widened: new columns that hold whole and broken numbers: one type serves both.
-        split: fields that hold both and cannot share one, so that each has a column beside its own.
+        variants: the types of columns that dlt would infer differently.
+        widened: new columns with integers and fractions that become doubles.
+        split: fields with fractions and with integers that a double would round; see `Checked`.
     """
 
     def __init__(self, places: Places, room: Room) -> None:
-        """Has met no record."""
+        """Has fitted no record yet."""
         self._places, self._room = places, room
         self._counts: dict[str, int] = {}
         self._row = 0
@@ -55,11 +55,11 @@ class Fitting:
         self._is_contested = False
 
     def fit(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Returns a record as the warehouse can hold it; the record itself where nothing is to be moved.
+        """Returns a record as the warehouse can hold it; the same object where nothing changes.
 
         Raises:
-            Unstorable: no column can hold some value.
-            KeyedByData: some object is keyed by data.
+            Unstorable: no column can hold one of its values.
+            KeyedByData: one of its objects is keyed by data.
         """
         self._row += 1
         self._begin()
@@ -67,7 +67,7 @@ class Fitting:
             self._check_id(record.get("id"))
             fitted = self._object(self._places.root, record)
             if self._is_contested:
-                # A key met later claims the column of one met before in this record.
+                # A later key of this record uses the column of an earlier one: look at all keys again.
                 self._touched.clear()
                 self._object(self._places.root, record)
             self._check_shared()
@@ -85,7 +85,7 @@ class Fitting:
         self.variants.pop((column.table, column.name), None)
 
     def is_wide(self, table: str) -> bool:
-        """Tells whether a table has so many columns that the width of each row is to be looked at."""
+        """Tells whether a table has so many columns that the width of each row must be checked."""
         count = self._counts.get(table, self._places.count(table))
         return self._room.row_bytes is not None and count >= _WIDE
 
@@ -118,7 +118,7 @@ class Fitting:
         return fitted
 
     def _met(self, level: Level, key: str, item: Any) -> Place:
-        """A key that was not met before on this level."""
+        """Places a key that is new on this level; counts rows that add new keys."""
         place = self._places.member(level, key)
         if place.rivals:
             self._is_contested = True
@@ -138,7 +138,7 @@ class Fitting:
             if not place.items.is_claimed:
                 self._places.claim_table(place)
                 self._is_contested = self._is_contested or bool(place.rivals)
-            # dlt takes an empty key for a column, and fails of it for a table.
+            # dlt accepts an empty key for a column, but fails on it for a table.
             return (place.key if not key.strip() else key), self._list(place.items, item)
         data_type, fitted = self._scalar(place, item)
         if data_type is None:
@@ -176,7 +176,7 @@ class Fitting:
     # ---- values
 
     def _scalar(self, place: Place, value: Any) -> tuple[str | None, Any]:
-        """Returns a value for its column; or the type of another, where this one cannot hold it."""
+        """Returns (None, value) for its own column, or (type, value) for a variant of that type."""
         column, value = place.column, writable(value)
         try:
             source = py_type_to_sc_type(type(value))
@@ -240,7 +240,7 @@ class Fitting:
 
     def _check_id(self, entry_id: Any) -> None:
         if not self._room.takes_nul and isinstance(entry_id, str) and "\x00" in entry_id:
-            raise Unstorable("id", "holds U+0000, for which the warehouse has no place")
+            raise Unstorable("id", "holds U+0000, which the warehouse cannot store")
 
     def _check_shared(self) -> None:
         for place in self._touched:
@@ -273,7 +273,7 @@ class Fitting:
 
 
 def _is_data(place: Place) -> bool:
-    """Tells whether a key on the way is data rather than a name: no column made of it may be shown."""
+    """Tells whether a key on the path is data, not a name, so that no message may show the column."""
     return "*" in place.field
 
 
@@ -284,7 +284,7 @@ def _has(record: Any, keys: tuple[str, ...]) -> bool:
 
 
 def _sizes(level: Level, record: dict[str, Any]) -> Any:
-    """Yields the least bytes of each value within a row; long texts are stored beside it."""
+    """Yields the least size in bytes of each value in a row; long texts are stored elsewhere."""
     for key, value in record.items():
         place = level.members.get(key)
         if value is None or place is None or (isinstance(value, list) and place.items):

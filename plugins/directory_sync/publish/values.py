@@ -1,4 +1,4 @@
-"""Which value which column holds: types as dlt names them, limits as the warehouse has them."""
+"""Tells which values a column can hold, by dlt's types and the warehouse's limits."""
 
 import json
 import math
@@ -22,11 +22,11 @@ def fits(room: Room, column: Column | None, value: Any, *, data_type: str, sourc
     """Tells whether a column holds a value, after the conversion that dlt makes.
 
     Args:
-        room: of the warehouse.
-        column: None: a new one.
-        value: as the writers take it, see `writable`.
-        data_type: of the column, as dlt names it.
-        source: of the value.
+        room: the limits of the warehouse.
+        column: the column; None: a new one.
+        value: the value as the writers accept it, see `writable`.
+        data_type: dlt's type of the column.
+        source: dlt's type of the value.
     """
     known: Mapping[str, Any] = column.known if column else {}
     if data_type == "timestamp" and source == "text" and _is_plain_time(value):
@@ -59,7 +59,7 @@ def _holds(room: Room, data_type: str, value: Any, *, known: Mapping[str, Any]) 
         moment: Any = normalize_timezone(value, known.get("timezone", True))
         if moment.tzinfo:
             moment.astimezone(UTC)
-        # PostgreSQL's and DuckDB's clients take what Python takes.
+        # The clients of PostgreSQL and DuckDB accept every time that Python can hold.
         return True
     return True
 
@@ -73,7 +73,7 @@ def misfit(column: Column) -> str:
 
 
 def _is_plain_time(text: str) -> bool:
-    """Tells whether a text is a time that every zone can show."""
+    """Tells whether a text is a time that every time zone can express."""
     try:
         return 1 < datetime.fromisoformat(text).year < 9999
     except ValueError:
@@ -95,7 +95,7 @@ def as_text(value: Any) -> str:
 
 
 def writable(value: Any) -> Any:
-    """Returns a value as the writers take it: of JSON, integers beyond 64 bits as texts."""
+    """Returns a value as the writers accept it: in JSON, integers beyond 64 bits become texts."""
     if isinstance(value, dict):
         fitted = {key: _inner(item) for key, item in value.items()}
         return value if all(fitted[key] is item for key, item in value.items()) else fitted

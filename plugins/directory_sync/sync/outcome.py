@@ -18,14 +18,14 @@ class Outcome:
     """What a stage came to.
 
     Attributes:
-        skipped: why the stage did nothing, or nothing more; None: it did its work.
-        note: a line for the run's note; None: there is nothing to say.
-        summary: what the stages after it, and the asset event, are told.
-        sync_ids: the publications that the asset event tells of.
+        skipped: why the stage did nothing or stopped early; None: it did its work.
+        note: a line for the run's note; None: the stage adds none.
+        summary: what later stages and the asset event are given.
+        sync_ids: the publications that the asset event lists.
         is_last: the stages after this one have nothing to do in this run.
-        report: of the audit or the publication.
-        question: what a person is asked; None: nothing.
-        replayed: what a replay did.
+        report: the report of the audit or of the publication.
+        question: what a person is asked; None: no question is open.
+        replayed: what a replay did; None: the stage was no replay.
     """
 
     skipped: str | None = None

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Parts(Protocol):
-    """What a sync works with. Each part is looked up when it is first used: a stage that skips needs few."""
+    """What a sync works with.
+
+    Each part is looked up when it is first used, so a stage that is skipped looks up few of them.
+    """
 
     @property
     def run(self) -> Run:
@@ -25,11 +28,11 @@ class Parts(Protocol):
 
     @property
     def resource(self) -> "Resource":
-        """The resource as the form has it."""
+        """The resource, as the form describes it."""
 
     @property
     def resource_names(self) -> Collection[str]:
-        """The names of all resources of the form; no connection is needed for them."""
+        """The names of all resources of the form. They are read without a connection."""
 
     @property
     def settings(self) -> "SyncSettings":
@@ -40,16 +43,16 @@ class Parts(Protocol):
         """The limits on removals of this run.
 
         Raises:
-            ConfigError: the run would lift one, and the deployment does not let it.
+            ConfigError: the run would raise a limit, and the deployment does not allow that.
         """
 
     @property
     def raised_limits(self) -> str | None:
-        """Which limits this run lifts, and who says so; None: none."""
+        """Which limits this run raises, and who triggered it; None: it raises none."""
 
     @property
     def owner(self) -> "Owner | None":
-        """The directory, as its tables and folders are marked with it; None: they are not."""
+        """The directory that tables and folders are marked with; None: nothing is marked."""
 
     @property
     def landing(self) -> "Landing":
@@ -67,7 +70,7 @@ class Parts(Protocol):
         """Opens an HTTP client.
 
         Args:
-            resource: what it reads.
-            share_of: how many tasks share the API's allowance.
-            connections: how many to keep alive.
+            resource: the resource to read.
+            share_of: how many tasks share the allowed rate of requests.
+            connections: how many connections to keep alive.
         """

@@ -55,7 +55,7 @@ class RunReading:
 
     @cached_property
     def resource(self) -> "Resource":
-        """The resource; in an interval run, asked for the interval.
+        """The resource; in an interval run, with the parameters that select the interval.
 
         Raises:
             ConfigError: an interval run has no interval.
@@ -73,7 +73,7 @@ class RunReading:
 
     @property
     def skip_reason(self) -> str | None:
-        """Why there is nothing to read and to publish for this run's interval; None: there may be."""
+        """Why this run's interval needs no work; None: it may need some."""
         if not self.run.is_partial:
             return None
         resource, interval = self._parts.resource, self.run.interval
@@ -89,7 +89,7 @@ class RunReading:
 
     @property
     def reads_nothing(self) -> str | None:
-        """Why this run does not read the directory; None: it does."""
+        """Why this run does not read the directory; None: it reads it."""
         if not self.run.mode.reads_api:
             return f"The mode `{self.run.mode}` does not read the directory."
         return self.skip_reason
@@ -98,8 +98,8 @@ class RunReading:
         """Makes the folder that the shards load into.
 
         Raises:
-            ConfigError: the resource's landing folder is another directory's, or the run would lift a limit
-                that the deployment does not let it lift.
+            ConfigError: the resource's landing folder belongs to another directory, or the run would raise a
+                limit that the deployment does not allow it to raise.
         """
         from directory_sync.publish.ownership import claim_landing
 

@@ -1,15 +1,15 @@
-"""One sync of one resource, from the API to the warehouse, without Airflow: how the stages are put together.
+"""Puts the stages of one sync of one resource together, from the API to the warehouse, without Airflow.
 
-A run calls these methods of `Sync` in this order; each may run in a process of its own:
+A run calls these methods of `Sync` in this order. Each may run in a process of its own:
 
-    extract    the directory into the landing zone (in the Dag: the shard tasks of `airflow/tasks.py`)
-    audit      seals the snapshot; opens the warehouse and finishes what was interrupted; compares; keeps the
-               snapshot. Mode `decide`: asks again about the removals that wait
+    extract    lands the directory (in the Dag: the shard tasks of `airflow/tasks.py`)
+    audit      seals the snapshot; opens the warehouse and finishes interrupted publications; compares;
+               keeps the snapshot. Mode `decide`: asks again about the held removals
     publish    writes the difference; asks a person where removals are held. Mode `replay`: rebuilds the
-               warehouse from what is landed
+               warehouse from the landing zone
     remove     carries out an approved removal
 
-The Dag's tasks, the integration tests and the bench use it alike. What a stage came to is an `Outcome`.
+The Dag's tasks, the integration tests and the bench all call these methods. Each stage returns an `Outcome`.
 """
 
 import logging
@@ -26,7 +26,7 @@ from directory_sync.landing.files import REPORT, ROLLED_FORWARD
 from directory_sync.sync.outcome import Outcome
 from directory_sync.sync.reading import RunReading, task_folder
 
-# Each stage imports what it alone needs: the shard tasks of a run start without DuckDB.
+# Each method imports what only its stage needs, so that shard tasks start without DuckDB.
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 class Sync(RunReading):
-    """The stages of one run of one resource; the first of them, `extract`, is that of `RunReading`.
+    """The stages of one run of one resource. The first stage, `extract`, is in `RunReading`.
 
     Args:
         parts: what the sync works with.
@@ -48,10 +48,10 @@ class Sync(RunReading):
     # ---- audit
 
     def audit(self) -> Outcome:
-        """Seals, checks and compares the snapshot; in mode `decide`, asks about what is held.
+        """Seals, checks and compares the snapshot; in mode `decide`, asks about the held removals.
 
         Raises:
-            SnapshotError: not sealed, or not reconciled.
+            SnapshotError: the snapshot is not sealed, or contradicts the API's total.
             DirectorySyncError: what the client, the audit or the warehouse raises.
         """
         if reason := self.skip_reason:
@@ -61,7 +61,7 @@ class Sync(RunReading):
         try:
             return self._audit() if self.run.mode.reads_api else self._ask_again()
         except DirectorySyncError:
-            # The stage that publishes does not run then.
+            # `publish`, which retires old folders, does not run after a failed audit.
             self.retire_landing()
             raise
 
@@ -89,9 +89,9 @@ class Sync(RunReading):
         return Outcome(summary=report.summary(), note=note, report=report)
 
     def finish_interrupted(self, warehouse: "Warehouse") -> list[str]:
-        """Finishes publications of earlier runs that were interrupted; returns their ids.
+        """Finishes interrupted publications of earlier runs; returns their ids.
 
-        They are noted with this run: the asset event of its publication tells of them.
+        The ids are landed with this run, so that the asset event of its publication lists them.
 
         Args:
             warehouse: open, and held by this process.
@@ -158,7 +158,7 @@ class Sync(RunReading):
         )
 
     def _asks(self, report: "AuditReport", warehouse: "Warehouse") -> bool:
-        """A person is to be asked: the audit says so, or the run that was to ask ended before it did."""
+        """Tells whether a person must be asked: the audit says so, or an earlier run never asked."""
         from directory_sync.publish.removals import was_never_asked
 
         if report.holds.asks:
@@ -168,11 +168,11 @@ class Sync(RunReading):
     # ---- ask, remove
 
     def ask(self, warehouse: "Warehouse", report: "AuditReport | None" = None) -> "Question | None":
-        """Lands the question about the entries that are held now; None where there are none.
+        """Lands the question about the entries that are held now; returns None where none are held.
 
         Args:
             warehouse: open, and held by this process.
-            report: of the publication that held them; None: they are asked about again.
+            report: the report of the publication that held them; None: the question is asked again.
         """
         from directory_sync.publish import removals
 
@@ -190,7 +190,7 @@ class Sync(RunReading):
         """Carries out the removal that was approved in this run.
 
         Raises:
-            RemovalsHeld: the approval is stale.
+            RemovalsHeld: the approval is stale: the warehouse has changed since the question.
             WarehouseError: the load failed; a retry finishes it.
         """
         from directory_sync.publish import removals
@@ -210,7 +210,7 @@ class Sync(RunReading):
     # ---- replay
 
     def replay(self) -> Outcome:
-        """Rebuilds the warehouse from what is landed, without the API."""
+        """Rebuilds the warehouse from the landing zone, without requests to the API."""
         from directory_sync.publish.replay import replay
 
         with task_folder() as folder, self.open_warehouse(folder) as warehouse:
@@ -232,7 +232,7 @@ class Sync(RunReading):
         """Returns what the audit of this run works on.
 
         Args:
-            folder: the task's own.
+            folder: the task's own folder, for scratch files.
         """
         return Audit(
             resource=self.resource,
@@ -246,13 +246,13 @@ class Sync(RunReading):
 
     @contextmanager
     def open_warehouse(self, folder: Path) -> "Iterator[Warehouse]":
-        """Opens the warehouse and holds it until the block ends. It writes nothing of its own.
+        """Opens the warehouse and holds it until the block ends. Opening writes nothing.
 
         Args:
             folder: the task's own; the warehouse works in it.
 
         Raises:
-            ConfigError: the resource's tables are another directory's.
+            ConfigError: the resource's tables belong to another directory.
         """
         from directory_sync.publish.ownership import claim_table
         from directory_sync.warehouse.warehouse import open_warehouse
@@ -263,13 +263,14 @@ class Sync(RunReading):
             yield warehouse
 
     def retire_landing(self) -> None:
-        """Deletes landed folders that are older than the retention: of failed runs, and of former resources.
+        """Deletes landed folders that are older than the retention, of failed runs and former resources too.
 
-        The last act of a run. It needs no connection but the landing zone's: another may be what failed.
+        This is the last step of a run. It needs only the landing zone's connection, because another
+        connection may be what failed.
         """
         from directory_sync.publish.retention import retire
 
-        # The scheduler's clock beside this machine's: one that is ahead would delete everything.
+        # The earlier of two clocks: a clock that is ahead would delete everything.
         began = self.run.began_at
         now = min([datetime.now(UTC), *([began] if began else [])])
         retire(
@@ -281,7 +282,7 @@ class Sync(RunReading):
         )
 
     def _told(self, report: "AuditReport", *said: str) -> Outcome:
-        """A publication: logged, and its headline and what else is said as the run's note."""
+        """Logs a publication; returns its outcome, with its headline and `said` as the run's note."""
         from directory_sync.audit.compare import RAISED_LIMITS
 
         _log(report)
@@ -297,7 +298,7 @@ def _landed_report(landed: "LandedSnapshot") -> "AuditReport":
     if content is None:
         raise ConfigError(
             "The landing zone has no report of this run: the audit has not run, or the landing zone was "
-            "emptied. Clear the run's `extract` tasks and let it run again."
+            "emptied. Nothing was published. Clear the run's `extract` tasks and let it run again."
         )
     return AuditReport.from_json(content)
 
