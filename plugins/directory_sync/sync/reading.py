@@ -118,7 +118,9 @@ class RunReading:
             The statistics of the shards that had work.
         """
         self.prepare_landing()
-        register(answers_to_dlt(lambda: self.landed, lambda: self._parts.landing.place))
+        # Opened before dlt may ask: to open a bucket is to resolve a configuration of dlt's.
+        landed, place = self.landed, self._parts.landing.place
+        register(answers_to_dlt(lambda: landed, lambda: place))
         shards = self.settings.shards
         source = directory_source(self, shards=shards, requests_in_flight=self.settings.requests_in_flight)
         for number in range(shards) if shard is None else (shard,):
