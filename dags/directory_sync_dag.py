@@ -20,7 +20,8 @@ removals can be given for one run.
 
 **Tables** in the schema `directory`: `directory_resource` and its child tables (the entries),
 `directory_resource_changes` (what changed, when), `directory_resource_history` (every version),
-`directory_syncs` (one row a run). The asset `directory_resource` gets one event per sync, with the report.
+`directory_syncs` (one row per publication). The asset `directory_resource` gets one event per sync, with
+the report.
 """
 
 import dlt

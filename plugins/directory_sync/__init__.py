@@ -1,6 +1,8 @@
 """A third-party directory API, complete and current in the warehouse, run by Airflow.
 
-The packages are the data flow. An entry travels down this list; a package imports only what stands above it:
+The packages are the data flow. An entry goes from `api` through `extract` into `landing`; `audit` proves and
+compares it; `publish` takes it into `warehouse`. They stand here in the order in which they build on one
+another: a package imports only what stands above it (`pyproject.toml` has the contract).
 
     errors.py       every error, classed by what happens next
     config/         what is synced, and every setting: parsed and validated once
@@ -20,9 +22,9 @@ The packages are the data flow. An entry travels down this list; a package impor
       memory.py                   how much memory DuckDB is given, how large a batch is
       google_key.py               a service account's key, for a bucket or BigQuery
     api/            one request, and one answer
-      client.py                   what is asked of the API, and what a status means; oauth.py: the token
-      transport.py                the request is paced (rate.py) and sent again (waits.py)
       exchange.py                 one request over the network: redirects, the body, lost connections
+      transport.py                the request is paced (rate.py) and sent again (waits.py)
+      client.py                   what is asked of the API, and what a status means; oauth.py: the token
       answer.py, page.py          the answer: its entries, or what is wrong with it
       shape.py                    what an answer seems to hold, for the Test button
     landing/        one snapshot per run
@@ -48,8 +50,9 @@ The packages are the data flow. An entry travels down this list; a package impor
       joint.py                    whether two answers overlap like two pieces of one list
       chain.py, border.py         the links between windows; what stands behind the last entry (far.py)
       bridge.py                   reads the gaps between windows, and on to the end
-      seal.py, pages_seal.py      the proof that no entry was missed: for windows, for pages
-      manifest.py                 seals a snapshot and makes its manifest
+      windows_seal.py             the proof that no entry was missed, for windows
+      pages_seal.py, proof.py     the proof for pages; what a proof says
+      seal.py, manifest.py        chooses the proof, lands what it read; what the manifest says
       reread.py, details.py       asks for absent entries again: at their places; one by one
       sealed.py                   a sealed snapshot: its order, its proof, its fields
       compare.py, checks.py       compares with the warehouse; finds errors, holds and warnings

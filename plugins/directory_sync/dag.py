@@ -15,6 +15,7 @@ import gc
 from weakref import WeakValueDictionary
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
+from airflow.sdk.definitions.callback import Callback
 
 from directory_sync.config import dlt_provider
 
@@ -33,13 +34,17 @@ from directory_sync.errors import ConfigError  # noqa: E402
 __all__ = ["Directory", "directory_dag"]
 
 
-def directory_dag(dag_id: str, directory: Directory, *, doc_md: str | None = None) -> DAG:
+def directory_dag(
+    dag_id: str, directory: Directory, *, doc_md: str | None = None, late_callback: Callback | None = None
+) -> DAG:
     """Declares the Dag of a directory: extract >> audit >> publish >> approve_removals >> remove.
 
     Args:
         dag_id: the id of the Dag.
         directory: the form, and the connection and switches where they differ from the deployment's.
         doc_md: the documentation of the Dag in the UI, in Markdown; None: it has none.
+        late_callback: called when a run has not ended at its deadline, for example a `SyncCallback` of a
+            notifier; None: an error is logged. It needs `DIRECTORY_SYNC_DEADLINE_MINUTES`.
 
     Returns:
         The Dag.
@@ -57,7 +62,7 @@ def directory_dag(dag_id: str, directory: Directory, *, doc_md: str | None = Non
         params=PARAMS,
         tags=list(TAGS),
         doc_md=doc_md,
-        deadline=alerts(settings),
+        deadline=alerts(settings, late_callback),
         owner_links=owner_links(settings),
     ) as dag:
         for number, resource in enumerate(directory.declared_resources()):

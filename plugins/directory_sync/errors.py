@@ -7,10 +7,10 @@
     │   ├── ApiError                any other status: the message names what to check
     │   ├── EnvelopeError           the body has another form than the resource says: correct data_selector
     │   ├── DataError               an entry that the warehouse cannot hold: correct it, or set it aside
-    │   └── RemovalsHeld            more removals than the limits allow: approve or reject
+    │   └── RemovalsHeld            an approval is stale: trigger mode `decide`
     └── TransientError              Airflow retries the task
-        ├── ApiUnavailableError     429, 5xx, lost connections, after the client's own retries
-        ├── SnapshotError           not proven complete, or damaged: the audit reads the API again
+        ├── ApiUnavailableError     429, 500, 502, 503, 504, lost connections, after three retries
+        ├── SnapshotError           not proven complete, or damaged: the audit reads offset pages again
         └── WarehouseError          the warehouse refused a statement, or another process holds it
 
 A message says what happened, where, what was not done and what to do next. It holds settings, paths,
@@ -63,7 +63,7 @@ class DataError(PermanentError):
 
 
 class RemovalsHeld(PermanentError):  # noqa: N818  a hold, by its name in the UI
-    """The removals exceed a limit; everything else is published."""
+    """An approval is stale: the warehouse or the question has changed since. Nothing was removed."""
 
 
 class ApiUnavailableError(TransientError):

@@ -17,7 +17,7 @@ import duckdb
 from directory_sync.api.page import Page
 from directory_sync.audit.checks import check_seal
 from directory_sync.audit.scratch import Snapshot
-from directory_sync.audit.seal import seal
+from directory_sync.audit.windows_seal import seal_windows as seal
 from directory_sync.errors import ApiError, DirectorySyncError, SnapshotError
 from tests.chaos.pulls import Outcome, resource
 from tests.simulation import STEP, ids_in, land, page, read_shards

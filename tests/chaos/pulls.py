@@ -22,8 +22,9 @@ import duckdb
 
 from directory_sync.api.page import Page
 from directory_sync.audit.checks import check_seal
+from directory_sync.audit.proof import Seal
 from directory_sync.audit.scratch import Snapshot
-from directory_sync.audit.seal import Seal, seal
+from directory_sync.audit.windows_seal import seal_windows as seal
 from directory_sync.config.form import Resource
 from directory_sync.errors import DirectorySyncError, SnapshotError
 from directory_sync.extract.plan import Shard

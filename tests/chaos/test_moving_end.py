@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from directory_sync.api.page import Page
-from directory_sync.audit.seal import seal
+from directory_sync.audit.windows_seal import seal_windows as seal
 from directory_sync.errors import SnapshotError
 from directory_sync.extract.plan import Shard
 from directory_sync.extract.windows import ShardReader

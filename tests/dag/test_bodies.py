@@ -26,9 +26,9 @@ from directory_sync.dag import Directory, directory_dag
 from directory_sync.errors import ConfigError
 from directory_sync.extract.stage import read_shard
 from directory_sync.extract.windows import Shard
-from directory_sync.landing.files import MANIFEST
+from directory_sync.landing.files import MANIFEST, QUESTION
 from directory_sync.publish.ownership import OWNER
-from directory_sync.publish.question import QUESTION, Choice, Decision, land_decision, landed_question
+from directory_sync.publish.question import Choice, Decision, land_decision, landed_question
 from directory_sync.sync import Sync
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings

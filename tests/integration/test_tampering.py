@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from directory_sync.errors import ConfigError
-from directory_sync.landing.files import DIFFERENCE
-from directory_sync.publish.question import DECISION, Decision, landed_decision
+from directory_sync.landing.files import DECISION, DIFFERENCE
+from directory_sync.publish.question import Decision, landed_decision
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.listing import Listing

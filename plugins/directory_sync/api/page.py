@@ -16,7 +16,7 @@ class Page(NamedTuple):
         total: the API's own count of the list; None: it states none.
         requested_at: when the request that was answered was sent, in UTC.
         retries: how many requests failed before it.
-        refused: how many of these were answered with 429.
+        refused: how many of these were answered with 429, or with a 403 that asks to wait.
         status: the HTTP status. Other than 200, the page has no entries.
     """
 

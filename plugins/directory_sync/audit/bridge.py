@@ -18,6 +18,7 @@ from directory_sync.audit.far import OK, REPEATED, FarBehind
 from directory_sync.audit.landed import Window
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.errors import ConfigError, SnapshotError
+from directory_sync.extract.numbered import EMPTY_ANSWERS_NEEDED
 from directory_sync.extract.plan import OVERLAP
 from directory_sync.extract.progress import Progress
 from directory_sync.extract.windows import SINGLE_ENTRIES, read_or_refusal, refuse_fixed_answer
@@ -25,7 +26,6 @@ from directory_sync.extract.windows import SINGLE_ENTRIES, read_or_refusal, refu
 if TYPE_CHECKING:
     from directory_sync.api.answer import EntryId
 
-EMPTY_ANSWERS_NEEDED = 3
 SPARE_REQUESTS, REQUESTS_A_BORDER = 200, 20
 REQUESTS_NOT_LOGGED = 16
 """Up to this number of requests no progress is logged: the end of the list needs as many."""

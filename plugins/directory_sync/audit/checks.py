@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from directory_sync.audit.pages_seal import RereadSeal
+from directory_sync.audit.proof import Seal
 from directory_sync.audit.report import Finding
 from directory_sync.audit.scratch import Counts
-from directory_sync.audit.seal import Seal
 from directory_sync.config.form import Resource
 from directory_sync.config.limits import Limit
 from directory_sync.config.settings import SyncSettings

@@ -18,7 +18,7 @@ from directory_sync.audit.details import Details, HasEntry, ask_details, check_d
 from directory_sync.audit.difference import Difference
 from directory_sync.audit.held import asks_now
 from directory_sync.audit.job import Audit
-from directory_sync.audit.manifest import Manifest
+from directory_sync.audit.proof import ReadPage
 from directory_sync.audit.report import (
     AuditReport,
     Completeness,
@@ -37,13 +37,12 @@ from directory_sync.audit.reread import (
     reread,
 )
 from directory_sync.audit.scratch import Snapshot
-from directory_sync.audit.seal import ReadPage
-from directory_sync.audit.sealed import Sealed
+from directory_sync.audit.sealed import SealedSnapshot
 from directory_sync.config.fields import and_parents
 from directory_sync.config.form import Resource
 from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.errors import ConfigError
-from directory_sync.landing.files import DIFFERENCE, REPORT, LandedFiles
+from directory_sync.landing.files import DIFFERENCE, REPORT
 from directory_sync.warehouse.syncs import SyncRow
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -54,10 +53,7 @@ RAISED_LIMITS = "raised_limits"
 
 
 def compare(
-    job: Audit,
-    manifest: Manifest,
-    snapshot: Snapshot,
-    files: LandedFiles,
+    sealed: SealedSnapshot,
     *,
     warehouse: Warehouse,
     has_entry: HasEntry | None = None,
@@ -66,10 +62,7 @@ def compare(
     """Compares a sealed snapshot with the warehouse; lands the difference and the report.
 
     Args:
-        job: the run, its resource and its limits.
-        manifest: the manifest of the snapshot.
-        snapshot: the snapshot, open in the scratch database.
-        files: the landed files that the manifest names.
+        sealed: the snapshot.
         warehouse: open, and held by this process.
         has_entry: asks the API for one absent entry; None: the API is not asked.
         read_page: reads the places of absent entries again; None: the API is not asked.
@@ -81,14 +74,14 @@ def compare(
         ConfigError: the ids have another type than the table's, `detail_path` does not work, or the API does
             not honour the interval.
     """
-    sealed = Sealed(job, manifest, snapshot, files)
+    job, snapshot = sealed.job, sealed.snapshot
     recent = warehouse.recent_syncs(job.resource.name, at_most=RECENT_SYNCS)
     last, base = recent[0] if recent else None, warehouse.last_sync(job.resource.name)
     _check_id_type(job.resource, snapshot, base)
     _check_interval(sealed)
     difference = Difference(
         snapshot,
-        files,
+        sealed.files,
         warehouse,
         resource=job.resource,
         rehash=(
@@ -154,7 +147,7 @@ def _whole(types: Mapping[str, float]) -> bool:
 
 
 def _findings(
-    sealed: Sealed,
+    sealed: SealedSnapshot,
     difference: Difference,
     recent: Sequence[SyncRow],
     *,
@@ -182,7 +175,7 @@ def _findings(
 
 
 def _report(
-    sealed: Sealed,
+    sealed: SealedSnapshot,
     difference: Difference,
     *,
     base: SyncRow | None,
@@ -240,7 +233,7 @@ def _report(
     )
 
 
-def _read_again(sealed: Sealed, difference: Difference, read_page: ReadPage | None) -> Reread:
+def _read_again(sealed: SealedSnapshot, difference: Difference, read_page: ReadPage | None) -> Reread:
     """Looks for absent entries again; without the API, uses the result of the earlier comparison."""
     absent = difference.absent(at_most=MAX_ABSENT)
     if not absent or sealed.job.lands_in is not None:
@@ -253,7 +246,9 @@ def _read_again(sealed: Sealed, difference: Difference, read_page: ReadPage | No
     return reread(sealed.snapshot, absent, read_page, answers_needed=answers)
 
 
-def _check_removals(sealed: Sealed, difference: Difference, warehouse: Warehouse) -> Iterator[Finding]:
+def _check_removals(
+    sealed: SealedSnapshot, difference: Difference, warehouse: Warehouse
+) -> Iterator[Finding]:
     """Holds missing entries by the limit of one run, and by the limits over time.
 
     Held entries are no longer expected in the list, so the limits apply to the population without them.
@@ -296,7 +291,7 @@ def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[F
         )
 
 
-def _check_interval(sealed: Sealed) -> None:
+def _check_interval(sealed: SealedSnapshot) -> None:
     """Refuses an interval whose entries changed before it: the API ignores its parameters then."""
     incremental, interval = sealed.job.resource.incremental, sealed.job.run.interval
     if not sealed.job.run.is_partial or incremental is None or interval is None:

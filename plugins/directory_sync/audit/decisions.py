@@ -12,7 +12,8 @@ EntryFinding = Literal[
 """How an entry of the snapshot compares with the table, see `Difference`."""
 
 Detail = Literal["no_path", "unasked", "there", "gone"]
-"""What `detail_path` says about an absent entry; `unasked`: there is a path, but no reliable answer."""
+"""What is known of an absent entry besides. `there`: `detail_path` or another answer of the list shows it;
+`gone`: `detail_path` says so; `unasked`: there is a path, but no reliable answer."""
 
 Order = Literal["proven", "assumed", "overtaken"]
 """Whether the list's order proves an absence; `overtaken`: an interval run has read the API later."""

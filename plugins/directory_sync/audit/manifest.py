@@ -1,11 +1,10 @@
-"""Seals a landed snapshot and makes its manifest: what was read, and what is proven.
+"""The manifest of a sealed snapshot: what was read, what is proven of it.
 
-The manifest makes landed files a snapshot. The audit writes it last.
+The manifest makes landed files a snapshot; the audit writes it last.
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from hashlib import sha256
 from importlib.metadata import version
@@ -14,15 +13,11 @@ from typing import Any
 import msgspec
 import orjson
 
-from directory_sync.audit.checks import check_seal
 from directory_sync.audit.job import Audit
-from directory_sync.audit.pages_seal import accept_walk, verify_rereads
+from directory_sync.audit.proof import Seal
 from directory_sync.audit.report import Finding
-from directory_sync.audit.scratch import Counts, Snapshot
-from directory_sync.audit.seal import ReadPage, Seal, seal
+from directory_sync.audit.scratch import Counts
 from directory_sync.config.form import Resource
-from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages
-from directory_sync.errors import SnapshotError
 from directory_sync.landing.damage import damaged, naming_damage
 from directory_sync.landing.files import MANIFEST, LandedFiles, Moment
 from directory_sync.landing.snapshot import LandedSnapshot
@@ -31,6 +26,9 @@ from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS
 logger = logging.getLogger(__name__)
 
 HASH_VERSION = 1
+OWN_WINDOWS, OWN_ENTRIES = "audit/windows.parquet", "audit/entries.parquet"
+OWN_FIELDS = "audit/fields.parquet"
+"""The files with the answers that the audit read itself."""
 
 
 class ApiFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +37,7 @@ class ApiFigures(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         answers: all answers, those to the audit included.
         retries: requests that were repeated.
-        refused: answers 429.
+        refused: how many answers were 429, or a 403 that asks to wait.
         totals: the last of the different totals that the API stated.
     """
 
@@ -129,85 +127,18 @@ def read_manifest(landed: LandedSnapshot) -> Manifest | None:
     return manifest
 
 
-def seal_snapshot(
-    job: Audit, snapshot: Snapshot, files: LandedFiles, *, read_page: ReadPage
-) -> tuple[Manifest, LandedFiles]:
-    """Seals a snapshot, and lands the answers that the audit read itself.
+def manifest_of(
+    job: Audit, files: LandedFiles, counts: Counts, *, proof: Seal, findings: Sequence[Finding]
+) -> Manifest:
+    """Returns the manifest of a snapshot, with its `sync_id`; not yet written.
 
     Args:
         job: the run, its resource and its folder.
-        snapshot: the snapshot, open in the scratch database.
-        files: the landed files.
-        read_page: reads the directory at an offset.
-
-    Returns:
-        The manifest, which is not written yet, and the files including the audit's own.
-
-    Raises:
-        SnapshotError: the windows do not form one chain, or the API's own count contradicts it.
+        files: the landed files, the audit's own included.
+        counts: what was counted over all answers.
+        proof: what was proven.
+        findings: what the checks of the seal found.
     """
-    proof = _prove(job.resource, snapshot, read_page)
-    counts, entries = snapshot.counts(), snapshot.distinct_ids()
-    findings = list(check_seal(proof, counts, entries=entries, resource=job.resource))
-    errors = [finding.message for finding in findings if finding.level == "error"]
-    if errors:
-        raise SnapshotError(
-            f"{' '.join(errors)} Nothing was published. Airflow tries again; see "
-            "docs/runbook.md#snapshoterror."
-        )
-    files = _land_own_answers(job.landed, snapshot, files)
-    field = job.resource.sort_field
-    manifest = msgspec.structs.replace(
-        _manifest(job, files, counts, proof, findings),
-        entries=entries,
-        id_type=snapshot.id_type,
-        order_is_observed=proof.order_is_observed
-        or (field is not None and not proof.contradictions and snapshot.field_ascends(files, field)),
-    )
-    logger.info(
-        "Sealed (%s): %d entries in %d windows, %d joints, %d bridged by %d requests of the audit",
-        proof.proof,
-        entries,
-        proof.windows,
-        proof.joints,
-        proof.bridged,
-        proof.requests,
-    )
-    return manifest, files
-
-
-def _prove(resource: Resource, snapshot: Snapshot, read_page: ReadPage) -> Seal:
-    """Seals a snapshot by the proof that the API's way of paging allows."""
-    match resource.pages:
-        case OffsetPages():
-            return seal(snapshot, read_page)
-        case NumberedPages() as pages:
-            return verify_rereads(snapshot, base_page=pages.base_page)
-        case LinkedPages():
-            return accept_walk(snapshot)
-        case pages:
-            raise TypeError(f"{type(pages).__name__} has no seal")
-
-
-OWN_FIELDS = "audit/fields.parquet"
-"""The file with the fields of the answers that the audit read itself."""
-
-
-def _land_own_answers(landed: LandedSnapshot, snapshot: Snapshot, files: LandedFiles) -> LandedFiles:
-    added = snapshot.added
-    entries, windows = added.take_entries(), added.windows()
-    if not windows.num_rows:
-        return files
-    own = {"windows": landed.write_tables("audit/windows.parquet", [windows])}
-    own["fields"] = landed.write_tables(OWN_FIELDS, [added.fields()])
-    if entries.num_rows:
-        own["entries"] = landed.write_tables("audit/entries.parquet", [entries])
-    return replace(files, **{table: (*getattr(files, table), path) for table, path in own.items()})
-
-
-def _manifest(
-    job: Audit, files: LandedFiles, counts: Counts, proof: Seal, findings: list[Finding]
-) -> Manifest:
     assert counts.first_requested_at is not None
     assert counts.last_requested_at is not None
     return Manifest(

@@ -2,9 +2,9 @@
 
 Numbered pages. Let the list have a strict order by a key that does not change, and let page k+1 be answered
 between two equal answers to page k. If nothing moved across the border in between, k+1 begins right behind
-the last entry of k. Let answers of one page that share an entry be linked, as in `seal.py`. Take an entry R
-that lasted, and follow the pages from the first one. R is in the answer or behind its last entry. So R is in
-a linked answer of the same page, or behind the last entry of that one. So R is in the next page or behind it,
+the last entry of k. Let answers of one page that share an entry be linked, as in `windows_seal.py`. Take an
+entry R that lasted, and follow the pages from the first one. R is in the answer or behind its last entry. So
+R is in a linked answer of the same page, or behind the last entry of that one. So R is in the next page or behind it,
 and so on. Behind the last page no entry stood: two answers to the next page were empty, and so were pages
 further behind. Hence R was read.
 
@@ -24,8 +24,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from directory_sync.audit.proof import Seal
 from directory_sync.audit.scratch import Reading, Snapshot
-from directory_sync.audit.seal import Seal
 from directory_sync.config.paging import LinkedPages, NumberedPages
 from directory_sync.errors import SnapshotError
 from directory_sync.extract.numbered import EMPTY_ANSWERS_NEEDED, pages_ahead

@@ -134,7 +134,7 @@ class Traffic:
     Attributes:
         requests: how many requests were sent, including retries.
         retries: how many requests were repeated.
-        refused: how many answers had the status 429.
+        refused: how many answers were 429, or a 403 that asks to wait.
     """
 
     requests: int = 0

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from directory_sync.api.answer import EntryId
 from directory_sync.api.page import Page
+from directory_sync.audit.proof import ReadPage
 from directory_sync.audit.report import Finding
 from directory_sync.audit.scratch import Snapshot
-from directory_sync.audit.seal import ReadPage
 from directory_sync.config.kinds import Kind
 from directory_sync.landing.files import DIFFERENCE
 from directory_sync.landing.snapshot import LandedSnapshot

@@ -71,7 +71,7 @@ class Counts:
         answers: how many answers there are.
         entries: how many entries they hold, with repetitions.
         retries: how many requests were repeated.
-        refused: how many answers had the status 429.
+        refused: how many answers were 429, or a 403 that asks to wait.
         totals: the different totals that the API stated, in ascending order.
         first_requested_at: the time of the first request; None: there was none.
         last_requested_at: the time of the last request; None: there was none.

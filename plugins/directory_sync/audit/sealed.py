@@ -10,24 +10,32 @@ from directory_sync.audit.manifest import OWN_FIELDS, Manifest, settings_fingerp
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.config.fields import stable_fields
 from directory_sync.config.kinds import Proof
-from directory_sync.landing.files import LandedFiles
+from directory_sync.landing.files import MANIFEST, LandedFiles
 
 
-@dataclass(frozen=True)
-class Sealed:
-    """A sealed snapshot, with what follows from its manifest and its entries.
+@dataclass(frozen=True, kw_only=True)
+class SealedSnapshot:
+    """A snapshot whose completeness is proven, with what follows from its manifest and its entries.
 
     Attributes:
         job: the run, its resource and its limits.
-        manifest: the manifest of the snapshot.
-        snapshot: the snapshot, open in the scratch database.
+        manifest: what was proven; it is not landed before `keep`.
+        snapshot: the entries, open in the scratch database.
         files: the landed files that the manifest names.
+        is_known: the manifest was landed before: nothing was read for it.
     """
 
     job: Audit
     manifest: Manifest
     snapshot: Snapshot
     files: LandedFiles
+    is_known: bool
+
+    def keep(self) -> None:
+        """Lands the manifest, which makes the landed files a snapshot. A dry run lands none."""
+        if self.job.run.mode.publishes and not self.is_known:
+            self.job.landed.make_durable(self.files)
+            self.job.landed.write_json(MANIFEST, self.manifest.as_json())
 
     @property
     def at(self) -> datetime:

@@ -8,49 +8,25 @@ warehouse is opened after the first step, so that it is not locked while the API
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from directory_sync.audit.clocks import check_clocks
 from directory_sync.audit.compare import compare
 from directory_sync.audit.details import HasEntry
 from directory_sync.audit.job import Audit
-from directory_sync.audit.manifest import Manifest, read_manifest, seal_snapshot
+from directory_sync.audit.manifest import Manifest, read_manifest
+from directory_sync.audit.proof import ReadPage
 from directory_sync.audit.report import AuditReport
 from directory_sync.audit.scratch import Snapshot, make_room, open_scratch, shard_of_load
-from directory_sync.audit.seal import ReadPage
+from directory_sync.audit.seal import seal_snapshot
+from directory_sync.audit.sealed import SealedSnapshot
 from directory_sync.config.memory import naming_limit
 from directory_sync.errors import SnapshotError
-from directory_sync.landing.files import MANIFEST, REPORT, LandedFiles
+from directory_sync.landing.files import REPORT
 from directory_sync.warehouse.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
 
 WHAT = "The audit of a snapshot"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SealedSnapshot:
-    """A snapshot whose completeness is proven, open in the scratch database.
-
-    Attributes:
-        job: the run, its resource and its limits.
-        manifest: the manifest, which `keep` lands.
-        snapshot: the snapshot, open in the scratch database.
-        files: the landed files that the manifest names.
-        is_known: an earlier try has landed this manifest, so nothing was read this time.
-    """
-
-    job: Audit
-    manifest: Manifest
-    snapshot: Snapshot
-    files: LandedFiles
-    is_known: bool
-
-    def keep(self) -> None:
-        """Lands the manifest, which makes the landed files a snapshot. A dry run lands none."""
-        if self.job.run.mode.publishes and not self.is_known:
-            self.job.landed.make_durable(self.files)
-            self.job.landed.write_json(MANIFEST, self.manifest.as_json())
 
 
 @contextmanager
@@ -120,15 +96,7 @@ def compare_sealed(
         warehouse=warehouse,
         tolerance=job.settings.clock_tolerance,
     )
-    return compare(
-        job,
-        manifest,
-        sealed.snapshot,
-        sealed.files,
-        warehouse=warehouse,
-        has_entry=has_entry,
-        read_page=read_page,
-    )
+    return compare(sealed, warehouse=warehouse, has_entry=has_entry, read_page=read_page)
 
 
 def _landed_manifest(job: Audit) -> Manifest | None:
@@ -170,6 +138,8 @@ def compare_again(job: Audit, *, warehouse: Warehouse) -> AuditReport:
     database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
     try:
         make_room(database, files, memory_limit_mb=job.settings.memory_limit_mb)
-        return compare(job, manifest, Snapshot(database, files), files, warehouse=warehouse)
+        snapshot = Snapshot(database, files)
+        again = SealedSnapshot(job=job, manifest=manifest, snapshot=snapshot, files=files, is_known=True)
+        return compare(again, warehouse=warehouse)
     finally:
         database.close()

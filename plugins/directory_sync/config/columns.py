@@ -157,7 +157,7 @@ SYNCS = (
     Column(name="bridged", type="bigint", purpose="gaps between windows that the audit read again"),
     Column(name="requests", type="bigint", purpose="requests to the API"),
     Column(name="retries", type="bigint", purpose="requests that were repeated"),
-    Column(name="refused", type="bigint", purpose="answers 429"),
+    Column(name="refused", type="bigint", purpose="answers 429, or 403 with a request to wait"),
     Column(name="report", type="text", purpose="the audit's report, as JSON"),
 )
 """`directory_syncs`: one row for each publication, written last."""

@@ -1,6 +1,6 @@
 """Parses the `paginator` of dlt's form: how the API pages its list.
 
-There are three kinds. They differ in what can be proven (`audit/seal.py`, `audit/pages_seal.py`):
+There are three kinds. They differ in what can be proven (`audit/windows_seal.py`, `audit/pages_seal.py`):
 
     OffsetPages    `offset`: a window can be requested at any offset, so windows overlap and are joined
     NumberedPages  `page_number`: pages cannot overlap; the page before is read again
@@ -8,7 +8,7 @@ There are three kinds. They differ in what can be proven (`audit/seal.py`, `audi
                    which page comes next, and nothing proves that its links lead to all entries
 
 The properties of a kind are on its class (`Pages`). Two other modules distinguish the kinds: the readers
-(`extract/stage.py`) and the seals (`audit/manifest.py`).
+(`extract/stage.py`) and its seal (`audit/seal.py`).
 """
 
 from abc import ABC, abstractmethod
@@ -67,7 +67,6 @@ class Pages(ABC):
         proof: what can show that a list which was read this way is complete.
         is_shared_out: a window can be requested at any offset, so several tasks read the list at once. If
             false, each page is found from the one before, and one task reads them all.
-        counts_entries: the total counts entries; if false, it counts pages.
         claims: the keys of the form with which a resource may make claims about such a list. Other claims
             would have no effect.
     """
@@ -75,7 +74,6 @@ class Pages(ABC):
     total_path: tuple[str, ...] | None
     proof: ClassVar[Proof]
     is_shared_out: ClassVar[bool] = False
-    counts_entries: ClassVar[bool] = True
     claims: ClassVar[frozenset[str]] = frozenset()
 
     @property
@@ -142,7 +140,6 @@ class NumberedPages(Pages):
     """
 
     proof: ClassVar[Proof] = Proof.REREAD
-    counts_entries: ClassVar[bool] = False
 
     base_page: int = 0
     page_param: str = "page"

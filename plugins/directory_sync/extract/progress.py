@@ -24,7 +24,7 @@ class ReadFacts:
         entries: about how many different entries were read.
         seconds: the time since the reader started.
         retries: how many requests failed and were repeated.
-        refused: how many of these were answered with 429.
+        refused: how many of these were answered with 429, or with a 403 that asks to wait.
     """
 
     pages: int

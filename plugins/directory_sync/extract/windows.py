@@ -1,8 +1,8 @@
 """Reads one shard of a changing list in offset windows that overlap, with several requests in flight.
 
 A plan (`plan.py`) decides which windows to request; this module sends the requests from several threads. The
-seal (`audit/seal.py`) joins windows by the entries that they share. Reading proves nothing: the audit finds
-gaps and reads them.
+seal (`audit/windows_seal.py`) joins windows by the entries that they share. Reading proves nothing: the audit
+finds gaps and reads them.
 """
 
 from collections.abc import Callable, Iterator

@@ -11,6 +11,7 @@ DATASET = "landed"
 """The folder that dlt loads into."""
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
 PUBLISHED, SKIPPED = "published.json", "skipped.json"
+QUESTION, DECISION = "question.json", "decision.json"
 ROLLED_FORWARD = "rolled_forward.json"
 SYNC_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}(-removal)*")
 

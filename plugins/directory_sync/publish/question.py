@@ -9,9 +9,8 @@ import msgspec
 
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.landing.damage import naming_damage
+from directory_sync.landing.files import DECISION, QUESTION
 from directory_sync.landing.snapshot import LandedSnapshot
-
-QUESTION, DECISION = "question.json", "decision.json"
 
 Landed = TypeVar("Landed")
 Choice = Literal["approved", "rejected", "unanswered", "stale"]

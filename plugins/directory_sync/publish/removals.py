@@ -19,11 +19,11 @@ from directory_sync.config.kinds import KINDS, Kind
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.mode import Mode
 from directory_sync.errors import RemovalsHeld
-from directory_sync.landing.files import DIFFERENCE, REPORT
+from directory_sync.landing.files import DIFFERENCE, QUESTION, REPORT
 from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.publish.logged import logged_rows
 from directory_sync.publish.publications import mark_published, numbered
-from directory_sync.publish.question import QUESTION, Question, landed_question, void_decision
+from directory_sync.publish.question import Question, landed_question, void_decision
 from directory_sync.publish.stage import publish_landed, roll_forward
 from directory_sync.warehouse.warehouse import Warehouse
 

@@ -9,7 +9,15 @@ import re
 from collections.abc import Collection
 from datetime import datetime
 
-from directory_sync.landing.files import DATASET, SYNC_ID
+from directory_sync.landing.files import (
+    DATASET,
+    DECISION,
+    PUBLISHED,
+    QUESTION,
+    ROLLED_FORWARD,
+    SKIPPED,
+    SYNC_ID,
+)
 from directory_sync.landing.snapshot import LandedSnapshot, folder_name
 from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS
 from directory_sync.landing.zone import Landing
@@ -21,7 +29,7 @@ logger = logging.getLogger(__name__)
 _FILE = re.compile(r"[a-z_]+\.json(\.[0-9a-f]+)?(\.part)?")
 _FOLDERS = (DATASET, "audit")
 _LANDED = re.compile(rf"(init|{ENTRIES}|{WINDOWS}|{FIELDS}|_dlt_\w+)(\.[0-9a-f]+)?")
-_TELLING = ("question.json", "decision.json", "published.json", "rolled_forward.json", "skipped.json")
+_TELLING = (QUESTION, DECISION, PUBLISHED, ROLLED_FORWARD, SKIPPED)
 """Files of runs that did not read the API."""
 
 

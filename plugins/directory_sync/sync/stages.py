@@ -9,7 +9,8 @@ A run calls these methods of `Sync` in this order. Each may run in a process of 
                warehouse from the landing zone
     remove     carries out an approved removal
 
-The Dag's tasks, the integration tests and the bench all call these methods. Each stage returns an `Outcome`.
+The Dag's tasks, the integration tests and the bench call these methods. (The Dag's shard tasks call what
+`extract` calls: `prepare_landing`, `client` and `done`.) Each stage returns an `Outcome`.
 """
 
 import logging

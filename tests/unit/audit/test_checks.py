@@ -14,9 +14,9 @@ from directory_sync.audit.checks import (
     holds,
 )
 from directory_sync.audit.pages_seal import RereadSeal
+from directory_sync.audit.proof import Seal
 from directory_sync.audit.report import Finding
 from directory_sync.audit.scratch import Counts
-from directory_sync.audit.seal import Seal
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import OffsetPages
 from directory_sync.config.settings import SyncSettings

@@ -12,7 +12,7 @@ import pytest
 from directory_sync.api.client import DirectoryClient
 from directory_sync.api.rate import RequestRate
 from directory_sync.audit.pages_seal import accept_walk, verify_rereads
-from directory_sync.audit.seal import seal
+from directory_sync.audit.windows_seal import seal_windows as seal
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import parse_pages

@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from directory_sync.api.page import Page
-from directory_sync.audit.bridge import EMPTY_ANSWERS_NEEDED, SPARE_REQUESTS
+from directory_sync.audit.bridge import SPARE_REQUESTS
+from directory_sync.audit.proof import ReadPage, Seal
 from directory_sync.audit.scratch import Snapshot
-from directory_sync.audit.seal import ReadPage, Seal, seal
+from directory_sync.audit.windows_seal import seal_windows as seal
 from directory_sync.errors import ConfigError, SnapshotError
+from directory_sync.extract.numbered import EMPTY_ANSWERS_NEEDED
 from tests.simulation import (
     LIMIT,
     MovingList,

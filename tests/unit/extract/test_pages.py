@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from directory_sync.api.client import DirectoryClient
 from directory_sync.api.page import Page
 from directory_sync.audit.pages_seal import accept_walk, verify_rereads
+from directory_sync.audit.proof import Seal
 from directory_sync.audit.scratch import Snapshot
-from directory_sync.audit.seal import Seal
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import LinkedPages, parse_pages

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from directory_sync.audit.bridge import REQUESTS_NOT_LOGGED
-from directory_sync.audit.seal import seal as seal_it
+from directory_sync.audit.windows_seal import seal_windows as seal_it
 from directory_sync.extract.numbered import NumberedReader
 from directory_sync.extract.plan import Shard
 from directory_sync.extract.progress import SECONDS_BETWEEN_LINES, Progress, ReadFacts
