@@ -3,10 +3,10 @@
 Numbered pages. Let the list have a strict order by a key that does not change, and let page k+1 be answered
 between two equal answers to page k. If nothing moved across the border in between, k+1 begins right behind
 the last entry of k. Let answers of one page that share an entry be linked, as in `windows_seal.py`. Take an
-entry R that lasted, and follow the pages from the first one. R is in the answer or behind its last entry. So
-R is in a linked answer of the same page, or behind the last entry of that one. So R is in the next page or behind it,
-and so on. Behind the last page no entry stood: two answers to the next page were empty, and so were pages
-further behind. Hence R was read.
+entry R that lasted, and follow the pages from the first one. R is in the answer or behind its last entry.
+So R is in a linked answer of the same page, or behind the last entry of that one. So R is in the next page
+or behind it, and so on. Behind the last page no entry stood: two answers to the next page were empty, and
+so were pages further behind. Hence R was read.
 
 An empty page with entries behind it is a hole: the API leaves out entries after it has cut the page. The page
 behind a hole is joined if the hole is empty before and after it, and the entries in front of the hole have

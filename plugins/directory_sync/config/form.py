@@ -22,7 +22,7 @@ _RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing
 _OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals", "label_field"}
 _ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator", "incremental"}
 MAX_NAME = 63 - len("_field_changes")
-"""PostgreSQL cuts names after 63 characters; the longest suffix is that of the view `<resource>_field_changes`."""
+"""PostgreSQL cuts names after 63 characters; the longest suffix is that of the view `_field_changes`."""
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
