@@ -4,7 +4,6 @@ from pathlib import Path
 
 from bench.server import CLIENT_ID, CLIENT_SECRET
 from directory_sync.api.client import DirectoryClient
-from directory_sync.api.rate import RequestRate
 from directory_sync.audit.job import Run
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.connections import ConnectionFields
@@ -71,10 +70,8 @@ class Deployment:
 
     def open_client(self, resource: Resource, *, share_of: int, connections: int) -> DirectoryClient:
         """As a task opens it."""
-        api = ApiSettings.from_connection(self._connection)
-        allowance = api.requests_per_second
-        rate = RequestRate(allowance / share_of if allowance else None)
-        return DirectoryClient(api, resource, rate=rate, connections=connections)
+        api = ApiSettings.from_connection(self._connection).shared_by(share_of)
+        return DirectoryClient(api, resource, connections=connections)
 
     @property
     def sync(self) -> Sync:

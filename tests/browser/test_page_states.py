@@ -343,8 +343,8 @@ def test_it_asks_often_while_a_run_is_on_but_not_while_that_waits_for_a_person(p
     # The page's clock goes on by itself too, by as much as this machine is slow.
     half_minutes = (page.evaluate("Date.now()") - began) // 30_000
     assert half_minutes >= 2
-    # The last at the quick pace, one as the pace changes, then one each half minute; else one at each step. Each
-    # is two requests: for the latest runs, and for the failed ones.
+    # The last at the quick pace, one as the pace changes, then one each half minute; else one at each step.
+    # Each is two requests: for the latest runs, and for the failed ones.
     assert answers.asked["runs"] <= before + 2 * (2 + half_minutes) < before + 2 * 12
 
 

@@ -48,14 +48,10 @@ class TaskScope:
     """
 
     def __init__(self, directory: Directory, resource_name: str) -> None:
-        """Looks nothing up yet; registers this task's connections with dlt."""
+        """Looks nothing up yet; tells dlt where this task's landing zone is to be looked up."""
         self._directory, self._resource_name = directory, resource_name
         self._connections: dict[str, ConnectionFields | None] = {}
-        register(
-            {
-                **answers_to_dlt(lambda: self.landed, lambda: self._place),
-            }
-        )
+        register(answers_to_dlt(lambda: self.landed, lambda: self._place))
 
     @cached_property
     def context(self) -> Mapping[str, Any]:
@@ -183,12 +179,9 @@ class TaskScope:
     def open_client(self, resource: Resource, *, share_of: int, connections: int) -> "DirectoryClient":
         """Opens an HTTP client, see `Parts.open_client`."""
         from directory_sync.api.client import DirectoryClient
-        from directory_sync.api.rate import RequestRate
 
         api = ApiSettings.from_connection(self._api_connection, client=self.form["client"])
-        allowance = api.requests_per_second
-        rate = RequestRate(allowance / share_of if allowance else None)
-        return DirectoryClient(api, resource, rate=rate, connections=connections, mask=mask_secret)
+        return DirectoryClient(api.shared_by(share_of), resource, connections=connections, mask=mask_secret)
 
 
 def connection_fields(conn_id: str) -> ConnectionFields | None:

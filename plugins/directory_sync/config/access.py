@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -111,6 +111,15 @@ class ApiSettings:
         if urlsplit(path).scheme:
             return path
         return f"{self.base_url.rstrip('/')}/{path.lstrip('/')}"
+
+    def shared_by(self, clients: int) -> Self:
+        """Returns the settings of one of several clients that keep the API's allowance together.
+
+        Args:
+            clients: how many clients there are.
+        """
+        allowance = self.requests_per_second
+        return replace(self, requests_per_second=allowance / clients if allowance else None)
 
     @classmethod
     def from_connection(

@@ -247,7 +247,7 @@ class Sync(RunReading):
 
     @contextmanager
     def open_warehouse(self, folder: Path) -> "Iterator[Warehouse]":
-        """Opens the warehouse and holds it until the block ends. Opening writes nothing.
+        """Opens the warehouse and holds it until the block ends. Opening publishes nothing.
 
         Args:
             folder: the task's own; the warehouse works in it.

@@ -1,6 +1,7 @@
 """Every setting holds as given or is refused with a message that names it."""
 
 import traceback
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -353,3 +354,11 @@ def test_an_answer_is_waited_for_no_longer_than_until_the_next_run(
 ) -> None:
     settings = SyncSettings(home=Path("/home"), schedule=schedule, response_timeout_hours=hours)
     assert settings.response_timeout == waits
+
+
+@pytest.mark.parametrize(("allowance", "share"), [(20.0, 5.0), (None, None)])
+def test_clients_that_share_an_allowance_keep_it_together(
+    allowance: float | None, share: float | None
+) -> None:
+    api = ApiSettings(base_url="https://x.example", client_id="a", client_secret="b")
+    assert replace(api, requests_per_second=allowance).shared_by(4).requests_per_second == share
