@@ -176,7 +176,7 @@ def void_decision(landed: LandedSnapshot) -> None:
 
 
 def land_decision(landed: LandedSnapshot, decision: Decision) -> None:
-    """Keeps a decision with the run's snapshot, for `remove`, and so that a cleared task does not ask again."""
+    """Keeps a decision with the run: `remove` carries it out, and a cleared task does not ask again."""
     landed.write_json(DECISION, asdict(decision))
 
 
