@@ -55,9 +55,9 @@ class Link:
 class Chain:
     """The windows of a snapshot and the links between them.
 
-    First the drift of the list is found from all pairs of landed windows. Then each pair is judged by it. So
-    the result does not depend on the order in which pairs are found. An answer that the audit adds can raise the
-    drift; only its own pairs are judged by that.
+    First the drift of the list is found from all pairs of landed windows. Then each pair is judged by
+    it. So the result does not depend on the order in which pairs are found. An answer that the audit
+    adds can raise the drift; only its own pairs are judged by that.
 
     Two answers that show shared entries in different orders contradict each other. The older one is used in
     no joint, so its place is read again.
