@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # The short form of the chaos; `make test-all` runs all of it.
-SHORT_CHAOS := tests/chaos/test_pulls.py tests/chaos/test_moving_end.py tests/chaos/test_ends.py \
+SHORT_CHAOS := tests/chaos/test_pulls.py tests/chaos/test_moving_end.py tests/chaos/test_ends.py
+SHORT_CHAOS_WITH_AIRFLOW := \
 	'tests/chaos/test_kills.py::test_a_run_killed_three_times_ends_as_an_undisturbed_one[one]' \
 	tests/chaos/test_two_runs.py::test_a_snapshot_older_than_the_published_one_is_skipped_with_a_note
 TESTS := tests/unit tests/integration tests/dag $(SHORT_CHAOS)
 # They keep an Airflow running to the end of a worker, so they run apart from the rest.
-WITH_AIRFLOW := tests/e2e/test_scheduled_runs.py tests/browser
+WITH_AIRFLOW := tests/e2e/test_scheduled_runs.py tests/browser $(SHORT_CHAOS_WITH_AIRFLOW)
 # What PostgreSQL is tried with beside tests/integration/test_postgres.py; `make test-all` tries it with all.
 ON_POSTGRES := tests/integration/test_cycle.py \
 	tests/integration/test_interruptions.py::test_a_publication_killed_between_packages_is_rolled_forward \
