@@ -178,7 +178,7 @@ def test_a_load_that_follows_another_sync_than_the_last_writes_nothing(published
     rows = difference(['{"id": 1, "name": "x"}'], sync_id="late", base="a-sync-of-before")
     with (
         published.warehouse() as (warehouse, _),
-        pytest.raises(WarehouseError, match="follows a-sync-of-before"),
+        pytest.raises(WarehouseError, match="is based on a-sync-of-before"),
     ):
         load(published.parsed, rows, warehouse=warehouse)
     assert published.tables() == before

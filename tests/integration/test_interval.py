@@ -134,7 +134,7 @@ def test_interval_runs_are_replayed_in_their_place(
 
 
 def test_an_interval_never_begins_before_the_first_change() -> None:
-    incremental = Cycle(url="", home=None, endpoint={"incremental": INCREMENTAL})._parsed.incremental
+    incremental = Cycle(url="", home=None, endpoint={"incremental": INCREMENTAL}).of_form.incremental
     assert incremental.params(datetime(2019, 1, 1, tzinfo=UTC), EDITS[0] + timedelta(hours=1)) == {
         "updated_since": "2020-01-01T00:00:00Z",
         "updated_until": "2025-01-01T01:00:00Z",
