@@ -132,7 +132,7 @@ def test_a_numbered_page_that_becomes_wholly_hidden_removes_nobody_visible(
     assert cycle.run("one").completeness.order == "observed"
     api.hidden = set(range(140, 150))
     first, second = cycle.run("two"), cycle.run("three")
-    assert [(r.entries, r.order) for r in (first, second)] == [(90, "assumed")] * 2
+    assert [(r.entries, r.completeness.order) for r in (first, second)] == [(90, "assumed")] * 2
     assert [[f.rule for f in r.findings if f.rule == "hidden_pages"] for r in (first, second)] == [
         ["hidden_pages"]
     ] * 2
