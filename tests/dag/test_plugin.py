@@ -23,7 +23,7 @@ def test_where_this_airflow_cannot_say_who_looks_there_is_no_page(caplog):
     plugin = DirectorySyncPlugin()
     assert plugin.fastapi_apps == []
     assert plugin.react_apps == []
-    assert 'No page "Directory"' in caplog.text
+    assert 'There is no page "Directory"' in caplog.text
 
 
 @pytest.fixture
