@@ -9,7 +9,6 @@ import shutil
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import dlt
 from airflow.sdk import Asset, TaskGroup, task
 from airflow.sdk.exceptions import AirflowSkipException
 from dlt.common.configuration.utils import get_resolved_traces
@@ -20,9 +19,7 @@ from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
 from directory_sync.config.form import Resource
 from directory_sync.config.names import Stage
-from directory_sync.extract.stage import directory_source
-from directory_sync.landing.files import DATASET
-from directory_sync.landing.zone import LAYOUT
+from directory_sync.extract.stage import directory_source, landing_pipeline
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
@@ -44,11 +41,7 @@ def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
     atexit.register(shutil.rmtree, os.environ["DLT_DATA_DIR"], ignore_errors=True)
     shards = ShardTasks(directory, resource.name)
     group.add_run(
-        dlt.pipeline(
-            f"{resource.name}_landing",
-            destination=dlt.destinations.filesystem(layout=LAYOUT),
-            dataset_name=DATASET,
-        ),
+        landing_pipeline(f"{resource.name}_landing"),
         directory_source(shards, shards=settings.shards, requests_in_flight=settings.requests_in_flight),
         decompose="parallel-isolated",
         serialize_first_task=False,

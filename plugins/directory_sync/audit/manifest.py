@@ -3,7 +3,6 @@
 The manifest makes landed files a snapshot; the audit writes it last.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from hashlib import sha256
@@ -22,8 +21,6 @@ from directory_sync.landing.damage import damaged, naming_damage
 from directory_sync.landing.files import MANIFEST, LandedFiles, Moment
 from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS
-
-logger = logging.getLogger(__name__)
 
 HASH_VERSION = 1
 OWN_WINDOWS, OWN_ENTRIES = "audit/windows.parquet", "audit/entries.parquet"
@@ -51,7 +48,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a sealed snapshot is made of and what is proven of it; `manifest.json`.
 
     Attributes:
-        sync_id: names the publication of this snapshot; derived from the attributes of `_DIGESTED`.
+        sync_id: names the publication of this snapshot; derived from the other attributes.
         interval: the data interval in ISO 8601; None: the snapshot is of no interval.
         loads: the load ids of the shards.
         files: of each landed table, its files, relative to the snapshot's folder.
@@ -89,7 +86,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     def signed(self) -> "Manifest":
         """Returns the manifest with the `sync_id` that its content has."""
-        content = {name: value for name, value in self.as_json().items() if name in _DIGESTED}
+        content = {name: value for name, value in self.as_json().items() if name not in _NOT_DIGESTED}
         digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
         at = self.first_requested_at.astimezone(UTC)
         return msgspec.structs.replace(self, sync_id=f"{at:%Y%m%dT%H%M%S}-{digest[:8]}")
@@ -103,12 +100,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return LandedFiles(loads=self.loads, entries=of(ENTRIES), windows=of(WINDOWS), fields=of(FIELDS))
 
 
-_DIGESTED = frozenset(
-    {
-        "resource", "run_id", "interval", "loads", "files", "seal", "api", "settings_fingerprint",
-        "first_requested_at", "last_requested_at", "findings", "versions",
-    }
-)  # fmt: skip
+_NOT_DIGESTED = frozenset({"sync_id", "entries", "id_type", "order_is_observed"})
+"""What follows from the rest."""
 
 
 def read_manifest(landed: LandedSnapshot) -> Manifest | None:

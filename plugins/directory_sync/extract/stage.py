@@ -15,11 +15,14 @@ from directory_sync.config.form import Resource
 from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages
 from directory_sync.extract.plan import Shard
 from directory_sync.extract.windows import ShardReader
+from directory_sync.landing.files import DATASET
 from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS, PageColumns
+from directory_sync.landing.zone import LAYOUT
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from dlt.extract import DltResource, DltSource
+    from dlt.pipeline.pipeline import Pipeline
 
     from directory_sync.api.client import DirectoryClient
     from directory_sync.api.page import Page
@@ -57,6 +60,21 @@ class Reader(Protocol):
 
     def pages(self) -> "Iterator[Page]":
         """Requests the pages and yields the answers."""
+
+
+def landing_pipeline(name: str, *, pipelines_dir: str | None = None) -> "Pipeline":
+    """Declares the pipeline that lands shards; where to is looked up when it runs, see `answers_to_dlt`.
+
+    Args:
+        name: the name of the pipeline.
+        pipelines_dir: dlt's working folder; None: dlt's own choice.
+    """
+    return dlt.pipeline(
+        name,
+        pipelines_dir=pipelines_dir,  # type: ignore[arg-type]  # None is its own default
+        destination=dlt.destinations.filesystem(layout=LAYOUT),
+        dataset_name=DATASET,
+    )
 
 
 def directory_source(reading: Reading, *, shards: int, requests_in_flight: int) -> "DltSource":

@@ -18,7 +18,7 @@ MAX_FIELDS = 20_000
 
 
 def landing_schema(table: str, *, id_type: type | None = None) -> "pa.Schema":
-    """Returns the Arrow schema of a landed table. The columns are defined only here.
+    """Returns the Arrow schema of a landed table, as its files have it.
 
     Args:
         table: ENTRIES: one row per entry and window; WINDOWS: one row per answer; FIELDS: one row per field

@@ -8,14 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import dlt
-
 from directory_sync.audit.job import Run
 from directory_sync.config.dlt_provider import register
 from directory_sync.errors import ConfigError
-from directory_sync.extract.stage import directory_source
-from directory_sync.landing.files import DATASET
-from directory_sync.landing.zone import LAYOUT, answers_to_dlt
+from directory_sync.extract.stage import directory_source, landing_pipeline
+from directory_sync.landing.zone import answers_to_dlt
 from directory_sync.sync.parts import Parts
 
 if TYPE_CHECKING:
@@ -125,12 +122,8 @@ class RunReading:
         source = directory_source(self, shards=shards, requests_in_flight=self.settings.requests_in_flight)
         for number in range(shards) if shard is None else (shard,):
             with task_folder() as folder:
-                dlt.pipeline(
-                    f"landing_shard_{number}",
-                    destination=dlt.destinations.filesystem(layout=LAYOUT),
-                    dataset_name=DATASET,
-                    pipelines_dir=str(folder),
-                ).run(source.with_resources(f"shard_{number}"), loader_file_format="parquet")
+                pipeline = landing_pipeline(f"landing_shard_{number}", pipelines_dir=str(folder))
+                pipeline.run(source.with_resources(f"shard_{number}"), loader_file_format="parquet")
         return self._read
 
     def client(self, *, share_of: int = 1, connections: int = 2) -> "DirectoryClient":
