@@ -9,22 +9,26 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 import orjson
 
+from directory_sync.config import keys
 from directory_sync.config.fields import field_name, is_name, without_field
 from directory_sync.config.form import FORM_FILE
+from directory_sync.config.keys import ID, Key, NoKeyError
 from directory_sync.errors import EnvelopeError, SnapshotError
 
-EntryId = int | str
-MAX_ID_CHARACTERS = 1024
+EntryId = keys.EntryId
 MAX_KEYS_OF_AN_ENVELOPE = 30
 """The keys of an object with more keys than this count as data."""
-_INT64 = range(-(2**63), 2**63)
+_CHECK_SELECTOR = "Check `data_selector`"
+_NEIGHBOURS, _NAMED = 50, 8
+"""How many entries tell whether a key of an object is a field's name; how many fields are named at most."""
+_LIKE_KEYS = ("id", "key", "code", "number")
 
 
 class Entry(NamedTuple):
     """One record of the directory.
 
     Attributes:
-        id: an integer of 64 bits or a non-empty string.
+        id: its key: an integer of 64 bits or a non-empty string; of several fields, see `Key.of`.
         row_hash: the hash of the record without its ignored fields: 32 hexadecimal digits.
         record: the entry's JSON text exactly as the API sent it.
         fields: (dotted path, JSON type) of every value that is not within a list.
@@ -41,6 +45,7 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
     *,
     selector: Sequence[str],
     total_path: Sequence[str] | None,
+    key: Key = ID,
     ignored_fields: Sequence[Sequence[str]] = (),
     where: str = "the answer",
     before: int | None = None,
@@ -53,6 +58,7 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
         body: the answer's body, decompressed.
         selector: keys that lead to the list of entries.
         total_path: keys that lead to the total; None: the API states none.
+        key: the fields that name an entry.
         ignored_fields: paths that are left out of the hash.
         where: the request, for messages, such as `/v1/directory at offset 400`.
         before: how many of the units that the total counts precede this answer; None: not known, then an
@@ -80,14 +86,14 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
         paths = tuple(tuple(path) for path in ignored_fields)
         label = _label(selector)
         return [
-            _entry(record, text, paths, where=f"`{label}[{position}]` of {where}")
+            _entry(record, text, key, paths, beside=found, where=f"`{label}[{position}]` of {where}")
             for position, (record, text) in enumerate(zip(found, texts, strict=True))
         ], total
     except _ShapeError as e:
-        finding = str(e)
+        finding, advice = str(e), e.advice
     # Raised outside of the `except`, so that no exception which holds the body is chained to it.
     raise EnvelopeError(
-        f"{finding}. Nothing of it was used. Check `data_selector` in {form_file}, or ask the API's vendor."
+        f"{finding}. Nothing of it was used. {advice} in {form_file}, or ask the API's vendor."
     )
 
 
@@ -160,7 +166,15 @@ def json_type(value: Any) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def _entry(record: Any, text: str, ignored: Sequence[Sequence[str]], *, where: str) -> Entry:
+def _entry(
+    record: Any,
+    text: str,
+    key: Key,
+    ignored: Sequence[Sequence[str]],
+    *,
+    beside: Sequence[Any],
+    where: str,
+) -> Entry:
     if not isinstance(record, dict):
         _refuse(where, f"is of type {json_type(record)}; an object is needed")
     try:
@@ -170,22 +184,69 @@ def _entry(record: Any, text: str, ignored: Sequence[Sequence[str]], *, where: s
     except ValueError:
         refusal = "holds text or a number which no database can store"
     else:
-        return Entry(_checked_id(record, where=where), row_hash, text, fields)
+        return Entry(_key_of(record, key, beside=beside, where=where), row_hash, text, fields)
     _refuse(where, refusal)
 
 
-def _checked_id(record: Mapping[str, Any], *, where: str) -> EntryId:
-    found = record.get("id")
-    if isinstance(found, int) and not isinstance(found, bool):
-        if found in _INT64:
-            return found
-        _refuse(where, "has an `id` of more than 64 bits")
-    if isinstance(found, str) and found:
-        if len(found) <= MAX_ID_CHARACTERS:
-            return found
-        _refuse(where, f"has an `id` of more than {MAX_ID_CHARACTERS} characters")
-    state = json_type(found) if "id" in record else "missing"
-    _refuse(where, f"has no usable `id` ({'an empty string' if found == '' else state})")
+def _key_of(record: Mapping[str, Any], key: Key, *, beside: Sequence[Any], where: str) -> EntryId:
+    try:
+        return key.of(record)
+    except NoKeyError as e:
+        finding, advice = e.finding, "Set `primary_key` of the resource to a field that every entry has,"
+        if e.is_missing:
+            within, names, suited = _fields_beside(e.path, record, beside)
+            finding += f"; {within} has {names}"
+            advice = f"Set `primary_key` of the resource{suited}"
+            if any("__" in part for part in e.path):
+                advice += " (a field of an object is written with a dot, such as `object.field`)"
+    _refuse(where, finding, advice=advice)
+
+
+def _fields_beside(
+    path: Sequence[str], record: Mapping[str, Any], beside: Sequence[Any]
+) -> tuple[str, str, str]:
+    """Describes the fields that stand where a field of the key was looked for.
+
+    A field is named if it looks like a name and most of the entries beside it have it, because the keys of an
+    object may be data.
+
+    Args:
+        path: the path of the missing field.
+        record: the entry.
+        beside: the entries of the answer.
+
+    Returns:
+        The object that was searched, its fields, and how the form would name one that is like a key.
+    """
+    near = [one for one in beside[:_NEIGHBOURS] if isinstance(one, dict)]
+    inner: list[str] = []
+    while isinstance(record.get(path[len(inner)]), dict):
+        name = path[len(inner)]
+        record, near = record[name], [one[name] for one in near if isinstance(one.get(name), dict)]
+        inner.append(name)
+    is_known = len(near) > 1 or len(record) <= MAX_KEYS_OF_AN_ENVELOPE
+    names = [name for name in record if is_known and is_name(name) and name.isidentifier()]
+    names = [name for name in names if 2 * sum(name in one for one in near) >= len(near)]
+    names.sort(key=lambda name: not name.lower().endswith(_LIKE_KEYS))
+    more = f" and {len(record) - _NAMED:,} more" if len(names) > _NAMED else ""
+    shown = ", ".join(f"`{name}`" for name in names[:_NAMED]) + more
+    suited = next((name for name in names if _suits(name, near)), None)
+    return (
+        f"its `{'.'.join(inner)}`" if inner else "it",
+        shown or (f"{len(record):,} other fields" if record else "no field"),
+        f', such as "primary_key": "{".".join((*inner, suited))}",' if suited else "",
+    )
+
+
+def _suits(name: str, entries: Sequence[Mapping[str, Any]]) -> bool:
+    """Tells whether a field is named like a key and is different in each of several entries."""
+    values = [entry.get(name) for entry in entries]
+    return (
+        name.lower().endswith(_LIKE_KEYS)
+        and len(values) > 1
+        and {type(value) for value in values} in ({int}, {str})
+        and len(set(values)) == len(values)
+    )
 
 
 def _decode(body: bytes, *, where: str) -> Any:
@@ -204,7 +265,15 @@ def _decode(body: bytes, *, where: str) -> Any:
 
 
 class _ShapeError(Exception):
-    """The body has another form than the resource says."""
+    """The body has another form than the resource says.
+
+    Attributes:
+        advice: what to correct in the form, as the begin of a sentence.
+    """
+
+    def __init__(self, finding: str, advice: str) -> None:
+        super().__init__(finding)
+        self.advice = advice
 
 
 class _RefusedError(Exception):
@@ -319,9 +388,9 @@ def _looks_like(body: bytes) -> str:
     return "HTML or XML" if start == b"<" else f"{len(body):,} bytes"
 
 
-def _refuse(where: str, what: str) -> NoReturn:
-    _refuse_shape(f"The body of {where} {what}")
+def _refuse(where: str, what: str, *, advice: str = _CHECK_SELECTOR) -> NoReturn:
+    _refuse_shape(f"The body of {where} {what}", advice=advice)
 
 
-def _refuse_shape(finding: str) -> NoReturn:
-    raise _ShapeError(finding)
+def _refuse_shape(finding: str, *, advice: str = _CHECK_SELECTOR) -> NoReturn:
+    raise _ShapeError(finding, advice)

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import Any
-from urllib.parse import quote
 
 from requests import Request, Response
 
@@ -156,6 +155,7 @@ class DirectoryClient:
                 response.content,
                 selector=self._resource.selector,
                 total_path=self._resource.pages.total_path,
+                key=self._resource.key,
                 ignored_fields=self._resource.ignored_fields,
                 where=where,
                 before=before,
@@ -194,7 +194,7 @@ class DirectoryClient:
             ApiUnavailableError, AuthError, ApiError: see `page`.
         """
         assert self._resource.detail_path is not None
-        path = self._resource.detail_path.replace("{id}", quote(str(entry_id), safe=""))
+        path = self._resource.key.fill(self._resource.detail_path, entry_id)
         headers = {"Accept": "application/json", **self._resource.headers}
         request = Request("GET", self._api.url(path), headers=headers)
         status = self._send_signed(request, Attempts(), "the detail path").status_code

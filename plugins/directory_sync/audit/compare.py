@@ -36,10 +36,9 @@ from directory_sync.audit.reread import (
     removed_before,
     reread,
 )
-from directory_sync.audit.scratch import Snapshot
 from directory_sync.audit.sealed import SealedSnapshot
 from directory_sync.config.fields import and_parents
-from directory_sync.config.form import Resource
+from directory_sync.config.keys import ID
 from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.errors import ConfigError
 from directory_sync.landing.files import DIFFERENCE, REPORT
@@ -77,7 +76,7 @@ def compare(
     job, snapshot = sealed.job, sealed.snapshot
     recent = warehouse.recent_syncs(job.resource.name, at_most=RECENT_SYNCS)
     last, base = recent[0] if recent else None, warehouse.last_sync(job.resource.name)
-    _check_id_type(job.resource, snapshot, base)
+    _check_key(sealed, base)
     _check_interval(sealed)
     difference = Difference(
         snapshot,
@@ -205,7 +204,8 @@ def _report(
             snapshot_at=sealed.at,
             last_requested_at=manifest.last_requested_at,
             settings_fingerprint=sealed.fingerprint,
-            id_type=sealed.snapshot.id_type or (base.id_type if base else None),
+            id_type=sealed.key_type or (base.id_type if base else None),
+            key=job.resource.key.names,
             directory=job.run.directory,
         ),
         entries=population.entries,
@@ -312,9 +312,15 @@ def _check_interval(sealed: SealedSnapshot) -> None:
         )
 
 
-def _check_id_type(resource: Resource, snapshot: Snapshot, last: SyncRow | None) -> None:
-    if last and last.id_type and snapshot.id_type and last.id_type != snapshot.id_type:
+def _check_key(sealed: SealedSnapshot, last: SyncRow | None) -> None:
+    """Refuses another key than the table has, or one of another type."""
+    resource, found = sealed.job.resource, sealed.key_type
+    resource.refuse_other_key(sealed.manifest.key, of="this snapshot")
+    if last is None:
+        return
+    resource.refuse_other_key(orjson.loads(last.report).get("key", ID.names), of="the last sync")
+    if last.id_type and found and last.id_type != found:
         raise ConfigError(
-            f"The ids of `{resource.name}` are {snapshot.id_type} now and were {last.id_type} at the last "
+            f"The ids of `{resource.name}` are {found} now and were {last.id_type} at the last "
             "sync. Nothing was published. Ask the API's vendor, or sync under another name."
         )

@@ -14,6 +14,7 @@ from directory_sync.api.answer import EntryId
 from directory_sync.audit.difference import Difference
 from directory_sync.audit.report import Finding
 from directory_sync.config.form import Resource
+from directory_sync.config.keys import ID, Key
 from directory_sync.errors import ConfigError
 
 MAX_DETAIL_REQUESTS = 100
@@ -60,7 +61,8 @@ def ask_details(difference: Difference, has_entry: HasEntry, *, resource: Resour
         ConfigError: `detail_path` does not find entries that are present.
     """
     absent = difference.absent(at_most=MAX_DETAIL_REQUESTS)
-    answers = {entry_id: entry_id not in _DOTS and has_entry(entry_id) for entry_id in absent}
+    key = resource.key
+    answers = {one: not _is_normalised(one, key) and has_entry(one) for one in absent}
     not_found = [entry_id for entry_id, is_there in answers.items() if not is_there]
     if not not_found:
         return Details(is_there=answers)
@@ -103,13 +105,14 @@ class _Control:
 
     def __init__(self, difference: Difference, has_entry: HasEntry, resource: Resource) -> None:
         self._difference, self._has_entry, self._resource = difference, has_entry, resource
+        self._key = resource.key
         self._there: dict[EntryId, bool] = {}
 
     def ask(self, absent: Iterable[EntryId]) -> None:
         """Asks for a few entries, and for a few with ids like those of the absent ones."""
         self._expect(self._difference.present_spread(), needed=CONTROLS)
         wanted = {f"[{_written(character)}]": quote(character, safe="") for character in _CHARACTERS}
-        wanted |= dict(list(_marks_of_all(absent))[:MAX_MARKS])
+        wanted |= dict(list(_marks_of_all(absent, self._key))[:MAX_MARKS])
         for mark, label in wanted.items():
             if not self._covers(mark):
                 like = self._difference.present_like(mark, at_most=CANDIDATES)
@@ -119,15 +122,16 @@ class _Control:
         """Returns the special characters of an absent entry's id that no control has."""
         if not any(self._there.values()):
             return ["no present entry"]
-        return [label for mark, label in marks(entry_id) if not self._covers(mark)]
+        return [label for mark, label in marks(entry_id, self._key) if not self._covers(mark)]
 
     def _covers(self, mark: str) -> bool:
-        return any(is_there and re.search(mark, bounded(one)) for one, is_there in self._there.items())
+        there = (one for one, is_there in self._there.items() if is_there)
+        return any(re.search(mark, bounded(one, self._key)) for one in there)
 
     def _expect(self, candidates: Sequence[EntryId], *, needed: int, label: str = "") -> None:
         there = failures = 0
         for entry_id in candidates:
-            if entry_id in _DOTS:
+            if _is_normalised(entry_id, self._key):
                 continue
             if entry_id not in self._there:
                 self._there[entry_id] = self._has_entry(entry_id)
@@ -140,22 +144,37 @@ class _Control:
 
     def _not_found(self, label: str) -> ConfigError:
         of_ids = f" and have {label} in their ids" if label else ""
+        fields = " and ".join(re.findall(r"\{[^}]*\}", self._resource.detail_path or ""))
         return ConfigError(
             f"`detail_path` of `{self._resource.name}`, {self._resource.detail_path}, does not find entries "
             f"that are in this snapshot{of_ids}: that it does not find absent ones proves nothing. Nothing "
-            "was removed or published. Correct `detail_path`: is it the path of one entry, with `{id}` where "
-            "the list's `id` belongs, and does the API take ids percent-encoded (`/` as %2F)? If not, leave "
-            "it out."
+            f"was removed or published. Correct `detail_path`: is it the path of one entry, with `{fields}` "
+            f"where the list's {self._key} belongs, and does the API take ids percent-encoded (`/` as %2F)? "
+            "If not, leave it out."
         )
 
 
-def marks(entry_id: EntryId) -> Iterator[tuple[str, str]]:
+def _is_normalised(entry_id: EntryId, key: Key) -> bool:
+    """Tells whether a URL with this id is normalised to another path, so that it is never asked for."""
+    return any(value in _DOTS for value in key.values(entry_id))
+
+
+def marks(entry_id: EntryId, key: Key = ID) -> Iterator[tuple[str, str]]:
     """Yields what is special about an id in a URL: a pattern for `bounded` ids, and its name in messages.
 
     The pattern matches one run of special characters with its neighbours, so that `a//b` and `/a` differ from
     `a/b`. RE2 and Python read it alike.
+
+    Args:
+        entry_id: the id.
+        key: the fields of the key. Where it has several, a pattern is for the value of one of them.
     """
-    text = str(entry_id)
+    for place, value in enumerate(key.values(entry_id)):
+        before = rf"^(?:[^\x03]*\x03){{{place}}}[^\x03]*" if key.is_composite else ""
+        yield from ((before + mark, label) for mark, label in _marks(str(value)))
+
+
+def _marks(text: str) -> Iterator[tuple[str, str]]:
     if text in _DOTS:
         yield rf"\x02{re.escape(text)}\x03", text
     if re.search("%[0-9A-Fa-f]{2}", text):
@@ -166,14 +185,14 @@ def marks(entry_id: EntryId) -> Iterator[tuple[str, str]]:
         yield f"{before}{_written(run.group())}{behind}", quote(run.group(), safe="")
 
 
-def bounded(entry_id: EntryId) -> str:
-    """Returns an id between U+0002 and U+0003, which mark its start and its end."""
-    return f"\x02{entry_id}\x03"
+def bounded(entry_id: EntryId, key: Key = ID) -> str:
+    """Returns the values of an id, each between U+0002 and U+0003, which mark its start and its end."""
+    return "".join(f"\x02{value}\x03" for value in key.values(entry_id))
 
 
-def _marks_of_all(ids: Iterable[EntryId]) -> Iterator[tuple[str, str]]:
+def _marks_of_all(ids: Iterable[EntryId], key: Key) -> Iterator[tuple[str, str]]:
     for entry_id in ids:
-        yield from marks(entry_id)
+        yield from marks(entry_id, key)
 
 
 def _written(text: str) -> str:

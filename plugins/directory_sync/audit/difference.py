@@ -195,13 +195,15 @@ class Difference:
         """Returns ids of the snapshot that match a pattern, in order.
 
         Args:
-            pattern: a regular expression for the id between U+0002 and U+0003.
+            pattern: a regular expression for the values of the id, each between U+0002 and U+0003.
             at_most: how many to return.
         """
         if self._id_type != "VARCHAR":
             return []
+        values = "array_to_string(json_extract_string(id, '$[*]'), chr(3) || chr(2))"
+        text = values if self._resource.key.is_composite else "id"
         rows = self._database.execute(
-            "SELECT id FROM present WHERE regexp_matches(chr(2) || id || chr(3), ?) ORDER BY id LIMIT ?",
+            f"SELECT id FROM present WHERE regexp_matches(chr(2) || {text} || chr(3), ?) ORDER BY id LIMIT ?",
             [pattern, at_most],
         ).fetchall()
         return [row[0] for row in rows]

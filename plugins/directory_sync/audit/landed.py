@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from directory_sync.api.page import Page
-from directory_sync.errors import EnvelopeError
+from directory_sync.config.keys import ID, Key
+from directory_sync.errors import ConfigError, EnvelopeError
 from directory_sync.landing.damage import damaged, naming_damage
 from directory_sync.landing.files import LandedFiles
 from directory_sync.landing.tables import AUDIT_SHARD, PageColumns, mixed_ids
@@ -51,17 +52,18 @@ class LandedTables:
     Args:
         database: the scratch database, in which the tables are created.
         files: the landed files.
+        key: the fields that name an entry.
     """
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, files: LandedFiles) -> None:
+    def __init__(self, database: duckdb.DuckDBPyConnection, files: LandedFiles, key: Key = ID) -> None:
         """Creates the tables and numbers the windows.
 
         Raises:
             EnvelopeError: integers and strings are mixed among the ids of the shards.
             SnapshotError: a file is damaged.
         """
-        self.database = database
-        self.added = PageColumns(AUDIT_SHARD)
+        self.database, self._key = database, key
+        self.added = PageColumns(AUDIT_SHARD, key)
         with naming_damage("windows"):
             self._create_windows(files)
         with naming_damage("entries"):
@@ -73,6 +75,32 @@ class LandedTables:
     def id_type(self) -> str | None:
         """`BIGINT` or `VARCHAR`; None in an empty snapshot."""
         return self._id_type
+
+    def key_type(self) -> str | None:
+        """Returns the type of the key: `id_type`, or of several fields that of each; None: it is empty.
+
+        Raises:
+            EnvelopeError: a field has integers in some entries and strings in others.
+            ConfigError: the entries were landed with another key.
+        """
+        if not self._key.is_composite or self._id_type is None:
+            return self._id_type
+        count = len(self._key.paths)
+        kinds = ", ".join(f"json_type(id, '$[{number}]') = 'VARCHAR'" for number in range(count))
+        is_key = f"CASE WHEN json_valid(id) THEN json_array_length(id) = {count} ELSE false END"
+        if self._id_type != "VARCHAR" or self._one(f"SELECT count(*) FROM positions WHERE NOT {is_key}"):
+            raise ConfigError(
+                f"The snapshot was read before `primary_key` was {self._key}. Nothing was published. Clear "
+                "the run's `extract` tasks."
+            )
+        found = self.database.execute(f"SELECT DISTINCT {kinds} FROM positions").fetchall()
+        for name, of_field in zip(self._key.names, zip(*found, strict=True), strict=True):
+            if len(set(of_field)) > 1:
+                raise EnvelopeError(
+                    f"The `{name}` of entries is an integer in some and a string in others. Nothing was "
+                    "published. Ask the API's vendor."
+                )
+        return ", ".join("VARCHAR" if is_text else "BIGINT" for is_text in found[0])
 
     def _create_windows(self, files: LandedFiles) -> None:
         self.database.execute(
@@ -100,7 +128,7 @@ class LandedTables:
             raise damaged("entries", "have an `id` which is neither an integer nor a string")
         if len(types) > 1:
             raise EnvelopeError(
-                "The `id` of entries is an integer in one shard and a string in another. Nothing was "
+                f"The {self._key} of entries is an integer in one shard and a string in another. Nothing was "
                 "published. Ask the API's vendor."
             )
         found = types.pop() if types else None
@@ -185,7 +213,7 @@ class LandedTables:
             self._id_type = found
             self._make_positions(found)
         elif found != self._id_type:
-            raise mixed_ids(page)
+            raise mixed_ids(page, self._key)
 
     def insert_arrow(self, table: str, rows: "pa.Table") -> None:
         """Appends Arrow rows to a table of the scratch database."""

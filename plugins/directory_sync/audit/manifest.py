@@ -17,6 +17,7 @@ from directory_sync.audit.proof import Seal
 from directory_sync.audit.report import Finding
 from directory_sync.audit.scratch import Counts
 from directory_sync.config.form import Resource
+from directory_sync.config.keys import ID
 from directory_sync.landing.damage import damaged, naming_damage
 from directory_sync.landing.files import MANIFEST, LandedFiles, Moment
 from directory_sync.landing.snapshot import LandedSnapshot
@@ -57,6 +58,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         versions: of the packages that wrote the files.
         entries: distinct entries.
         id_type: BIGINT or VARCHAR; None: there is no entry.
+        key: the fields that name an entry.
         order_is_observed: the ids, or the resource's `sort_field`, ascend or descend over the whole chain.
     """
 
@@ -75,6 +77,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     versions: Mapping[str, str] = {}
     entries: int = 0
     id_type: str | None = None
+    key: tuple[str, ...] = ID.names
     order_is_observed: bool
 
     def as_json(self) -> dict[str, Any]:
@@ -100,7 +103,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return LandedFiles(loads=self.loads, entries=of(ENTRIES), windows=of(WINDOWS), fields=of(FIELDS))
 
 
-_NOT_DIGESTED = frozenset({"sync_id", "entries", "id_type", "order_is_observed"})
+_NOT_DIGESTED = frozenset({"sync_id", "entries", "id_type", "key", "order_is_observed"})
 """What follows from the rest."""
 
 

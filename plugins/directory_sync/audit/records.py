@@ -7,6 +7,7 @@ from directory_sync.audit.landed import LandedTables
 from directory_sync.config.fields import readings
 from directory_sync.landing.damage import naming_damage
 from directory_sync.landing.files import LandedFiles
+from directory_sync.landing.tables import AUDIT_SHARD
 
 
 class RecordTables(LandedTables):
@@ -135,6 +136,13 @@ class RecordTables(LandedTables):
                        JOIN wanted USING (id, shard, "window", requested_at, position)""",
                     [list(files.entries)],
                 )
+
+    def profiled(self) -> int:
+        """Returns how many entries the shards read, with repetitions; without shards, the audit."""
+        return self._one(
+            f"""SELECT CAST(coalesce(nullif(sum(entries) FILTER (shard <> {AUDIT_SHARD}), 0),
+                                     sum(entries), 0) AS BIGINT) FROM windows"""
+        )
 
     def field_types(self, files: LandedFiles) -> dict[str, dict[str, int]]:
         """Returns, by field and JSON type, how many entries had it, over all windows."""

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from directory_sync.config import columns
+from directory_sync.config.keys import ID
 from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.config.mode import Mode
 from directory_sync.landing.damage import naming_damage
@@ -56,9 +57,10 @@ class Origin:
         snapshot_at: the time of the snapshot's first request.
         last_requested_at: the time of its last request.
         settings_fingerprint: a digest of the settings that the entries' hashes depend on.
-        id_type: BIGINT or VARCHAR; None: there was no entry yet.
+        id_type: BIGINT or VARCHAR, of several fields of the key each; None: there was no entry yet.
         publication_order: the number of the publication, see `publications`; None: it has none yet.
         directory: the directory of the resource, see `ownership`; None: it is not marked.
+        key: the fields that name an entry.
     """
 
     sync_id: str
@@ -72,6 +74,7 @@ class Origin:
     id_type: str | None
     publication_order: int | None = None
     directory: str | None = None
+    key: tuple[str, ...] = ID.names
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,7 @@ def seal_snapshot(
         manifest_of(job, files, counts, proof=proof, findings=findings),
         entries=entries,
         id_type=snapshot.id_type,
+        key=job.resource.key.names,
         order_is_observed=proof.order_is_observed
         or (field is not None and not proof.contradictions and snapshot.field_ascends(files, field)),
     )

@@ -73,6 +73,11 @@ class SealedSnapshot:
         return not self.manifest.seal.displaced and len(self.manifest.api.totals) < 2
 
     @cached_property
+    def key_type(self) -> str | None:
+        """The type of the key, see `LandedTables.key_type`; None: there is no entry."""
+        return self.snapshot.key_type()
+
+    @cached_property
     def shares(self) -> dict[str, dict[str, float]]:
         """By field, the share of entries (0 to 1) with each JSON type."""
         return {
@@ -86,10 +91,10 @@ class SealedSnapshot:
         read = tuple(path for path in self.files.fields if not path.endswith(OWN_FIELDS))
         return self.snapshot.field_types(replace(self.files, fields=read or self.files.fields))
 
-    @property
+    @cached_property
     def _profiled(self) -> int:
-        """How many entries the fields were counted over; every entry has an id."""
-        return sum(self._types.get("id", {}).values())
+        """How many entries the fields were counted over."""
+        return self.snapshot.profiled()
 
     def names_beside(self, before: FieldShares, *, entries: int) -> set[str]:
         """Returns the fields that messages may name.

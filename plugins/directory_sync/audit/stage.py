@@ -52,9 +52,9 @@ def sealed(job: Audit, *, read_page: ReadPage) -> Iterator[SealedSnapshot]:
             is_known = manifest is not None and manifest.loads == files.loads
             if manifest is not None and is_known:
                 files = manifest.landed_files(job.landed)
-                snapshot = Snapshot(database, files)
+                snapshot = Snapshot(database, files, job.resource.key)
             else:
-                snapshot = Snapshot(database, files)
+                snapshot = Snapshot(database, files, job.resource.key)
                 manifest, files = seal_snapshot(job, snapshot, files, read_page=read_page)
             yield SealedSnapshot(
                 job=job, manifest=manifest, snapshot=snapshot, files=files, is_known=is_known
@@ -138,7 +138,7 @@ def compare_again(job: Audit, *, warehouse: Warehouse) -> AuditReport:
     database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
     try:
         make_room(database, files, memory_limit_mb=job.settings.memory_limit_mb)
-        snapshot = Snapshot(database, files)
+        snapshot = Snapshot(database, files, job.resource.key)
         again = SealedSnapshot(job=job, manifest=manifest, snapshot=snapshot, files=files, is_known=True)
         return compare(again, warehouse=warehouse)
     finally:

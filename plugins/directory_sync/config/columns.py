@@ -97,6 +97,15 @@ TABLE = (
 )
 """`<resource>`: the columns beside the entry's own fields. Each is taken from a column of the change rows."""
 
+KEY = Column(
+    name="_key",
+    type="text",
+    source="id",
+    is_nullable=False,
+    purpose="the entry's key as in the change log; only where the key has several fields",
+)
+"""One more column of `<resource>` where the key has several fields: a JSON array of their values."""
+
 STATES = (
     _of("id", CHANGES),
     *(_of(name, TABLE) for name in ("_row_hash", "_missing_since", "_removed_at")),
@@ -141,7 +150,7 @@ SYNCS = (
     ),
     Column(name="last_requested_at", type="timestamp", is_nullable=False, purpose="the last request of it"),
     Column(name="settings_fingerprint", type="text", purpose="the settings that the hashes depend on"),
-    Column(name="id_type", type="text", purpose="BIGINT or VARCHAR: the type of the ids"),
+    Column(name="id_type", type="text", purpose="the type of the key's fields, each BIGINT or VARCHAR"),
     Column(name="entries", type="bigint", purpose="entries of the snapshot"),
     Column(name="unchanged", type="bigint", purpose="entries that are as they were"),
     *(Column(name=kind.value, type="bigint", purpose=f"change rows of the kind {kind}") for kind in KINDS),
@@ -161,6 +170,15 @@ SYNCS = (
     Column(name="report", type="text", purpose="the audit's report, as JSON"),
 )
 """`directory_syncs`: one row for each publication, written last."""
+
+
+def of_table(*, is_composite: bool) -> tuple[Column, ...]:
+    """Returns the columns that we add to the table of a resource.
+
+    Args:
+        is_composite: whether the key of the resource has several fields.
+    """
+    return (KEY, *TABLE) if is_composite else TABLE
 
 
 def names(columns: Iterable[Column]) -> tuple[str, ...]:

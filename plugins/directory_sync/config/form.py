@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from directory_sync.config.incremental import Incremental, parse_incremental
+from directory_sync.config.keys import ID, Key, parse_key
 from directory_sync.config.paging import Pages, parse_pages
 from directory_sync.config.refusal import parse_selector, refuse, refuse_unknown
 from directory_sync.config.sign_in import check_sign_in
@@ -32,6 +33,7 @@ class Resource:
 
     Attributes:
         name: the resource's name, and that of its table.
+        key: the fields that name an entry.
         path: the path of the list, relative to the base URL.
         selector: keys that lead to the list in the body; empty: the body is the list.
         pages: how the API pages the list.
@@ -43,7 +45,7 @@ class Resource:
         sort_field: the field by which the API sorts the list, as keys; None: not declared.
         total_is_approximate: the form declares that the API's total is approximate (`total`).
         ignored_fields: paths of fields that are left out of an entry's hash, as keys.
-        detail_path: the path of one entry, with `{id}` in it; None: there is none.
+        detail_path: the path of one entry, with the fields of its key as placeholders; None: there is none.
         incremental: how the API is asked for an interval; None: it serves its present state only.
         label_field: the field shown beside an entry's id when a person decides on its removal; None: id only.
         removals_are_trusted: an entry that is absent from a linked list is removed without a decision.
@@ -54,6 +56,7 @@ class Resource:
     path: str
     selector: tuple[str, ...]
     pages: Pages
+    key: Key = ID
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     hints: Mapping[str, Any] = field(default_factory=dict)
@@ -67,6 +70,24 @@ class Resource:
     label_field: tuple[str, ...] | None = None
     removals_are_trusted: bool = False
     form_file: str = FORM_FILE
+
+    def refuse_other_key(self, names: Sequence[str], *, of: str) -> None:
+        """Refuses entries that were read with another key: under it, they are other entries.
+
+        Args:
+            names: the fields of their key.
+            of: where they stand, for the message.
+
+        Raises:
+            ConfigError: the key differs.
+        """
+        if tuple(names) != self.key.names:
+            was = ", ".join(f"`{name}`" for name in names)
+            raise ConfigError(
+                f"`primary_key` of `{self.name}` is {self.key} now and was {was} in {of}. Nothing was "
+                f"published. Take the change in {self.form_file} back; or give the resource another `name`, "
+                "under which it is read anew into tables of its own."
+            )
 
     @property
     def changes_table(self) -> str:
@@ -159,7 +180,8 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
     where, endpoint = f"resource `{name}`", one["endpoint"]
     refuse_unknown(one, _RESOURCE | _OURS, where=where)
     refuse_unknown(endpoint, _ENDPOINT, where=f"`endpoint` of {where}")
-    _check_key_and_disposition(one, where=where)
+    _check_disposition(one, where=where)
+    key = parse_key(one, where=where)
     if str(endpoint.get("method") or "GET").upper() != "GET":
         refuse(f"`method` {endpoint['method']!r} of {where}", "GET")
     pages = parse_pages(endpoint.get("paginator") or client.get("paginator"), where=where)
@@ -171,6 +193,7 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
         path=_parse_path(endpoint.get("path") or name, where=f"`path` of {where}"),
         selector=parse_selector(endpoint.get("data_selector"), where=where),
         pages=pages,
+        key=key,
         params={k: _plain(v, where=f"parameter `{k}` of {where}") for k, v in endpoint["params"].items()},
         headers={**(client.get("headers") or {}), **endpoint["headers"]},
         hints=_parse_hints(one, where=where),
@@ -181,15 +204,12 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
         label_field=_parse_field(one, "label_field", where=where),
         total_is_approximate=_choice(one, "total", "approximate", where=where),
         ignored_fields=_parse_ignored(one.get("ignored_fields") or (), where=where),
-        detail_path=_parse_detail_path(one.get("detail_path"), where=where),
+        detail_path=_parse_detail_path(one.get("detail_path"), key, where=where),
         removals_are_trusted=_choice(one, "removals", "trusted", where=where),
     )
 
 
-def _check_key_and_disposition(one: Mapping[str, Any], *, where: str) -> None:
-    key = one.get("primary_key", "id")
-    if key not in ("id", ["id"], ("id",)):
-        refuse(f"`primary_key` {key!r} of {where}", '"id"')
+def _check_disposition(one: Mapping[str, Any], *, where: str) -> None:
     disposition = one.get("write_disposition", "merge")
     if disposition not in (
         "merge",
@@ -239,13 +259,12 @@ def _parse_field(one: Mapping[str, Any], key: str, *, where: str) -> tuple[str, 
     return tuple(path.split("."))
 
 
-def _parse_detail_path(path: Any, *, where: str) -> str | None:
+def _parse_detail_path(path: Any, key: Key, *, where: str) -> str | None:
     if path is None:
         return None
-    if not isinstance(path, str) or re.findall(r"\{[^}]*\}", path) != ["{id}"]:
-        raise ConfigError(f"`detail_path` of {where} must be a path with `{{id}}` in it, once.")
+    key.check_placeholders(path, where=f"`detail_path` of {where}")
     _refuse_userinfo(path, where=f"`detail_path` of {where}")
-    return path
+    return str(path)
 
 
 def _parse_path(value: Any, *, where: str) -> Any:

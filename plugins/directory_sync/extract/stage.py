@@ -121,7 +121,7 @@ def read_shard(shard: Shard, requests_in_flight: int, reading: Reading) -> Itera
                 return
             shard = Shard(number=0, count=1)
         reader = _reader(client, resource, shard, requests_in_flight=requests_in_flight)
-        columns = PageColumns(shard.number)
+        columns = PageColumns(shard.number, resource.key)
         progress = Progress(f"Shard {shard.number + 1} of {shard.count}")
         for page in reader.pages():
             columns.add(page)

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from directory_sync.config.keys import ID, Key
 from directory_sync.errors import EnvelopeError
 
 if TYPE_CHECKING:
@@ -58,14 +59,15 @@ class PageColumns:
 
     Args:
         shard: the number of the shard that read the pages, or AUDIT_SHARD.
+        key: the fields that name an entry, for messages.
 
     Attributes:
         rows: how many entries were collected since the last `take_entries`.
     """
 
-    def __init__(self, shard: int) -> None:
+    def __init__(self, shard: int, key: Key = ID) -> None:
         """Holds nothing yet."""
-        self._shard = shard
+        self._shard, self._key = shard, key
         self._id_type: type | None = None
         self._fields: Counter[tuple[str, str]] = Counter()
         self._windows: list[dict[str, Any]] = []
@@ -113,7 +115,7 @@ class PageColumns:
         types = {type(entry.id) for entry in page.entries}
         self._id_type = self._id_type or next(iter(types), None)
         if types - {self._id_type}:
-            raise mixed_ids(page)
+            raise mixed_ids(page, self._key)
 
     def take_entries(self) -> "pa.Table":
         """Returns the collected entries as a table of ENTRIES, and clears them."""
@@ -140,9 +142,9 @@ class PageColumns:
         return pa.Table.from_pylist(rows, schema=landing_schema(FIELDS))
 
 
-def mixed_ids(page: "Page") -> EnvelopeError:
+def mixed_ids(page: "Page", key: Key) -> EnvelopeError:
     """Returns the error for a page whose ids are of another type than those of the pages before it."""
     return EnvelopeError(
-        f"The `id` of entries at offset {page.offset} has another type than before: integers and strings "
+        f"The {key} of entries at offset {page.offset} has another type than before: integers and strings "
         "are mixed. Nothing was published. Ask the API's vendor."
     )

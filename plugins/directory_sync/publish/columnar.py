@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR
 from typing import TYPE_CHECKING, Any, Self
 
+from directory_sync.config.keys import as_text
 from directory_sync.publish.shapes import (
     List,
     Object,
@@ -60,13 +61,16 @@ class Columnar:
     """Turns records of one resource into rows, as learnt from a sample that dlt has normalised."""
 
     @classmethod
-    def learn(cls, schema: "Schema", table: str, records: Iterable[Mapping[str, Any]]) -> Self | None:
+    def learn(
+        cls, schema: "Schema", table: str, records: Iterable[Mapping[str, Any]], *, key: Sequence[str]
+    ) -> Self | None:
         """Learns from a sample; returns None where dlt must decide about a field value by value.
 
         Args:
             schema: dlt's schema after it has normalised the sample.
             table: the name of the resource's table in that schema.
             records: the sample, as the API gave it.
+            key: the columns of the key.
         """
         shape: Shape = Object()
         for record in records:
@@ -75,12 +79,12 @@ class Columnar:
                 return None
             shape = seen
         assert isinstance(shape, Object)
-        learnt = cls(schema, table, shape)
+        learnt = cls(schema, table, shape, key)
         return learnt if learnt._places_all() else None
 
-    def __init__(self, schema: "Schema", table: str, shape: Object) -> None:
+    def __init__(self, schema: "Schema", table: str, shape: Object, key: Sequence[str]) -> None:
         """Knows no columns yet."""
-        self._schema, self._table, self._shape = schema, table, shape
+        self._schema, self._table, self._shape, self._key = schema, table, shape, tuple(key)
         # The normaliser knows the names of dlt's own columns in this naming convention.
         self._own: Any = schema.data_item_normalizer
 
@@ -164,14 +168,12 @@ class Columnar:
             return None
 
     def _fitting_rows(self, changes: "pa.Table", ours: Sequence[tuple[str, str]]) -> list[Rows] | None:
-        import pyarrow.compute as pc
-
         parsed = self._parse(changes.column("record"))
         if parsed.num_rows != changes.num_rows:
             return None
         arrays = {name: parsed.column(name).combine_chunks() for name in parsed.column_names}
         columns, lists = self._flatten(self._shape, arrays)
-        if "id" not in columns or not pc.all(pc.equal(columns["id"], changes.column("id"))).as_py():
+        if not self._has_keys(columns, changes.column("id")):
             return None
         ids = self._new_ids(changes.num_rows)
         columns |= {column: changes.column(source) for column, source in ours}
@@ -180,6 +182,20 @@ class Columnar:
         for one, array in lists:
             found += self._children(one, array, ids=ids, root_ids=ids)
         return found
+
+    def _has_keys(self, columns: Mapping[str, Any], entry_ids: Any) -> bool:
+        """Tells whether the columns of the key hold the keys of the entries."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if not columns.keys() >= set(self._key):
+            return False
+        found = [columns[name] for name in self._key]
+        if len(found) > 1:
+            rows = zip(*(column.to_pylist() for column in found), strict=True)
+            found = [pa.array(map(as_text, rows), pa.string())]
+        are_equal: Any = pc.all(pc.equal(found[0], entry_ids), skip_nulls=False)
+        return bool(are_equal.as_py())
 
     def _parse(self, records: Any) -> "pa.Table":
         import pyarrow as pa

@@ -4,6 +4,7 @@ A warehouse with transactions gets one load package. Other warehouses get severa
 before the first one is loaded.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
+from directory_sync.config.keys import ID
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
 from directory_sync.errors import ConfigError, DataError, DirectorySyncError, WarehouseError, find_error
@@ -57,6 +59,8 @@ def load(
     """
     import pyarrow as pa
 
+    key = json.loads(content.sync_values["report"]).get("key", ID.names)
+    resource.refuse_other_key(key, of=f"the sync {content.sync_values['sync_id']}")
     pipeline = warehouse.pipeline
     failure: DirectorySyncError | None = None
     try:

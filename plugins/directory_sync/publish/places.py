@@ -5,7 +5,7 @@ looked up. A place knows its column. A column knows its type once the warehouse 
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,9 +122,10 @@ class Places:
         schema: dlt's schema, with the form's hints in it.
         table: the resource's table in that schema.
         ours: our columns, which each row has besides the record's.
+        key: the columns of the key.
     """
 
-    def __init__(self, schema: "Schema", table: str, *, ours: Iterable[str]) -> None:
+    def __init__(self, schema: "Schema", table: str, *, ours: Iterable[str], key: Collection[str]) -> None:
         """Finds the required columns of the schema; places no key yet."""
         self.schema, self.table = schema, table
         self._columns: dict[tuple[str, str], Column] = {}
@@ -142,7 +143,7 @@ class Places:
         self.required = [
             self.column(table, name)
             for name, column in self._known_of(table).items()
-            if column.get("nullable") is False and column.get("data_type") and name not in ("id", *ours)
+            if column.get("nullable") is False and column.get("data_type") and name not in (*key, *ours)
             and not name.startswith("_dlt_")
         ]  # fmt: skip
 

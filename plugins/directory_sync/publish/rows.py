@@ -23,8 +23,10 @@ from directory_sync.publish.hints import check_hints
 from directory_sync.publish.kept import KeptRows
 from directory_sync.publish.outcomes import KeyedByData, Rejected, Unstorable
 from directory_sync.publish.places import Places
+from directory_sync.publish.row_key import RowKey
 from directory_sync.publish.staged import Staged
 from directory_sync.publish.storable import Fitting
+from directory_sync.warehouse.key_columns import key_columns
 from directory_sync.warehouse.room import Room
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -40,8 +42,6 @@ DEDUPLICATED: dict[str, Any] = {"x-stage-data-deduplicated": True}
 Hints = dict[str, "TColumnSchema"]
 Name = tuple[str, str]
 """A column: its table and its own name."""
-_OUR_SOURCES = tuple((column.name, column.taken_from) for column in columns.TABLE)
-"""Our columns of the table, each with the column of the change rows that holds its value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,9 +163,13 @@ class _Pass:
         check_hints(schema, table, resource, room.capabilities)
         schema.update_table(hinted.compute_table_schema())
         _tell(schema, told)
-        self._table = str(table["name"])
-        self.places = Places(schema, self._table, ours=columns.names(columns.TABLE))
+        self._table, self._key = str(table["name"]), key_columns(schema, resource)
+        ours = columns.of_table(is_composite=resource.key.is_composite)
+        # Our columns of the table, each with the column of the change rows that holds its value.
+        self._ours = tuple((column.name, column.taken_from) for column in ours)
+        self.places = Places(schema, self._table, ours=columns.names(ours), key=self._key)
         self.fitting = Fitting(self.places, room)
+        self._row_key = RowKey(resource, self.places, self._key)
         self._rejected: list[Rejected] = []
 
     def check(self) -> Checked:
@@ -181,7 +185,7 @@ class _Pass:
             self._learn(sample, rows)
             first = first.slice(self._content.sample_rows)
         for batch in itertools.chain([first], batches):
-            for left in self._staged.take(batch, _OUR_SOURCES):
+            for left in self._staged.take(batch, self._ours):
                 kept.add(self._fitted(left))
         return Checked(
             rejected=tuple(self._rejected),
@@ -212,7 +216,8 @@ class _Pass:
         for change in changes.to_pylist():
             record = _record(self._resource, change)
             try:
-                fitted = self.fitting.fit(record)
+                fitted = self.fitting.fit(record, self._row_key.values(change["id"]))
+                self._row_key.check(record, fitted, change["id"])
             except Unstorable as e:
                 self._rejected.append(
                     Rejected(
@@ -224,7 +229,7 @@ class _Pass:
                 keyed_by = e.field
                 break
             else:
-                ours = {column: change[source] for column, source in _OUR_SOURCES}
+                ours = {column: change[source] for column, source in self._ours}
                 rows.append(self._warehouse.storable({**fitted, **ours}))
         else:
             return rows
@@ -250,6 +255,7 @@ class _Pass:
             DltSource(schema, self._resource.name, [resource]),
             records=records,
             table=self._table,
+            key=self._key,
             file_format=self._warehouse.file_format,
         )
 
@@ -259,13 +265,17 @@ def _resource_of(
 ) -> "DltResource":
     # dlt's schema keeps a contract. `evolve` lifts one that the form no longer names.
     hints = {"schema_contract": "evolve", **resource.hints}
-    has_integers = content.sync_values.get("id_type") == "BIGINT"
-    ours: Hints = {"id": {"data_type": "bigint" if has_integers else "text", "nullable": False}}
-    ours |= columns.hints(columns.TABLE)
+    key = key_columns(_schema_of(warehouse), resource)
+    types = str(content.sync_values.get("id_type") or "").split(", ")
+    ours: Hints = {
+        name: {"data_type": "bigint" if one == "BIGINT" else "text", "nullable": False}
+        for name, one in itertools.zip_longest(key, types)
+    }
+    ours |= columns.hints(columns.of_table(is_composite=resource.key.is_composite))
     table: DltResource = dlt.resource(
         rows,
         name=resource.name,
-        primary_key="id",
+        primary_key=key,
         write_disposition={"disposition": "merge", "strategy": warehouse.merge_strategy},
         columns=hints.pop("columns", None),
         **hints,
@@ -306,10 +316,10 @@ def _record(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
     row: Any = parse_record(change["record"])
     for number, step in enumerate(resource.steps, start=1):
         row = _run_step(step, row, number=number, resource=resource)
-    if not isinstance(row, dict) or row.get("id") != change["id"]:
+    if not isinstance(row, dict):
         raise ConfigError(
-            f"A step of `processing_steps` of `{resource.name}` returned no mapping, or another "
-            f"`id`. Nothing was published. Correct {resource.form_file}."
+            f"A step of `processing_steps` of `{resource.name}` returned no mapping. Nothing was published. "
+            f"Correct {resource.form_file}."
         )
     return row
 

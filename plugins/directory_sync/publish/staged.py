@@ -54,6 +54,7 @@ class Staged:
         *,
         records: Iterable[Mapping[str, Any]],
         table: str,
+        key: Sequence[str],
         file_format: "TLoaderFileFormat",
     ) -> None:
         """Lets dlt normalise the first rows of a large load in a trial, and learns from its schema.
@@ -66,6 +67,7 @@ class Staged:
             source: the first rows, as dlt loads them.
             records: the same entries, as the API gave them.
             table: the resource's table in dlt's schema.
+            key: its columns that hold the key.
             file_format: the format that dlt writes for the warehouse.
         """
         import dlt
@@ -85,7 +87,7 @@ class Staged:
         finally:
             # The trial became dlt's active pipeline.
             pipeline.activate()
-        self._columnar = Columnar.learn(trial.default_schema, table, records)
+        self._columnar = Columnar.learn(trial.default_schema, table, records, key=key)
 
     def take(self, batch: "pa.Table", ours: Sequence[tuple[str, str]]) -> "Iterator[pa.Table]":
         """Keeps the rows of a batch that fit; yields the other rows, which dlt must normalise.

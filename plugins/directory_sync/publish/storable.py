@@ -6,10 +6,12 @@ can convert a value, not whether the database can hold it. A value that no colum
 `Unstorable`, which names the field and the reason, never the value.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from dlt.common.data_types.type_helpers import py_type_to_sc_type
 
+from directory_sync.config.keys import EntryId
 from directory_sync.publish.outcomes import KeyedByData, Unstorable
 from directory_sync.publish.places import Column, Items, Level, Place, Places
 from directory_sync.publish.values import EXACT, as_text, fits, misfit, writable
@@ -54,8 +56,12 @@ class Fitting:
         self._touched: list[Place] = []
         self._is_contested = False
 
-    def fit(self, record: dict[str, Any]) -> dict[str, Any]:
+    def fit(self, record: dict[str, Any], key: Mapping[str, EntryId]) -> dict[str, Any]:
         """Returns a record as the warehouse can hold it; the same object where nothing changes.
+
+        Args:
+            record: the record.
+            key: the values of its key, by field.
 
         Raises:
             Unstorable: no column can hold one of its values.
@@ -64,7 +70,7 @@ class Fitting:
         self._row += 1
         self._begin()
         try:
-            self._check_id(record.get("id"))
+            self._check_key(key)
             fitted = self._object(self._places.root, record)
             if self._is_contested:
                 # A later key of this record uses the column of an earlier one: look at all keys again.
@@ -238,9 +244,10 @@ class Fitting:
 
     # ---- a whole record
 
-    def _check_id(self, entry_id: Any) -> None:
-        if not self._room.takes_nul and isinstance(entry_id, str) and "\x00" in entry_id:
-            raise Unstorable("id", "holds U+0000, which the warehouse cannot store")
+    def _check_key(self, key: Mapping[str, EntryId]) -> None:
+        for name, value in key.items():
+            if not self._room.takes_nul and isinstance(value, str) and "\x00" in value:
+                raise Unstorable(name, "holds U+0000, which the warehouse cannot store")
 
     def _check_shared(self) -> None:
         for place in self._touched:

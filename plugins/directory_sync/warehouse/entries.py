@@ -23,7 +23,7 @@ class Entries(Syncs):
     def states(self, resource: Resource) -> "Iterator[pa.Table]":
         """Yields (id, row_hash, missing_since, removed_at) of all entries, in batches."""
         names = [column.taken_from for column in columns.STATES]
-        selected = self._names(columns.names(columns.STATES))
+        selected = f"{self._entry_name(resource)}, {self._names(columns.names(columns.STATES[1:]))}"
         yield from self._arrow(names, f"SELECT {selected} FROM {self._table(resource.name)}")
 
     def present(self, resource: Resource) -> int:
@@ -44,7 +44,7 @@ class Entries(Syncs):
         missing, marks = self._name("_missing_since"), ", ".join(["%s"] * len(moments))
         batches = self._arrow(
             ("id", "missing_since"),
-            f"SELECT {self._name('id')}, {missing} FROM {self._table(resource.name)} "
+            f"SELECT {self._entry_name(resource)}, {missing} FROM {self._table(resource.name)} "
             f"WHERE {self._name('_removed_at')} IS NULL AND {missing} IN ({marks})",
             *moments,
         )

@@ -13,9 +13,11 @@ from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRela
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync.config import columns
+from directory_sync.config.form import Resource
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
 from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.warehouse.destinations import Destination
+from directory_sync.warehouse.key_columns import entry_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +44,10 @@ class Sql:
 
     def _name(self, column: str) -> str:
         return str(self._client.escape_column_name(column))
+
+    def _entry_name(self, resource: Resource) -> str:
+        """Returns the column of a resource's table that holds the key, quoted."""
+        return self._name(entry_column(self.pipeline._get_schema_or_create(), resource))  # noqa: SLF001  its naming
 
     def _names(self, columns: Sequence[str]) -> str:
         return ", ".join(self._name(column) for column in columns)

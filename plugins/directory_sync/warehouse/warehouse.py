@@ -243,15 +243,16 @@ class Warehouse(Entries, Views):
         Raises:
             WarehouseError: a statement was refused, or the hold on the warehouse was lost.
         """
-        name, table, log = self._name, self._table(resource.name), self._table(resource.changes_table)
+        entry, name = self._entry_name(resource), self._name
+        table, log = self._table(resource.name), self._table(resource.changes_table)
         ids = f"SELECT {name('id')} FROM {log} WHERE {name('sync_id')} = %s"
         logged = f"SELECT {name('id')} FROM {log} WHERE {name('sync_id')} <> %s"
-        entries = f"{name('id')} IN ({ids}) AND {name('id')} NOT IN ({logged})"
+        entries = f"{entry} IN ({ids}) AND {entry} NOT IN ({logged})"
         roots = f"SELECT {name('_dlt_id')} FROM {table} WHERE {entries}"
         with self._transaction():
             if self._query(f"SELECT 1 FROM {table} LIMIT 1"):
                 self._execute(
-                    f"UPDATE {table} SET {name('_row_hash')} = '' WHERE {name('id')} IN ({ids})", sync_id
+                    f"UPDATE {table} SET {name('_row_hash')} = '' WHERE {entry} IN ({ids})", sync_id
                 )
                 for child, key in self._child_tables(resource):
                     condition = f"{self._name(key)} IN ({roots})"

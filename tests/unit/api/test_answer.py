@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from directory_sync.api.answer import (
-    MAX_ID_CHARACTERS,
     field_types,
     hash_record,
     json_type,
@@ -19,6 +18,7 @@ from directory_sync.api.answer import (
     parse_record,
 )
 from directory_sync.api.page import Page
+from directory_sync.config.keys import MAX_CHARACTERS
 from directory_sync.errors import EnvelopeError
 from directory_sync.landing.tables import PageColumns
 
@@ -134,7 +134,7 @@ REFUSED = {
     "id object": (entry('"id":{"s":"%s"}' % SENTINEL), "no usable `id` (object)"),
     "id very long": (
         entry('"id":"%s"' % (SENTINEL * 100)),
-        f"has an `id` of more than {MAX_ID_CHARACTERS} characters",
+        f"has an `id` of more than {MAX_CHARACTERS} characters",
     ),
     "id above 64 bits": (entry('"id":9223372036854775808'), "`id` of more than 64 bits"),
     "id below 64 bits": (entry('"id":-9223372036854775809'), "`id` of more than 64 bits"),
@@ -207,7 +207,7 @@ def test_integers_and_strings_as_ids_do_not_land_together():
         ('"00123"', "00123"),
         ('" "', " "),
         ('"\\u00fc"', "ü"),
-        ('"%s"' % ("x" * MAX_ID_CHARACTERS), "x" * MAX_ID_CHARACTERS),
+        ('"%s"' % ("x" * MAX_CHARACTERS), "x" * MAX_CHARACTERS),
     ],
 )
 def test_an_id_is_an_integer_or_a_string(text, entry_id):

@@ -11,7 +11,7 @@ from directory_sync.warehouse.syncs import SyncRow
 DOCS = Path(__file__).parents[3] / "docs" / "tables.md"
 ALL = {
     "changes": (*columns.CHANGES, columns.SYNC_HEADER),
-    "table": columns.TABLE,
+    "table": columns.of_table(is_composite=True),
     "history": columns.HISTORY,
     "rejected": columns.REJECTED,
     "syncs": columns.SYNCS,
@@ -53,7 +53,7 @@ def test_a_scratch_table_has_the_names_of_the_change_rows():
 
 
 TABLES = {
-    "`<resource>`": columns.TABLE,
+    "`<resource>`": columns.of_table(is_composite=True),
     "`<resource>_changes`": (*columns.CHANGES, columns.SYNC_HEADER),
     "`<resource>_history`": columns.HISTORY,
     "`<resource>_rejected`": columns.REJECTED,
