@@ -134,6 +134,24 @@ def check_paths(resource: Resource, has_field: Callable[[Sequence[str]], bool]) 
             )
 
 
+def check_left_out(left_out: int, known: int) -> Iterator[Finding]:
+    """Yields a warning where a `filter` of the form leaves out entries that the table has.
+
+    Args:
+        left_out: how many entries it does not let through.
+        known: how many of them the table has as present.
+    """
+    if known:
+        yield Finding(
+            rule="filter",
+            level="warning",
+            message=(
+                f"{known:,} of the {left_out:,} entries that a `filter` in `processing_steps` does not let "
+                "through are in the table. They count as absent, within the limits on removals."
+            ),
+        )
+
+
 def check_size(entries: int, recent: Sequence[int], settings: SyncSettings) -> Iterator[Finding]:
     """Yields a warning where the number of entries differs much from the last syncs.
 

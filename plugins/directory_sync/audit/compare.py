@@ -9,6 +9,7 @@ from directory_sync.audit.checks import (
     FieldShares,
     check_changed_share,
     check_fields,
+    check_left_out,
     check_paths,
     check_removals,
     check_size,
@@ -167,6 +168,7 @@ def _findings(
     yield from check_fields(*fields)
     if population.entries:
         yield from check_paths(job.resource, partial(sealed.snapshot.has_field, sealed.files))
+    yield from check_left_out(*difference.left_out())
     yield from check_size(population.entries, [sync.entries for sync in recent], job.settings)
     yield from check_changed_share(population.changed, population.known, job.settings)
     yield from _check_removals(sealed, difference, warehouse)
@@ -212,6 +214,7 @@ def _report(
         unchanged=population.unchanged,
         changes={kind.value: counts.get(kind, 0) for kind in KINDS},
         rewritten=counts.get(Kind.REWRITTEN, 0),
+        left_out=difference.left_out()[0],
         fields=fields,
         holds=Holds(
             population=population.known + population.held,

@@ -1,6 +1,7 @@
 """Computes what publishing a snapshot would change: which entries, and how.
 
-The snapshot and the table are joined over (id, hash). Kinds:
+The snapshot and the table are joined over (id, hash). An entry that a `filter` of the form does not let
+through counts as absent, and as proven gone. Kinds:
 
     added      not in the table
     changed    another hash
@@ -24,6 +25,7 @@ from directory_sync.audit.scratch import Snapshot
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
 from directory_sync.config.mode import Mode
+from directory_sync.config.steps import run_steps
 from directory_sync.landing.files import LandedFiles
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -90,6 +92,7 @@ class Difference:
         self._load_states()
         snapshot.take_ids_as(self._id_type)
         snapshot.create_present()
+        self._leave_out()
         self._classify()
         self._leave_alone(at, is_partial=mode.is_partial)
 
@@ -125,6 +128,21 @@ class Difference:
             "UPDATE states SET row_hash = r.row_hash FROM rehashed AS r WHERE r.id = states.id"
         )
 
+    def _leave_out(self) -> None:
+        """Takes the entries that a `filter` of the form does not let through out of `present`."""
+        self._database.execute(f"CREATE OR REPLACE TABLE left_out (id {self._id_type})")
+        steps, form_file = self._resource.steps, self._resource.form_file
+        if not any(step.kind == "filter" for step in steps):
+            return
+        for rows in self._snapshot.records_of_present(self._files, rows=ROWS_PER_BATCH):
+            ids = [
+                entry_id
+                for entry_id, record in rows
+                if not run_steps(parse_record(record), steps, form_file=form_file)[1]
+            ]
+            self._database.execute("INSERT INTO left_out SELECT unnest(?)", [ids])
+        self._database.execute("DELETE FROM present WHERE id IN (SELECT id FROM left_out)")
+
     def _classify(self) -> None:
         self._database.execute(
             """CREATE OR REPLACE TABLE compared AS
@@ -154,6 +172,15 @@ class Difference:
             {"partial": is_partial},
         )
 
+    def left_out(self) -> tuple[int, int]:
+        """Returns how many entries a `filter` does not let through, and how many of these go missing now."""
+        row = self._database.execute(
+            """SELECT count(*), count(*) FILTER (finding = 'newly_missing')
+               FROM left_out LEFT JOIN compared USING (id)"""
+        ).fetchone()
+        assert row is not None
+        return int(row[0]), int(row[1])
+
     @cached_property
     def population(self) -> Population:
         """The numbers of entries by finding."""
@@ -170,7 +197,7 @@ class Difference:
         )
 
     def absent(self, *, at_most: int) -> list[EntryId]:
-        """Returns ids of absent entries, the newly missing ones first.
+        """Returns ids of entries that the API's list lacks, the newly missing ones first.
 
         The others come in another order with each snapshot, so that each is asked for in turn.
 
@@ -179,6 +206,7 @@ class Difference:
         """
         rows = self._database.execute(
             """SELECT id FROM compared WHERE finding IN ('newly_missing', 'still_missing')
+                 AND id NOT IN (SELECT id FROM left_out)
                ORDER BY finding, md5(concat(id, (SELECT min(requested_at) FROM windows))) LIMIT ?""",
             [at_most],
         ).fetchall()
@@ -245,6 +273,8 @@ class Difference:
         self._database.execute(f"CREATE OR REPLACE TABLE details (id {self._id_type}, is_there BOOLEAN)")
         for entry_id, is_there in (details or {}).items():
             self._database.execute("INSERT INTO details VALUES (?, ?)", [entry_id, is_there])
+        # The form itself says that these are gone.
+        self._database.execute("INSERT INTO details SELECT id, false FROM left_out")
         order: Order = "overtaken" if removes_none else "proven" if is_proven else "assumed"
         self._database.execute(
             "CREATE OR REPLACE TABLE decisions (finding VARCHAR, detail VARCHAR, kind VARCHAR)"

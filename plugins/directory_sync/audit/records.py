@@ -1,10 +1,11 @@
 """Queries the records of entries in their Parquet files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from directory_sync.audit.landed import LandedTables
 from directory_sync.config.fields import readings
+from directory_sync.config.keys import EntryId
 from directory_sync.landing.damage import naming_damage
 from directory_sync.landing.files import LandedFiles
 from directory_sync.landing.tables import AUDIT_SHARD
@@ -119,12 +120,7 @@ class RecordTables(LandedTables):
 
     def create_records(self, files: LandedFiles, *, ids: str) -> None:
         """Creates `records` (id, record): the present version of the entries in the table `ids`."""
-        self.database.execute(
-            f"""CREATE OR REPLACE TABLE wanted AS
-                SELECT p.id, w.shard, w."window", w.requested_at, p.position
-                FROM present AS p JOIN windows AS w ON w.number = p.number
-                WHERE p.id IN (SELECT id FROM {ids})"""
-        )
+        self._create_wanted(ids)
         self.database.execute(
             "CREATE OR REPLACE TABLE records AS SELECT id, NULL::VARCHAR AS record FROM wanted LIMIT 0"
         )
@@ -136,6 +132,34 @@ class RecordTables(LandedTables):
                        JOIN wanted USING (id, shard, "window", requested_at, position)""",
                     [list(files.entries)],
                 )
+
+    def records_of_present(self, files: LandedFiles, *, rows: int) -> Iterator[list[tuple[EntryId, str]]]:
+        """Yields (id, record) of all entries of `present`, in batches.
+
+        Args:
+            files: the landed files.
+            rows: how many entries a batch has at most.
+        """
+        self._create_wanted("present")
+        if not files.entries:
+            return
+        with naming_damage("entries"):
+            cursor = self.database.cursor().execute(
+                """SELECT e.id, e.record FROM read_parquet(?) AS e
+                   JOIN wanted USING (id, shard, "window", requested_at, position)""",
+                [list(files.entries)],
+            )
+            while batch := cursor.fetchmany(rows):
+                yield batch
+
+    def _create_wanted(self, ids: str) -> None:
+        """Creates `wanted`: where the present versions of the entries in the table `ids` stand."""
+        self.database.execute(
+            f"""CREATE OR REPLACE TABLE wanted AS
+                SELECT p.id, w.shard, w."window", w.requested_at, p.position
+                FROM present AS p JOIN windows AS w ON w.number = p.number
+                WHERE p.id IN (SELECT id FROM {ids})"""
+        )
 
     def profiled(self) -> int:
         """Returns how many entries the shards read, with repetitions; without shards, the audit."""

@@ -156,11 +156,12 @@ class AuditReport:
 
     Attributes:
         origin: the identity of the publication.
-        entries: how many distinct entries the snapshot has.
+        entries: how many distinct entries the snapshot has, less those left out.
         unchanged: how many entries did not change.
         changes: how many entries have each kind of change.
         rewritten: how many unchanged entries are written to the table again.
         rejected: how many entries the warehouse cannot hold; they were set aside.
+        left_out: how many entries of the list a `filter` of the form does not let through.
         fields: the fields of the entries.
         holds: the entries that wait for a decision.
         completeness: what shows that the snapshot is complete.
@@ -175,6 +176,7 @@ class AuditReport:
     changes: Mapping[str, int] = field(default_factory=dict)
     rewritten: int = 0
     rejected: int = 0
+    left_out: int = 0
     fields: Fields = field(default_factory=Fields)
     holds: Holds = field(default_factory=Holds)
     completeness: Completeness = field(default_factory=Completeness)
@@ -228,7 +230,7 @@ class AuditReport:
         content["mode"] = self.mode.value
         content["snapshot_at"] = self.snapshot_at.isoformat()
         content["last_requested_at"] = self.origin.last_requested_at.isoformat()
-        content["findings"] = list(content["findings"])
+        content |= {name: list(content[name]) for name in ("key", "findings")}
         return content
 
     def summary(self) -> dict[str, Any]:
@@ -281,6 +283,7 @@ class AuditReport:
             ("unchanged", f"{self.unchanged:,}"),
             ("held removals", f"{self.holds.held:,}"),
             *([("rejected", f"{self.rejected:,}")] if self.rejected else []),
+            *([("left out", f"{self.left_out:,} by a filter of the form")] if self.left_out else []),
             ("joints", f"{seal.joints:,} between {seal.windows:,} windows, {seal.bridged:,} bridged"),
             ("proof", _PROOFS_SHOWN.get(seal.proof, seal.proof)),
             ("order", seal.order),

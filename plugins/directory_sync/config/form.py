@@ -1,7 +1,7 @@
 """Parses a configuration in the form of dlt's `rest_api` source. A key is either supported or refused."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from directory_sync.config.keys import ID, Key, parse_key
 from directory_sync.config.paging import Pages, parse_pages
 from directory_sync.config.refusal import parse_selector, refuse, refuse_unknown
 from directory_sync.config.sign_in import check_sign_in
+from directory_sync.config.steps import Step, parse_steps
 from directory_sync.config.urls import has_userinfo
 from directory_sync.errors import ConfigError
 
@@ -40,7 +41,7 @@ class Resource:
         params: query parameters of every request of the list.
         headers: headers of every request of the list.
         hints: dlt's hints for the table, from the form: `columns`, `schema_contract`, `max_table_nesting`.
-        steps: functions applied, in order, to each entry before it is published.
+        steps: functions that shape an entry's row, or decide whether it belongs to the directory.
         order_is_stable: the form declares that the order of the list does not change (`order`).
         sort_field: the field by which the API sorts the list, as keys; None: not declared.
         total_is_approximate: the form declares that the API's total is approximate (`total`).
@@ -60,7 +61,7 @@ class Resource:
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     hints: Mapping[str, Any] = field(default_factory=dict)
-    steps: tuple[Callable[[Any], Any], ...] = ()
+    steps: tuple[Step, ...] = ()
     order_is_stable: bool = False
     sort_field: tuple[str, ...] | None = None
     total_is_approximate: bool = False
@@ -197,7 +198,7 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
         params={k: _plain(v, where=f"parameter `{k}` of {where}") for k, v in endpoint["params"].items()},
         headers={**(client.get("headers") or {}), **endpoint["headers"]},
         hints=_parse_hints(one, where=where),
-        steps=_parse_steps(one.get("processing_steps") or (), where=where),
+        steps=parse_steps(one.get("processing_steps") or (), where=where),
         order_is_stable=_choice(one, "order", "stable", where=where),
         sort_field=_parse_field(one, "sort_field", where=where),
         incremental=parse_incremental(endpoint.get("incremental"), endpoint["params"], where=where),
@@ -227,14 +228,6 @@ def _check_claims(one: Mapping[str, Any], pages: Pages, *, where: str) -> None:
         refuse(f"`sort_field` of {where}", "the paginator `offset` with it: other pages do not overlap")
     if one.get("order") is not None and "order" not in pages.claims:
         refuse(f"`order` of {where}", "the paginator `offset` with it: it adds no proof to numbered pages")
-
-
-def _parse_steps(steps: Sequence[Mapping[str, Any]], *, where: str) -> tuple[Callable[[Any], Any], ...]:
-    for step in steps:
-        refuse_unknown(step, {"map"}, where=f"`processing_steps` of {where}")
-        if not callable(step.get("map")):
-            raise ConfigError(f"A step in `processing_steps` of {where} has no function as its `map`.")
-    return tuple(step["map"] for step in steps)
 
 
 def _parse_hints(one: Mapping[str, Any], *, where: str) -> dict[str, Any]:

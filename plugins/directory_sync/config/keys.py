@@ -176,6 +176,12 @@ def parse_key(one: Mapping[str, Any], *, where: str) -> Key:
             f"`columns` of {where} marks `{'`, `'.join(hinted)}` as `primary_key`, but `primary_key` of the "
             f"resource is {key}. Leave out one of the two."
         )
+    nesting = one.get("max_table_nesting")
+    if isinstance(nesting, int) and any(len(path) - 1 > nesting for path in key.paths):
+        raise ConfigError(
+            f"`max_table_nesting` {nesting} of {where} keeps the object that holds its key as JSON, so no "
+            f"column holds {key}. Set it to at least {max(map(len, key.paths)) - 1}."
+        )
     return key
 
 

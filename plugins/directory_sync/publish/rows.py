@@ -18,8 +18,9 @@ from dlt.extract import DltSource
 from directory_sync.api.answer import parse_record
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
+from directory_sync.config.steps import run_steps
 from directory_sync.errors import ConfigError
-from directory_sync.publish.hints import check_hints
+from directory_sync.publish.hints import check_hints, key_hints
 from directory_sync.publish.kept import KeptRows
 from directory_sync.publish.outcomes import KeyedByData, Rejected, Unstorable
 from directory_sync.publish.places import Places
@@ -203,10 +204,10 @@ class _Pass:
         return _resource_of(rows, self._resource, self._content, self._warehouse)
 
     def _is_large(self, first: "pa.Table") -> bool:
-        """Tells whether rows may be staged: not where the form has steps, or dlt derives ids from rows."""
+        """Tells whether rows may be staged: not where the form maps them, or dlt derives ids from rows."""
         return (
             first.num_rows >= 2 * self._content.sample_rows
-            and not self._resource.steps
+            and not any(step.kind == "map" for step in self._resource.steps)
             and self._warehouse.merge_strategy == "delete-insert"
         )
 
@@ -214,7 +215,9 @@ class _Pass:
         """Returns the rows that the warehouse can hold; notes the other entries as rejected."""
         rows = []
         for change in changes.to_pylist():
-            record = _record(self._resource, change)
+            record, _ = run_steps(
+                parse_record(change["record"]), self._resource.steps, form_file=self._resource.form_file
+            )
             try:
                 fitted = self.fitting.fit(record, self._row_key.values(change["id"]))
                 self._row_key.check(record, fitted, change["id"])
@@ -265,17 +268,13 @@ def _resource_of(
 ) -> "DltResource":
     # dlt's schema keeps a contract. `evolve` lifts one that the form no longer names.
     hints = {"schema_contract": "evolve", **resource.hints}
-    key = key_columns(_schema_of(warehouse), resource)
-    types = str(content.sync_values.get("id_type") or "").split(", ")
-    ours: Hints = {
-        name: {"data_type": "bigint" if one == "BIGINT" else "text", "nullable": False}
-        for name, one in itertools.zip_longest(key, types)
-    }
+    schema = _schema_of(warehouse)
+    ours: Hints = dict(key_hints(schema, resource, content.sync_values.get("id_type")))
     ours |= columns.hints(columns.of_table(is_composite=resource.key.is_composite))
     table: DltResource = dlt.resource(
         rows,
         name=resource.name,
-        primary_key=key,
+        primary_key=key_columns(schema, resource),
         write_disposition={"disposition": "merge", "strategy": warehouse.merge_strategy},
         columns=hints.pop("columns", None),
         **hints,
@@ -309,28 +308,3 @@ def _room_of(resource: Resource, warehouse: Warehouse) -> Room:
     contract = resource.hints.get("schema_contract")
     mode = contract.get("data_type") if isinstance(contract, Mapping) else contract
     return warehouse.room(adds_variants=mode != "freeze")
-
-
-def _record(resource: Resource, change: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns an entry's record after the form's steps."""
-    row: Any = parse_record(change["record"])
-    for number, step in enumerate(resource.steps, start=1):
-        row = _run_step(step, row, number=number, resource=resource)
-    if not isinstance(row, dict):
-        raise ConfigError(
-            f"A step of `processing_steps` of `{resource.name}` returned no mapping. Nothing was published. "
-            f"Correct {resource.form_file}."
-        )
-    return row
-
-
-def _run_step(step: Callable[[Any], Any], row: Any, *, number: int, resource: Resource) -> Any:
-    failed_with = ""
-    try:
-        return step(row)
-    except Exception as e:  # noqa: BLE001  the user's function: its message may quote a record
-        failed_with = type(e).__name__
-    raise ConfigError(
-        f"Step {number} of `processing_steps` of `{resource.name}` failed with {failed_with}. Nothing was "
-        f"published. Correct {resource.form_file}."
-    )

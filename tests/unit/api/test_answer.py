@@ -18,7 +18,7 @@ from directory_sync.api.answer import (
     parse_record,
 )
 from directory_sync.api.page import Page
-from directory_sync.config.keys import MAX_CHARACTERS
+from directory_sync.config.keys import ID, MAX_CHARACTERS, Key
 from directory_sync.errors import EnvelopeError
 from directory_sync.landing.tables import PageColumns
 
@@ -168,6 +168,56 @@ def test_every_depth_is_read_or_refused(depth, kind):
     except EnvelopeError as refused:
         outcome = str(refused)
     assert outcome == 1 or "is nested too deeply" in outcome
+
+
+def missing(key, *records):
+    body = json.dumps({"data": records}).encode()
+    with pytest.raises(EnvelopeError) as caught:
+        parse_page(body, selector=("data",), total_path=None, key=key, form_file="dags/machines.py")
+    return str(caught.value)
+
+
+def test_a_missing_key_names_the_fields_that_are_there_and_what_to_write():
+    machines = [
+        {"name": f"M{n % 2}", "sysId": f"x{n}", "tags": [SENTINEL], "Rack Number": n} for n in range(4)
+    ]
+    told = missing(ID, *machines)
+    assert "has no usable `id` (missing); it has `sysId`, `name`, `tags`. Nothing of it was used." in told
+    assert 'Set `primary_key` of the resource, such as "primary_key": "sysId", in dags/machines.py' in told
+
+
+def test_a_missing_key_within_an_object_names_the_fields_of_the_object():
+    machines = [{"id": n, "meta": {"rack": {"no": n, "code": f"r{n}"}}} for n in range(3)]
+    told = missing(Key((("meta", "rack", "id"),)), *machines)
+    assert "no usable `meta.rack.id` (missing); its `meta.rack` has `code`, `no`." in told
+    assert '"primary_key": "meta.rack.code"' in told
+    told = missing(Key((("meta__rack",),)), *machines)
+    assert "a field of an object is written with a dot, such as `object.field`" in told
+
+
+def test_keys_that_are_data_are_not_named_as_fields():
+    """Each entry is an object keyed by data, such as by names of accounts."""
+    keyed = [{f"account_{SENTINEL.replace('-', '_')}_{n}": 1, "anna@example.org": 1} for n in range(3)]
+    assert "(missing); it has 2 other fields. Nothing" in missing(ID, *keyed)
+    assert "(missing); it has 40 other fields. " in missing(ID, {f"account_{n}": 1 for n in range(40)})
+    assert "(missing); it has no field. " in missing(ID, {})
+
+
+def test_many_fields_are_named_by_those_that_are_like_keys():
+    wide = [{f"field_{n}": 1 for n in range(40)} | {"sys_id": str(n), "number": n} for n in range(3)]
+    told = missing(ID, *wide)
+    assert "it has `sys_id`, `number`, `field_0`, " in told
+    assert " and 34 more. " in told
+
+
+def test_a_key_of_several_fields_names_the_one_that_cannot_be_used():
+    key = Key((("site",), ("number",)))
+    [entry] = parse_page(rb'[{"site":"a\u00e9","number":-7}]', selector=(), total_path=None, key=key)[0]
+    assert entry.id == '["a\u00e9",-7]'
+    with pytest.raises(
+        EnvelopeError, match=r"has no usable `number` \(null\)\. .* a field that every entry has"
+    ):
+        parse_page(b'[{"site":"a","number":null}]', selector=(), total_path=None, key=key)
 
 
 def test_an_entry_is_named_by_its_place():

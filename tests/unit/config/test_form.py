@@ -7,6 +7,7 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from directory_sync.config.dlt_provider import form_secrets
 from directory_sync.config.form import parse_form
+from directory_sync.config.keys import ID, Key
 from directory_sync.config.paging import DEFAULT_LIMIT, LinkedPages, NumberedPages, OffsetPages
 from directory_sync.config.sign_in import FROM_CONNECTION
 from directory_sync.errors import ConfigError
@@ -105,7 +106,6 @@ NOT_HONOURED = {
     "json body": ({"endpoint": {"json": {"query": "x"}}}, "`json`"),
     "data body": ({"endpoint": {"data": "x"}}, "`data`"),
     "response actions": ({"endpoint": {"response_actions": [{"status_code": 404}]}}, "`response_actions`"),
-    "filter": ({"processing_steps": [{"filter": bool}]}, "`filter`"),
     "yield_map": ({"processing_steps": [{"yield_map": iter}]}, "`yield_map`"),
     "empty step": ({"processing_steps": [{}]}, "processing_steps"),
     "step that is no function": ({"processing_steps": [{"map": "name"}]}, "processing_steps"),
@@ -123,6 +123,10 @@ NOT_HONOURED = {
     "another key than the columns": (
         {"primary_key": "a", "columns": {"b": {"primary_key": True}}},
         "marks `b` as `primary_key`, but `primary_key` of the resource is `a`",
+    ),
+    "a key in an object that is kept as JSON": (
+        {"primary_key": ["id", "org.no"], "max_table_nesting": 0},
+        "`max_table_nesting` 0 of resource `people`",
     ),
     "a column on which rows would be replaced": (
         {"columns": {"b": {"merge_key": True}}},
@@ -397,7 +401,15 @@ HONOURED = {
     "removals that ask": ({"endpoint": {"paginator": "cursor"}}, "removals_are_trusted", False),
     "path by default the name": ({"drop": ["path"]}, "path", "people"),
     "GET": ({"endpoint": {"method": "get"}}, "path", "/v1/people"),
-    "list of one key": ({"primary_key": ["id"]}, "name", "people"),
+    "no key": ({}, "key", ID),
+    "list of one key": ({"primary_key": ["id"]}, "key", ID),
+    "key of the defaults": ({"defaults": {"primary_key": "no"}}, "key", Key((("no",),))),
+    "several keys": ({"primary_key": ("org.no", "no")}, "key", Key((("org", "no"), ("no",)))),
+    "path of one entry by its key": (
+        {"primary_key": ["org", "no"], "detail_path": "/orgs/{org}/people/{no}"},
+        "detail_path",
+        "/orgs/{org}/people/{no}",
+    ),
     "merge": ({"write_disposition": "merge"}, "name", "people"),
     "merge as a mapping": (
         {"write_disposition": {"disposition": "merge", "strategy": "delete-insert"}},
@@ -410,7 +422,7 @@ HONOURED = {
         "headers",
         {"X-A": "1", "X-B": "2"},
     ),
-    "steps": ({"processing_steps": [{"map": str}, {"map": len}]}, "steps", (str, len)),
+    "no steps": ({}, "steps", ()),
     "hints": (
         {"columns": {"a": {"data_type": "text"}}, "schema_contract": "evolve", "max_table_nesting": 1},
         "hints",

@@ -9,6 +9,7 @@ from typing import Any
 import dlt
 import pytest
 import sqlglot
+from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 from sqlglot import exp
 
@@ -86,7 +87,10 @@ def pipeline(*columns: str) -> Any:
     """What is asked of dlt's pipeline: the tables, and the columns of `directory_syncs` that are there."""
     schema = SimpleNamespace(tables=TABLES | {"directory_syncs": {"columns": {name: {} for name in columns}}})
     return SimpleNamespace(
-        default_schema_name="directory", schemas={"directory": schema}, default_schema=schema
+        default_schema_name="directory",
+        schemas={"directory": schema},
+        default_schema=schema,
+        _get_schema_or_create=lambda: Schema("directory"),
     )
 
 
@@ -94,8 +98,8 @@ NEW, OLD = pipeline("publication_order", "directory"), pipeline()
 """A table of this version, and one of the first release."""
 
 
-@pytest.fixture
-def resource() -> Resource:
+@pytest.fixture(params=["id", ["site.code", "Number"]], ids=["one field", "several"])
+def resource(request: pytest.FixtureRequest) -> Resource:
     endpoint = {"path": "/x", "data_selector": "data", "paginator": {"type": "offset", "limit": 100}}
     return parse_form(
         {
@@ -104,7 +108,12 @@ def resource() -> Resource:
                 "auth": {"type": "oauth2"},
             },
             "resources": [
-                {"name": "people", "primary_key": "id", "write_disposition": "merge", "endpoint": endpoint}
+                {
+                    "name": "people",
+                    "primary_key": request.param,
+                    "write_disposition": "merge",
+                    "endpoint": endpoint,
+                }
             ],
         }
     )[0]
