@@ -11,6 +11,7 @@ import pytest
 
 from directory_sync.audit.report import AuditReport
 from directory_sync.config import columns
+from directory_sync.config.keys import ID, Key
 from directory_sync.errors import ConfigError
 from directory_sync.publish import staged
 from directory_sync.publish.load import load
@@ -21,7 +22,6 @@ ROWS, BATCH, SAMPLE = 1_600, 1_000, 300
 # No two of them in a piece: a row that does not fit would hide another one that is wrongly taken to fit.
 PLACES = (400, 800, 1_400)
 AT = datetime(2026, 6, 1, 3, tzinfo=UTC)
-COLUMNS = pa.schema([(column.name, column.arrow_type() or pa.int64()) for column in columns.CHANGES])
 Record = dict[str, Any]
 
 
@@ -101,12 +101,14 @@ def texts(seed: int, *oddities: Callable[[Record], Any]) -> Iterator[str]:
 
 
 def difference(
-    records: list[str], *, sync_id: str, kind: str = "added", base: str | None = None
+    records: list[str], *, sync_id: str, kind: str = "added", base: str | None = None, key: Key = ID
 ) -> SyncContent:
+    id_type = pa.string() if key.is_composite else pa.int64()
+    ids = [key.of(json.loads(record)) for record in records]
     rows = pa.table(
         {
             "sync_id": [sync_id] * len(records),
-            "id": [json.loads(record)["id"] for record in records],
+            "id": ids,
             "kind": [kind] * len(records),
             "changed_fields": [None] * len(records),
             "record": records,
@@ -117,15 +119,18 @@ def difference(
             "missing_since": [None] * len(records),
             "removed_at": [None] * len(records),
         },
-        schema=COLUMNS,
+        schema=pa.schema([(column.name, column.arrow_type() or id_type) for column in columns.CHANGES]),
     )
     values = {
         "sync_id": sync_id, "base_sync_id": base, "resource": RESOURCE, "run_id": sync_id, "mode": "sync",
-        "snapshot_at": AT, "last_requested_at": AT, "settings_fingerprint": "", "id_type": "BIGINT",
+        "snapshot_at": AT, "last_requested_at": AT, "settings_fingerprint": "",
+        "id_type": key.type_of(ids[0]),
         "sort_order": "observed", "proof": "chain", "held_digest": None, "entries": len(records), "held": 0,
     }  # fmt: skip
     told = ("sort_order", "proof", "held_digest")
-    report = AuditReport.from_json({name: value for name, value in values.items() if name not in told})
+    report = AuditReport.from_json(
+        {"key": key.names, **{name: value for name, value in values.items() if name not in told}}
+    )
     values["report"] = json.dumps(report.as_json(), sort_keys=True)
     return SyncContent(
         rows=lambda: (rows.slice(at, BATCH) for at in range(0, len(records), BATCH)),
@@ -171,7 +176,7 @@ def content(cycle: Cycle) -> dict[str, Any]:
 def both_ways(cycle: Cycle, tmp_path, monkeypatch) -> Callable[..., int]:
     """Loads the same ways; returns how many rows went past the normaliser."""
 
-    def compare(*loads: list[str]) -> int:
+    def compare(*loads: list[str], key: Key = ID) -> int:
         past = 0
         add = staged.Staged.add
 
@@ -181,16 +186,18 @@ def both_ways(cycle: Cycle, tmp_path, monkeypatch) -> Callable[..., int]:
             add(self, rows)
 
         monkeypatch.setattr(staged.Staged, "add", counting)
-        fast = cycle.with_(home=tmp_path / "fast")
+        keyed = {"primary_key": list(key.names)}
+        fast = cycle.with_(home=tmp_path / "fast", resource=keyed)
         # A step that changes nothing: it works on each row in Python, so all of them go to dlt.
-        slow = cycle.with_(home=tmp_path / "slow", resource={"processing_steps": [{"map": lambda row: row}]})
+        steps = [{"map": lambda row: row}]
+        slow = cycle.with_(home=tmp_path / "slow", resource={**keyed, "processing_steps": steps})
         for deployment in (fast, slow):
             deployment.home.mkdir(exist_ok=True)
             before = past
             for number, records in enumerate(loads):
                 with deployment.warehouse() as (warehouse, _):
                     base = f"sync-{number - 1}" if number else None
-                    rows = difference(records, sync_id=f"sync-{number}", base=base)
+                    rows = difference(records, sync_id=f"sync-{number}", base=base, key=key)
                     load(deployment.parsed, rows, warehouse=warehouse)
             assert deployment is fast or past == before
         assert content(fast) == content(slow)
@@ -212,6 +219,16 @@ def test_rows_that_do_not_fit_are_left_to_dlt_and_the_others_are_not(both_ways, 
 def test_a_second_load_replaces_rows_and_their_children(both_ways) -> None:
     second = list(texts(4, ODDITIES["a further field"]))[:1_200]
     assert both_ways(list(texts(3)), second) > ROWS
+
+
+def test_rows_with_a_key_of_several_fields_go_past_it_too(both_ways) -> None:
+    def sited(record: str) -> str:
+        entry = json.loads(record)
+        return as_text({**entry, "place": {"city": f'"{entry["id"] % 7}\\\n\x7f東', "geo": {"lat": 0.5}}})
+
+    key = Key((("place", "city"), ("id",)))
+    records = [sited(record) for record in texts(5)]
+    assert both_ways(records, key=key) == ROWS - SAMPLE
 
 
 def test_a_shared_column_is_named_in_a_large_load_too(cycle: Cycle) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -76,6 +77,21 @@ def test_a_directory_goes_by_its_key_and_no_other(
     cycle.lose_warehouse()
     cycle.replay()
     assert cycle.tables() == tables
+
+
+def test_absent_entries_are_asked_for_by_all_fields_of_their_key(listing: Listing, cycle: Cycle) -> None:
+    cycle.home.mkdir()
+    detail = {"primary_key": ["site", "no"], "detail_path": "/v1/directory/{no}/of/{site}"}
+    listing.entries = [{"site": f"hall/{n % 2}", "no": n} for n in range(40)]
+    listing.entries += [{"site": "x/y", "no": -1}, {"site": "z", "no": -2}]
+    cycle = cycle.with_(resource=detail)
+    cycle.run("one")
+    listing.entries = listing.entries[1:-1]
+    paths = {f"{one['no']}/of/{quote(one['site'], safe='')}" for one in listing.entries}
+    listing.find = lambda sent: sent in paths
+    assert cycle.run("two").changes["removed"] == 2
+    assert listing.asked[:2] in (["0/of/hall%2F0", "-2/of/z"], ["-2/of/z", "0/of/hall%2F0"])
+    assert cycle.changes("two") == [('["hall/0",0]', "removed"), ('["z",-2]', "removed")]
 
 
 def test_another_key_is_refused_before_anything_is_written(listing: Listing, cycle: Cycle) -> None:
