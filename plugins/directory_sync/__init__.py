@@ -12,7 +12,9 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       settings.py, limits.py      switches, and how many entries may be removed unasked
       connections.py              Airflow connections as plain data
       access.py                   the source connection: where the API is, and who we are there
-      sign_in.py                  how a form says the API signs in; the connection alone holds the secrets
+      token_options.py            how OAuth2 tokens are requested; private_key.py: the key that signs for us
+      sign_in.py, key_place.py    how a form says the API signs in; the connection alone holds the secrets
+      network.py                  the proxy, and our own certificate
       dlt_provider.py             Airflow connections answer dlt's look-ups
       directory.py                one directory: form, connections, settings
       urls.py, masking.py         what messages may show of a URL; what is masked in logs
@@ -23,8 +25,11 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       google_key.py               a service account's key, for a bucket or BigQuery
     api/            one request, and one answer
       exchange.py                 one request over the network: redirects, the body, lost connections
+      session.py                  how it is connected: TLS, our certificate, the proxy
       transport.py                the request is paced (rate.py) and sent again (waits.py)
-      client.py                   what is asked of the API, and what a status means; oauth.py: the token
+      client.py                   what is asked of the API, and what a status means
+      sign_in.py, oauth.py        signs requests; the token: fetched once, renewed in time
+      token_request.py            the request for a token; assertion.py: the JWT that signs it
       answer.py, page.py          the answer: its entries, or what is wrong with it
       shape.py                    what an answer seems to hold, for the Test button
     landing/        one snapshot per run

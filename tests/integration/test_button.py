@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from directory_sync.airflow.hook import DirectoryApiHook
+from tests.wire import WireServer, http
 
 PATH = "/v1/directory"
 UP = "Check the base URL, and whether the API is up."
@@ -108,8 +109,8 @@ WRONG = {
         extra={"token_url": "/nowhere"},
     ),
     "secret": Wrong(
-        "The token URL {url}/oauth/token answered 401: the client id, the client secret or the `auth_method` "
-        "(client_secret_post) of the connection is wrong.",
+        "The token URL {url}/oauth/token answered 401 (invalid_client): the client id, the client secret or "
+        "the `auth_method` (client_secret_post) of the connection is wrong.",
         fields={"password": "another-secret"},
     ),
     "scope": Wrong(
@@ -152,6 +153,60 @@ def test_what_is_wrong_is_said_with_its_place_and_its_remedy(press, api, wrong):
     assert press(fields=fields, extra=dict(wrong.extra), **wrong.faults) == (
         False,
         wrong.words.format(**urls),
+    )
+
+
+SIGN_INS = {
+    "token": (
+        {"login": "", "password": "SENTINEL-K"},
+        {"auth_type": "bearer"},
+        "authorization: Bearer SENTINEL-K",
+        "answered 401 to the token.",
+    ),
+    "key": (
+        {"login": "", "password": "SENTINEL-K"},
+        {"auth_type": "api_key", "key_name": "X-Key", "key_prefix": "v1-"},
+        "x-key: v1-SENTINEL-K",
+        "answered 401 to the API key in the header `X-Key`.",
+    ),
+    "user": (
+        {"login": "SENTINEL-K", "password": ""},
+        {"auth_type": "http_basic"},
+        "authorization: Basic U0VOVElORUwtSzo=",
+        "answered 401 to user and password.",
+    ),
+    "nobody": ({}, {"auth_type": "none"}, "accept: application/json", "answered 401 without a sign-in."),
+}
+
+
+class KeyServer(WireServer):
+    """Answers a list to requests that have a header."""
+
+    header = ""
+
+    def respond(self, head):
+        lines = {f"{n.lower()}:{v}" for n, _, v in (x.partition(":") for x in head.decode().split("\r\n"))}
+        return http([{"id": 1}]) if self.header in lines else http({}, status="401 Unauthorized")
+
+
+@pytest.mark.parametrize(("fields", "extra", "header", "refusal"), SIGN_INS.values(), ids=SIGN_INS)
+def test_each_sign_in_is_tried_on_the_path_and_refused_in_its_words(press, fields, extra, header, refusal):
+    with KeyServer() as server:
+        server.header = header
+        works, words = press(path="/things", fields={"host": server.url, **fields}, extra=extra)
+        assert (works, words.split(" answered")[0]) == (True, "/things")
+        server.header = "x: another"
+        works, words = press(path="/things", fields={"host": server.url, **fields}, extra=extra)
+    assert not works
+    assert words.startswith(f"/things {refusal}")
+    assert "SENTINEL" not in words
+
+
+@pytest.mark.parametrize("sign_in", ["bearer", "api_key", "http_basic", "none"])
+def test_without_a_path_to_try_a_sign_in_without_tokens_is_not_called_good(press, sign_in):
+    assert press(path=None, extra={"auth_type": sign_in}) == (
+        False,
+        "Only a list shows whether this sign-in works: fill in `Path to try`.",
     )
 
 

@@ -5,10 +5,12 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from directory_sync.errors import AuthError
 from tests.integration.cycle import Cycle
 from tests.postgres import PostgresServer
 
@@ -30,6 +32,32 @@ def django(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     port = json.loads(child.stdout.readline())["port"]
     yield f"http://127.0.0.1:{port}", database
     child.communicate()
+
+
+@pytest.mark.parametrize("auth_method", ["client_secret_post", "client_secret_basic"])
+def test_django_oauth_toolkit_takes_the_client_either_way(
+    django: tuple[str, Path], tmp_path: Path, auth_method: str
+) -> None:
+    cycle = Cycle(
+        url=django[0],
+        home=tmp_path,
+        client_id="django-client",
+        secret="django-secret",
+        extra={"token_url": "/oauth/token/", "scope": "read", "auth_method": auth_method},
+    )
+    with closing(cycle.client()) as client:
+        assert client.page(0, 5).entries
+
+
+def test_a_scope_that_django_oauth_toolkit_does_not_have_is_named(
+    django: tuple[str, Path], tmp_path: Path
+) -> None:
+    extra = {"token_url": "/oauth/token/", "scope": "write"}
+    cycle = Cycle(
+        url=django[0], home=tmp_path, client_id="django-client", secret="django-secret", extra=extra
+    )
+    with closing(cycle.client()) as client, pytest.raises(AuthError, match=r"\(invalid_scope\): `scope` of"):
+        client.sign_in()
 
 
 def test_every_entry_that_lasted_is_published(

@@ -15,7 +15,8 @@ from directory_sync.config.access import ApiSettings
 from directory_sync.config.connections import API_CONNECTION
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import LinkedPages
-from directory_sync.errors import ApiUnavailableError, DirectorySyncError
+from directory_sync.config.sign_in import OAUTH2
+from directory_sync.errors import ApiUnavailableError, ConfigError, DirectorySyncError
 
 
 class DirectoryApiHook(BaseHook):
@@ -56,6 +57,8 @@ class DirectoryApiHook(BaseHook):
         client = DirectoryClient(api, tried, mask=mask_secret, max_retries=0)
         try:
             client.sign_in()
+            if not api.test_path and api.auth_type != OAUTH2:
+                raise ConfigError("Only a list shows whether this sign-in works: fill in `Path to try`.")
             if not api.test_path:
                 return "Token granted. Fill in `Path to try` to see what a list of the API holds."
             started = time.monotonic()
@@ -64,7 +67,8 @@ class DirectoryApiHook(BaseHook):
         finally:
             client.close()
         words = shape_in_words(answer.content, answer.headers)
-        return f"Token granted. {client.path} answered in {milliseconds:.0f} ms. {words}"
+        granted = "Token granted. " if api.auth_type == OAUTH2 else ""
+        return f"{granted}{client.path} answered in {milliseconds:.0f} ms. {words}"
 
 
 def _in_words(error: DirectorySyncError) -> str:

@@ -9,9 +9,20 @@ from typing import Any
 PACKAGE_NAME = "directory-sync"
 VERSION = "0.1.0"
 CONNECTION_TYPE = "directory_api"
+_SIGN_INS = {
+    "oauth2_client_credentials": "OAuth2: tokens for a client id and its secret or key",
+    "bearer": "Token: sent as it is (bearer)",
+    "api_key": "API key: in a header, the query or a cookie",
+    "http_basic": "User and password (HTTP basic)",
+    "none": "None",
+}
 _AUTH_METHODS = {
-    "client_secret_post": "In the form (client_secret_post)",
+    "client_secret_post": "In the body (client_secret_post)",
     "client_secret_basic": "In the header (client_secret_basic)",
+    "private_key_jwt": "Signed by a private key (private_key_jwt)",
+    "client_secret_jwt": "Signed by the secret (client_secret_jwt)",
+    "tls_client_auth": "By the client certificate (tls_client_auth)",
+    "none": "Client id alone (none)",
 }
 
 
@@ -28,10 +39,14 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "directory_sync.airflow.hook.DirectoryApiHook",
                 "ui-field-behaviour": {
                     "hidden-fields": ["port", "schema", "description"],
-                    "relabeling": {"host": "Base URL", "login": "Client ID", "password": "Client secret"},
+                    "relabeling": {
+                        "host": "Base URL",
+                        "login": "Client ID or user",
+                        "password": "Client secret, token, key or password",
+                    },
                     "placeholders": {
                         "host": "https://directory.example.org",
-                        "login": "as the API's owner gave it",
+                        "login": "empty for a token or an API key",
                         "password": "as the API's owner gave it; never shown again",
                     },
                 },
@@ -49,19 +64,77 @@ def _fields() -> dict[str, Any]:
         schema = {"type": ["number", "null"], "exclusiveMinimum": 0}
         return {"label": label, "description": description, "schema": schema}
 
+    def choice(label: str, description: str, values: dict[str, str]) -> dict[str, Any]:
+        schema = {"type": ["string", "null"], "enum": list(values), "values_display": values}
+        return {"label": label, "description": description, "schema": schema}
+
+    def mapping(label: str, description: str) -> dict[str, Any]:
+        return {"label": label, "description": description, "schema": {"type": ["object", "null"]}}
+
     return {
-        "token_url": text("Token URL", "Absolute, or a path on the base URL. Empty: /oauth/token"),
-        "scope": text("Scope", "The scope to request for the token, if the API needs one."),
-        "auth_method": {
-            "label": "Auth method",
-            "description": "How the client's id and secret are sent to the token URL.",
-            "schema": {
-                "type": "string",
-                "enum": list(_AUTH_METHODS),
-                "values_display": _AUTH_METHODS,
-                "default": "client_secret_post",
-            },
+        "auth_type": choice(
+            "Sign-in", "Empty: as the form in the Dag file says; OAuth2 where it says nothing.", _SIGN_INS
+        ),
+        "key_name": text("API key: name", "Of the header, parameter or cookie. Empty: Authorization"),
+        "key_location": choice(
+            "API key: place",
+            "Where requests have it. Empty: in a header.",
+            {"header": "Header", "query": "Query", "cookie": "Cookie"},
+        ),
+        "key_prefix": text("API key: prefix", "The text before the key, such as SSWS."),
+        "token_url": text("Token URL", "OAuth2. Absolute, or a path on the base URL. Empty: /oauth/token"),
+        "scope": text("Scope", "OAuth2. The scope to request for the token, if the API needs one."),
+        "auth_method": choice(
+            "Auth method",
+            "OAuth2. How the client says who it is at the token URL. Empty: in the body. With a private key "
+            "the field for the client secret holds the key (PEM, JWK or a service account's JSON).",
+            _AUTH_METHODS,
+        ),
+        "grant_type": text(
+            "Grant type",
+            "OAuth2. Empty: client_credentials. Also refresh_token, jwt-bearer, or what the API names.",
+        ),
+        "subject": text("Subject", "OAuth2, jwt-bearer. On whose behalf the token is requested."),
+        "refresh_token": {
+            "label": "Refresh token",
+            "description": "OAuth2, refresh_token.",
+            "schema": {"type": ["string", "null"], "format": "password"},
         },
+        "token_params": mapping(
+            "Token parameters",
+            'OAuth2. Further parameters of a token request, such as {"audience": "https://api.example.org"}',
+        ),
+        "token_body": choice(
+            "Token body",
+            "OAuth2. How a token request has its parameters. Empty: as a form.",
+            {"form": "Form", "json": "JSON"},
+        ),
+        "credential_fields": text(
+            "Credential fields",
+            "OAuth2. Two names under which a token request has them. Empty: client_id, client_secret",
+        ),
+        "token_path": text(
+            "Token path", "OAuth2. The JSONPath of the token in the answer. Empty: access_token"
+        ),
+        "token_prefix": text("Token prefix", "OAuth2. The word before the token. Empty: Bearer"),
+        "jwt_algorithm": text(
+            "JWT algorithm",
+            "OAuth2. How assertions are signed, such as PS256. Empty: as is usual for the key",
+        ),
+        "jwt_headers": mapping("JWT headers", 'OAuth2. Further headers of assertions, such as {"kid": "1"}'),
+        "jwt_claims": mapping("JWT claims", "OAuth2. Further claims of assertions, or other values of them."),
+        "private_key_passphrase": {
+            "label": "Passphrase of the private key",
+            "description": "OAuth2. Empty: the key is not encrypted.",
+            "schema": {"type": ["string", "null"], "format": "password"},
+        },
+        "proxy": text(
+            "Proxy", "Such as http://proxy.example.org:3128, or: environment. Empty: none is used."
+        ),
+        "client_cert": text(
+            "Client certificate", "For mTLS: its path on the workers, with its chain and its key or not."
+        ),
+        "client_key": text("Key of the client certificate", "Its path. Empty: it is in the same file."),
         "verify": {
             "label": "Verify TLS",
             "description": "Turn off only for a test server. For your own CA, put its path into the extra.",

@@ -6,7 +6,8 @@ This table decides, after the retries of `transport.py`:
     204                        a page without entries
     404, 410, 416              after the first page: a page without entries that keeps its status, as a
                                  candidate for the end of the list; on the first page: ApiError
-    401                        the request is sent once more with a new token; then AuthError
+    401                        the request is sent once more with a new token, if the sign-in has tokens; then
+                                 AuthError
     403                        AuthError
     every other status         ApiError
 
@@ -21,13 +22,15 @@ from typing import Any
 from requests import Request, Response
 
 from directory_sync.api.answer import Entry, EntryId, parse_page
-from directory_sync.api.oauth import TokenSource
 from directory_sync.api.page import Page
 from directory_sync.api.rate import RequestRate
+from directory_sync.api.sign_in import open_sign_in
 from directory_sync.api.transport import MAX_RETRIES, Attempts, Transport
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import Resource
 from directory_sync.config.masking import header_secrets, is_public, query_secrets, url_secrets
+from directory_sync.config.network import network_secrets
+from directory_sync.config.sign_in import NONE, OAUTH2, refuse_beside
 from directory_sync.config.urls import origin, shown, shown_origin
 from directory_sync.errors import ApiError, AuthError, ConfigError
 
@@ -64,10 +67,17 @@ class DirectoryClient:
         self._transport = Transport(
             api, rate=rate, connections=connections, max_retries=max_retries, sleep=sleep
         )
-        for secret in _secrets(resource):
+        for secret in (*_secrets(resource), *network_secrets(api.proxy)):
             mask(secret)
+        refuse_beside(
+            api.auth_type,
+            api.key,
+            headers=resource.headers,
+            params=resource.params,
+            where=f"resource `{resource.name}`",
+        )
         self._refuse_headers_elsewhere()
-        self._tokens = TokenSource(api, send=self._transport.send, mask=mask)
+        self._sign_in = open_sign_in(api, send=self._transport.send, mask=mask)
         self._lock = Lock()
         self._furthest = -1
 
@@ -204,27 +214,29 @@ class DirectoryClient:
         return True
 
     def _refuse_headers_elsewhere(self) -> None:
-        """Refuses a path to another origin if the form has headers that may be secrets."""
-        if all(is_public(name) for name in self._resource.headers):
+        """Refuses a path to another origin if the form's headers, or what signs a request, may be secrets."""
+        is_keyed = self._api.auth_type not in (OAUTH2, NONE)
+        if all(is_public(name) for name in self._resource.headers) and not is_keyed:
             return
+        what = "the connection's credentials" if is_keyed else "the form's `headers`"
         for path in (self._resource.path, self._resource.detail_path or ""):
             url = self._api.url(path)
             if origin(url) != origin(self._api.base_url):
                 raise ConfigError(
-                    f"A path of `{self._resource.name}` leads to {shown_origin(url)}, but the form's "
-                    f"`headers` go only to the connection's origin, {shown_origin(self._api.base_url)}. "
+                    f"A path of `{self._resource.name}` leads to {shown_origin(url)}, but {what} go only to "
+                    f"the connection's origin, {shown_origin(self._api.base_url)}. "
                     "Nothing was requested. Make it a path on the base URL, or make a directory of its own "
                     "for that origin."
                 )
 
     def sign_in(self) -> None:
-        """Fetches a token now. The other methods fetch it themselves when they need one.
+        """Fetches a token now, if the sign-in has tokens. The other methods do it themselves.
 
         Raises:
             AuthError: the API refused the credentials.
             ApiUnavailableError: the token URL does not answer.
         """
-        self._tokens.token()
+        self._sign_in.auth()
 
     def close(self) -> None:
         """Closes the kept connections."""
@@ -233,15 +245,14 @@ class DirectoryClient:
     def _send_signed(self, request: Request, attempts: Attempts, where: str) -> Response:
         """Sends a request with a token, and after a 401 once more with a new token."""
         response = self._send_with_token(request, attempts, where)
-        if response.status_code == 401:
-            self._tokens.renew(attempts.token)
+        if response.status_code == 401 and self._sign_in.renew(attempts.auth):
             response = self._send_with_token(request, attempts, where)
         return response
 
     def _send_with_token(self, request: Request, attempts: Attempts, where: str) -> Response:
         for _ in self._transport.tries(attempts, where):
             # Asked for at each try: a token may expire during a backoff.
-            attempts.token = self._tokens.token()
+            attempts.auth = self._sign_in.auth()
             self._transport.try_once(request, attempts, where=where)
         assert attempts.answer is not None
         return attempts.answer
@@ -250,10 +261,7 @@ class DirectoryClient:
         if status == 200:
             return
         if status == 401:
-            raise AuthError(
-                f"{where} answered 401 with a new token. Nothing was published. Check the client id "
-                f"and the secret of the connection.{self._tokens.rivalry_hint}"
-            )
+            raise AuthError(f"{where} answered 401{self._sign_in.in_words()}")
         if status == 403:
             raise AuthError(
                 f"{where} answered 403: the client has not the scope or the right to read it. Nothing was "

@@ -5,6 +5,7 @@ package `requests` holds the request with its token. So each one becomes a Direc
 tells why the connection was lost.
 """
 
+import re
 import time
 from threading import Lock
 from typing import Any
@@ -12,8 +13,9 @@ from urllib.parse import urljoin
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 
+from directory_sync.api.session import open_session, proxies_for
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.urls import has_userinfo, origin, shown, shown_origin
 from directory_sync.errors import ConfigError, EnvelopeError
@@ -21,6 +23,7 @@ from directory_sync.errors import ConfigError, EnvelopeError
 MAX_REDIRECTS = 5
 MAX_BODY_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**16
+_PROXY_REFUSAL = re.compile(r"Tunnel connection failed: (40[137])\b")
 _LOST = (
     requests.exceptions.ConnectionError,
     requests.exceptions.ChunkedEncodingError,
@@ -42,12 +45,7 @@ class Exchange:
     def __init__(self, api: ApiSettings, *, connections: int = 8) -> None:
         """Opens no connection yet."""
         self._api = api
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = api.verify
-        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._session = open_session(api, connections=connections)
         self._lock = Lock()
         self.requests = 0
 
@@ -56,13 +54,13 @@ class Exchange:
         self._session.close()
 
     def send(
-        self, request: requests.Request, token: str, *, where: str
+        self, request: requests.Request, auth: AuthBase | None, *, where: str
     ) -> tuple[requests.Response | None, str]:
         """Sends a request once and follows its redirects.
 
         Args:
-            request: the request, without a token.
-            token: the bearer token; empty: none is sent.
+            request: the request, unsigned.
+            auth: signs the request; None: it is sent as it is.
             where: the request, for messages.
 
         Returns:
@@ -70,28 +68,22 @@ class Exchange:
 
         Raises:
             EnvelopeError: the body cannot be decompressed, or is too large.
-            ConfigError: the TLS certificate is not trusted, the URL is malformed, or a redirect leads to
-                another origin.
+            ConfigError: the TLS certificate is not trusted, the URL is malformed, a redirect leads to another
+                origin, or the proxy refuses us.
         """
         try:
-            response = self._send_once(request, token, where)
+            response = self._send_once(request, auth, where)
             for _ in range(MAX_REDIRECTS):
                 # Only a GET follows a redirect: the body of a token request, a POST, holds the secret.
                 if request.method != "GET" or not response.is_redirect:
                     break
                 request = self._redirected(request, response, where)
-                response = self._send_once(request, token, where)
+                response = self._send_once(request, auth, where)
             return response, f"status {response.status_code}"
         except requests.exceptions.SSLError as e:
             if _is_cut_off(e):
                 return None, "connection lost"
-            error: Exception = ConfigError(
-                f"The server at {shown(self._api.base_url)} does not use TLS. Nothing was read. Check the "
-                "host of the connection, its scheme and its port."
-                if "WRONG_VERSION_NUMBER" in str(e)
-                else f"The TLS certificate of {shown(self._api.base_url)} is not trusted. Nothing was read. "
-                "Set `verify` of the connection to the path of the CA bundle."
-            )
+            error: Exception = ConfigError(self._tls_fault(str(e)))
         except (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError):
             error = EnvelopeError(
                 f"The body of {where} cannot be decompressed. Nothing of it was used. Ask the API's vendor."
@@ -99,31 +91,73 @@ class Exchange:
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             return None, "timed out"
         except _LOST as e:
-            return None, _what_was_lost(e)
+            if (refusal := self._refusal(str(e))) is None:
+                return None, _what_was_lost(e)
+            error = refusal
         except (OSError, ValueError) as e:
             # Every other exception of requests, and those of Python, such as for a missing `verify` file.
             error = ConfigError(
-                f"{where}: the request cannot be sent ({type(e).__name__}). Nothing was read. Check the host "
-                "and `verify` of the connection and the path and headers of the resource."
+                f"{where}: the request cannot be sent ({type(e).__name__}). Nothing was read. Check the "
+                "host, `verify` and `proxy` of the connection and the path and headers of the resource."
             )
         # Raised outside of the `except`, so that no exception which holds the request is chained to ours.
         raise error
 
-    def _send_once(self, request: requests.Request, token: str, where: str) -> requests.Response:
+    def _tls_fault(self, text: str) -> str:
+        """Returns what is wrong with TLS, for the text of OpenSSL's error, which is not shown."""
+        server = shown(self._api.base_url)
+        if "WRONG_VERSION_NUMBER" in text:
+            return (
+                f"The server at {server} does not use TLS. Nothing was read. Check the "
+                "host of the connection, its scheme and its port."
+            )
+        if "ALERT" in text:
+            what = (
+                "our client certificate"
+                if self._api.client_cert
+                else "a connection without a client certificate"
+            )
+            return (
+                f"The server at {server} refuses {what}. Nothing was read. Set `client_cert` and "
+                "`client_key` of the connection to the paths of the certificate and the key that the API's "
+                "owner knows."
+            )
+        return (
+            f"The TLS certificate of {server} is not trusted. Nothing was read. "
+            "Set `verify` of the connection to the path of the CA bundle."
+        )
+
+    def _refusal(self, text: str) -> ConfigError | None:
+        """Returns the error for a refusal by the proxy or the server; None: the connection was lost."""
+        if refused := _PROXY_REFUSAL.search(text):
+            return self._refused_by_proxy(int(refused[1]))
+        # In TLS 1.3 the server refuses our certificate after the handshake.
+        return ConfigError(self._tls_fault(text)) if "SSL" in text and "ALERT" in text else None
+
+    def _refused_by_proxy(self, status: int) -> ConfigError:
+        return ConfigError(
+            f"The proxy answered {status}, so {shown(self._api.base_url)} was not reached. Nothing was read. "
+            "Check user and password in `proxy` of the connection, and whether the proxy allows this host."
+        )
+
+    def _send_once(self, request: requests.Request, auth: AuthBase | None, where: str) -> requests.Response:
         """Sends a request without following redirects: requests would send the token along."""
         with self._lock:
             self.requests += 1
         prepared = self._session.prepare_request(request)
-        if token:
-            prepared.headers["Authorization"] = f"Bearer {token}"
+        if auth:
+            prepared = auth(prepared)
         response = self._session.send(
             prepared,
             timeout=self._api.timeout_seconds,
             stream=True,
             verify=self._api.verify,
+            proxies=proxies_for(self._api, str(prepared.url)),
             allow_redirects=False,
         )
         with response:
+            if response.status_code == 407:
+                raise self._refused_by_proxy(407)
             _read_body(response, where=where, timeout_seconds=self._api.timeout_seconds)
         return response
 
@@ -167,6 +201,8 @@ def _what_was_lost(exception: Exception) -> str:
     It distinguishes an unknown host, a host that refuses connections, a timeout and a lost connection.
     """
     reason = getattr(exception.args[0], "reason", None) if exception.args else None
+    if isinstance(reason, urllib3.exceptions.ProxyError):
+        return "no connection through the proxy"
     if isinstance(reason, urllib3.exceptions.NameResolutionError):
         return "no connection, the host's name is unknown"
     if isinstance(reason, urllib3.exceptions.NewConnectionError):

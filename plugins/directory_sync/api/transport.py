@@ -1,4 +1,4 @@
-"""Sends requests at the rate of the shard, with retries. It does not know tokens or pages.
+"""Sends requests at the rate of the shard, with retries. It does not know sign-ins or pages.
 
 This table decides what is retried:
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from requests import Request, Response
+from requests.auth import AuthBase
 
 from directory_sync.api.exchange import Exchange
 from directory_sync.api.rate import RequestRate
@@ -45,7 +46,7 @@ class Attempts:
     Attributes:
         retries: how many requests failed before the answer.
         refused: how many of these were a 429, or a 403 that asks to wait.
-        token: the token of the latest request; empty: it had none.
+        auth: what signed the latest request; None: it was not signed.
         requested_at: when the latest request was sent, in UTC.
         answer: the answer to the latest request; None: the connection was lost.
         failure: the status, or how the connection was lost, for messages.
@@ -53,7 +54,7 @@ class Attempts:
 
     retries: int = 0
     refused: int = 0
-    token: str = field(default="", repr=False)
+    auth: AuthBase | None = field(default=None, repr=False)
     requested_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     answer: Response | None = field(default=None, repr=False)
     failure: str = ""
@@ -147,18 +148,18 @@ class Transport:
             self._sleep(wait)
 
     def try_once(self, request: Request, attempts: Attempts, *, where: str) -> None:
-        """Sends a request once with the token of `attempts`, and records the outcome there.
+        """Sends a request once, signed by the `auth` of `attempts`, and records the outcome there.
 
         Args:
-            request: the request, without a token.
-            attempts: has the token; takes the outcome.
+            request: the request, unsigned.
+            attempts: has what signs it; takes the outcome.
             where: the request, for messages.
 
         Raises:
             EnvelopeError, ConfigError: see `send`.
         """
         attempts.requested_at = datetime.now(UTC)
-        attempts.answer, attempts.failure = self._exchange.send(request, attempts.token, where=where)
+        attempts.answer, attempts.failure = self._exchange.send(request, attempts.auth, where=where)
 
     def close(self) -> None:
         """Closes the kept connections."""

@@ -1,8 +1,10 @@
 """The source connection: the address of the directory API and our credentials, validated once."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from inspect import signature
 from typing import Any, Self, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -12,21 +14,44 @@ from directory_sync.config.connections import (
     missing_connection,
     refuse_unknown,
 )
-from directory_sync.config.sign_in import FROM_CONNECTION
+from directory_sync.config.key_place import KeyPlace, check_key_place
+from directory_sync.config.network import check_proxy, client_certificate
+from directory_sync.config.private_key import private_key
+from directory_sync.config.sign_in import (
+    API_KEY,
+    BASIC,
+    BEARER,
+    FROM_CONNECTION,
+    OAUTH2,
+    FormSignIn,
+    known_type,
+    parse_sign_in,
+)
+from directory_sync.config.token_options import (
+    AUTH_METHODS,
+    JWT_BEARER,
+    MTLS,
+    NO_SECRET,
+    PRIVATE_KEY_JWT,
+    REFRESH_TOKEN,
+    SECRET_BASIC,
+    SECRET_POST,
+    TOKEN_EXTRA,
+    TokenOptions,
+)
 from directory_sync.config.urls import is_http_url
 from directory_sync.errors import ConfigError
 
-API_EXTRA = frozenset(
-    {
-        "token_url", "scope", "auth_method", "verify", "timeout_seconds", "requests_per_second",
-        "retry_statuses", "test_path",
-    }
-)  # fmt: skip
+API_EXTRA = TOKEN_EXTRA | {
+    "auth_type", "key_name", "key_location", "key_prefix", "token_url", "scope", "auth_method", "verify",
+    "proxy", "client_cert", "client_key", "timeout_seconds", "requests_per_second", "retry_statuses",
+    "test_path",
+}  # fmt: skip
 RETRY_STATUSES = frozenset({408, 425, 520, 522, 524, 529})
 """Temporary failures of gateways. They are retried besides the statuses that `api/transport.py` names."""
 FIXED_STATUSES = frozenset({401, 403, 404, 410, 416})
 """Statuses whose handling is fixed; `retry_statuses` must not name them."""
-AUTH_METHODS = ("client_secret_post", "client_secret_basic")
+_HELD = {BEARER: "token", API_KEY: "API key"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +60,19 @@ class ApiSettings:
 
     Attributes:
         base_url: an http or https URL without a query; the paths in the form are relative to it.
-        client_id: the OAuth2 client's id.
-        client_secret: the OAuth2 client's secret.
+        client_id: the OAuth2 client's id, or the user: the connection's login.
+        client_secret: the OAuth2 client's secret or private key, the token, the API key, or the user's
+            password: the connection's password.
         token_url: an absolute URL, or a path on the base URL's host.
         scope: the OAuth2 scope of the token; empty: no scope is requested.
         auth_method: how id and secret are sent to the token URL, one of AUTH_METHODS.
+        auth_type: how requests are signed: one of `sign_in.AUTH_TYPES`, or OWN.
+        key: where requests have the API key.
+        tokens: how tokens are requested.
+        make_auth: makes the `requests` auth object of an OWN sign-in; None: there is none.
         verify: whether the TLS certificate is verified; or the path of a CA bundle to verify it with.
+        client_cert: the paths of our certificate and of its key, which may be one file; None: there is none.
+        proxy: the URL of the proxy; `environment`: the environment's variables; empty: none is used.
         timeout_seconds: how long to wait for an answer, in seconds.
         requests_per_second: the API's allowance for this client; None: the rate adapts to refusals (429).
         retry_statuses: statuses to retry besides those of `transport.RETRYABLE_STATUSES`.
@@ -49,12 +81,18 @@ class ApiSettings:
     """
 
     base_url: str
-    client_id: str
-    client_secret: str = field(repr=False)
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
     token_url: str = "/oauth/token"
     scope: str = ""
-    auth_method: str = "client_secret_post"
+    auth_method: str = SECRET_POST
+    auth_type: str = OAUTH2
+    key: KeyPlace = field(default_factory=KeyPlace)
+    tokens: TokenOptions = field(default_factory=TokenOptions)
+    make_auth: Callable[..., Any] | None = field(default=None, repr=False)
     verify: bool | str = True
+    client_cert: tuple[str, str] | None = None
+    proxy: str = field(default="", repr=False)
     timeout_seconds: float = 30.0
     requests_per_second: float | None = None
     retry_statuses: frozenset[int] = RETRY_STATUSES
@@ -81,25 +119,64 @@ class ApiSettings:
                 f"The host of {where} must be the API's base URL, such as https://directory.example.org, "
                 "without a query. Nothing was requested."
             )
+        check_proxy(self.proxy, where=where)
+        self._check_credentials(where)
+        if not self.timeout_seconds > 0:
+            raise ConfigError(f"`timeout_seconds` of {where} must be above 0.")
+        if self.requests_per_second is not None and not self.requests_per_second > 0:
+            raise ConfigError(f"`requests_per_second` of {where} must be above 0, or be left out.")
+
+    def _check_credentials(self, where: str) -> None:
         for name, value in (("login", self.client_id), ("password", self.client_secret)):
-            if not value:
+            if not value and (held := self._held(name)):
                 raise ConfigError(
-                    f"The {name} of {where} is empty: it holds the OAuth2 client "
-                    f"{'id' if name == 'login' else 'secret'}. Nothing was requested."
+                    f"The {name} of {where} is empty: it holds the {held}. Nothing was requested: correct "
+                    "it, or choose another sign-in by `auth_type`."
                 )
             if FROM_CONNECTION in value:
                 raise ConfigError(
                     f"The {name} of {where} holds {FROM_CONNECTION!r}, the placeholder for it in a form. "
                     "Nothing was requested. Replace it by the value that the API's owner gave you."
                 )
+        if self.auth_type in (BEARER, API_KEY) and not self.client_secret.isprintable():
+            raise ConfigError(
+                f"The password of {where} has a line end or another character that cannot be sent. Nothing "
+                "was requested. Copy the token or key again."
+            )
+        asks_again = self.auth_type == OAUTH2 and self.tokens.grant_type == REFRESH_TOKEN
+        if asks_again and not self.refresh_token:
+            raise ConfigError(
+                f"The grant {REFRESH_TOKEN!r} of {where} needs `refresh_token` in its extra. Nothing was "
+                "requested."
+            )
         if self.auth_method not in AUTH_METHODS:
             raise ConfigError(
                 f"`auth_method` of {where} is {self.auth_method!r}; valid: {', '.join(AUTH_METHODS)}."
             )
-        if not self.timeout_seconds > 0:
-            raise ConfigError(f"`timeout_seconds` of {where} must be above 0.")
-        if self.requests_per_second is not None and not self.requests_per_second > 0:
-            raise ConfigError(f"`requests_per_second` of {where} must be above 0, or be left out.")
+
+    def _held(self, name: str) -> str:
+        """Returns what the login or the password holds; empty: it may be empty."""
+        if self.auth_type == OAUTH2 and name == "login":
+            return "OAuth2 client id"
+        if self.auth_type == BASIC:
+            return "" if self.client_id or self.client_secret else "user, and the password their password"
+        if name == "login" or self.auth_type != OAUTH2:
+            return _HELD.get(self.auth_type, "") if name == "password" else ""
+        if self.signs_with_private_key:
+            return "private key"
+        return "" if self.auth_method in (MTLS, NO_SECRET) else "OAuth2 client secret"
+
+    @property
+    def signs_with_private_key(self) -> bool:
+        """Whether the password is a private key."""
+        return self.auth_method == PRIVATE_KEY_JWT or self.tokens.grant_type == JWT_BEARER
+
+    @property
+    def refresh_token(self) -> str:
+        """The token of the grant `refresh_token`; empty: of another grant."""
+        if self.tokens.grant_type != REFRESH_TOKEN:
+            return ""
+        return self.tokens.refresh_token or (self.client_secret if self.auth_method == NO_SECRET else "")
 
     @property
     def absolute_token_url(self) -> str:
@@ -138,26 +215,90 @@ class ApiSettings:
         if connection is None:
             raise missing_connection(API_CONNECTION)
         refuse_unknown(connection, API_EXTRA, outcome="Nothing was requested.")
-        auth, timeout = dict((client or {}).get("auth") or {}), _number(connection, "timeout_seconds")
-        extra = connection.extra
+        form, timeout = parse_sign_in((client or {}).get("auth")), _number(connection, "timeout_seconds")
+        extra, key = connection.extra, private_key(connection.password)
         base_url, token_url = _base_url(connection), extra.get("token_url")
         if not base_url:
             base_url = str((client or {}).get("base_url") or "")
-            token_url = token_url or auth.get("token_url") or auth.get("access_token_url")
+            token_url = token_url or form.token_url
+        auth_type = _auth_type(connection, form)
+        tokens = TokenOptions.from_connection(
+            connection, form_params=form.token_params, seconds=form.token_seconds, key=key
+        )
         return cls(
             base_url=base_url,
-            client_id=connection.login,
+            client_id=connection.login or (key.login if auth_type == OAUTH2 else ""),
             client_secret=connection.password,
-            token_url=str(token_url or cls.token_url),
+            token_url=str(token_url or key.token_url or cls.token_url),
             scope=str(extra.get("scope") or ""),
-            auth_method=str(extra.get("auth_method") or cls.auth_method),
+            auth_method=_auth_method(connection, tokens),
+            auth_type=auth_type,
+            key=_key_place(connection, form, auth_type=auth_type),
+            tokens=tokens,
+            make_auth=form.make and _with_connection(form.make, connection),
             verify=_verify(extra.get("verify", True)),
+            client_cert=client_certificate(connection),
+            proxy=str(extra.get("proxy") or "").strip(),
             conn_id=connection.conn_id,
             timeout_seconds=cls.timeout_seconds if timeout is None else timeout,
             requests_per_second=_number(connection, "requests_per_second"),
             retry_statuses=_statuses(connection),
             test_path=_test_path(connection),
         )
+
+
+def _auth_type(connection: ConnectionFields, form: FormSignIn) -> str:
+    """Returns how requests are signed: as the form says, else as the connection says."""
+    where = f"`auth_type` of connection `{connection.conn_id}`"
+    given = known_type(connection.extra.get("auth_type"), where=where)
+    if form.type and given and form.type != given:
+        raise ConfigError(
+            f"`client.auth` of the form is `{form.type}`, but {where} is `{given}`. Nothing was requested. "
+            "Correct one of them, or remove it: the other alone then decides."
+        )
+    return form.type or given or OAUTH2
+
+
+def _auth_method(connection: ConnectionFields, tokens: TokenOptions) -> str:
+    """Returns how the client says who it is; an assertion as the grant says it already."""
+    given = str(connection.extra.get("auth_method") or "")
+    if tokens.grant_type == JWT_BEARER and given in (SECRET_POST, SECRET_BASIC):
+        raise ConfigError(
+            f"`auth_method` of connection `{connection.conn_id}` is {given!r}, but with the grant "
+            f"{JWT_BEARER} the password is a private key, which is never sent. Nothing was requested. Remove "
+            f"it, or set {PRIVATE_KEY_JWT!r}."
+        )
+    return given or (NO_SECRET if tokens.grant_type == JWT_BEARER else SECRET_POST)
+
+
+def _key_place(connection: ConnectionFields, form: FormSignIn, *, auth_type: str) -> KeyPlace:
+    """Returns where requests have the API key, as the form and the connection say."""
+    where, extra = f"connection `{connection.conn_id}`", connection.extra
+    names = ("name", "location", "prefix")
+    said = {name: str(extra[f"key_{name}"]) for name in names if extra.get(f"key_{name}")}
+    if said and auth_type != API_KEY:
+        raise ConfigError(
+            f"`key_{next(iter(said))}` of {where} is only for the sign-in `{API_KEY}`, and it is "
+            f"`{auth_type}`. Nothing was requested. Set `auth_type` to {API_KEY!r}, or remove it."
+        )
+    check_key_place(said, where=where)
+    for name in said.keys() & form.key.keys():
+        if said[name].strip() != form.key[name].strip():
+            raise ConfigError(
+                f"`{name}` in `client.auth` of the form is {form.key[name]!r}, but `key_{name}` of {where} "
+                f"is {said[name]!r}. Nothing was requested. Remove one of them."
+            )
+    return KeyPlace(**{**form.key, **said})
+
+
+def _with_connection(make: Callable[..., Any], connection: ConnectionFields) -> Callable[[], Any]:
+    """Returns a function without arguments; one that takes an argument gets the connection."""
+    needed = [
+        one
+        for one in signature(make).parameters.values()
+        if one.default is one.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+    ]
+    return partial(make, connection) if needed else make
 
 
 def _base_url(connection: ConnectionFields) -> str:

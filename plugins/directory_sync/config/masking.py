@@ -36,6 +36,11 @@ def is_public(header: str) -> bool:
     return header.strip().lower() in PUBLIC_HEADERS
 
 
+def looks_random(text: str) -> bool:
+    """Tells whether a text looks like a key rather than like a word or a name."""
+    return bool(_RANDOM.fullmatch(text))
+
+
 def query_secrets(params: Iterable[tuple[str, Any]]) -> Iterator[str]:
     """Yields the values of query parameters to mask: those that look random, or whose name sounds secret.
 

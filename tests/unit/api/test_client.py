@@ -614,7 +614,7 @@ def test_headers_and_secret_parameters_are_masked(api, open_client):
         {
             "X-Password": "the password",
             "X-Signature": "keyId=first-key,signature=c2lnbmF0dXJl",
-            "Authorization": "Bearer abcdefgh",
+            "Proxy-Authorization": "Bearer abcdefgh",
             "Accept": "application/json",
             "User-Agent": "directory-sync",
         },

@@ -133,7 +133,7 @@ def test_an_empty_credential_is_named(field):
 @pytest.mark.parametrize(
     ("extra", "name"),
     [
-        ({"auth_method": "private_key_jwt"}, "auth_method"),
+        ({"auth_method": "private_key"}, "auth_method"),
         ({"timeout_seconds": -1}, "timeout_seconds"),
         ({"timeout_seconds": "0"}, "timeout_seconds"),
         ({"timeout_seconds": "soon"}, "timeout_seconds"),

@@ -62,7 +62,8 @@ def test_the_removal_limits_are_settings_with_the_same_defaults():
     assert {item.name: item.default for item in fields(SyncSettings) if item.name in limits} == limits
 
 
-def test_each_key_of_the_connections_extra_is_a_field_of_its_form_and_stands_in_the_readme():
+def test_each_key_of_the_connections_extra_is_a_field_of_its_form_and_is_documented():
     [kind] = get_provider_info()["connection-types"]
     assert set(kind["conn-fields"]) == API_EXTRA
-    assert [name for name in API_EXTRA if not re.search(f'`{name}`|"{name}"', README)] == []
+    said = README + (CHECKOUT / "docs" / "sign-in.md").read_text()
+    assert [name for name in API_EXTRA if not re.search(f'`{name}`|"{name}"', said)] == []
