@@ -56,6 +56,8 @@ class PagedApi:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # One packet an answer: else each waits 40 ms for an acknowledgement.
+            wbufsize = -1
 
             def log_message(self, *arguments: Any) -> None:
                 pass

@@ -6,7 +6,10 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
 
     errors.py       every error, classed by what happens next
     config/         what is synced, and every setting: parsed and validated once
-      form.py, paging.py          the form of a resource: what to read, and how the API pages it
+      form.py                     the form of a resource: what to read
+      paginator.py, paging.py     how the API pages it: the form, and what each kind means
+      paths.py                    JSONPaths of the form that lead to one place
+      endpoint.py                 how it is asked for by POST, and which statuses end it
       mode.py                     what a run does: its mode, and what follows from it
       incremental.py              how it is asked for what changed within an interval
       settings.py, limits.py      switches, and how many entries may be removed unasked
@@ -31,6 +34,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       sign_in.py, oauth.py        signs requests; the token: fetched once, renewed in time
       token_request.py            the request for a token; assertion.py: the JWT that signs it
       answer.py, page.py          the answer: its entries, or what is wrong with it
+      envelope.py                 what it says besides: totals in headers, whether more follows
       shape.py                    what an answer seems to hold, for the Test button
     landing/        one snapshot per run
       zone.py                     the landing zone as a whole: which resources and runs it holds
@@ -41,7 +45,8 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       tables.py                   the columns of an entry as landed
     extract/        stage 1: N shard tasks read the directory (stage.py)
       windows.py                  offset windows that overlap, several in flight; plan.py: which come next
-      numbered.py, linked.py      pages by their numbers; pages along the API's own links
+      reach.py                    how far offsets reach, and where they begin
+      numbered.py, linked.py      pages by their numbers; pages along the API's own links (links.py)
       progress.py                 how far a shard is, for its log
     warehouse/      all SQL to its tables
       warehouse.py                open and held by one process; loads, and what must hold for that

@@ -154,7 +154,7 @@ def test_what_a_walk_lacks_is_held_for_a_person(
     assert [f.level for f in first.findings if f.rule == "unproven_walk"] == ["hold"]
     message = next(f.message for f in first.findings if f.rule == "unproven_walk")
     assert "nothing proves" in message
-    assert "`removals: trusted`" in message
+    assert all(key in message for key in ("`detail_path`", "`removals: confirmed`", "`removals: trusted`"))
     assert (first.changes["added"], first.holds.newly_held, first.holds.held) == (1, 1, 1)
     assert (second.holds.newly_held, second.holds.held, second.changes_nothing) == (0, 1, True)
     assert cycle.ids("_removed_at IS NOT NULL") == set()
@@ -185,6 +185,66 @@ def test_a_walk_that_lacks_nobody_holds_nothing(deploy: Callable[..., Cycle]) ->
     cycle = deploy("cursor")
     cycle.run("one")
     assert not cycle.run("two").findings
+
+
+def test_four_leavers_a_night_of_a_walk_need_no_person_where_one_entry_has_a_path(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    """More of them than a night may ask for: the rest is asked for the night after."""
+    api.ids[:] = range(200)
+    cycle = deploy(
+        "json_link",
+        resource={"detail_path": "/v1/directory/{id}"},
+        settings={"max_detail_requests": 3},
+        next_url_path="['@odata.nextLink']",
+    )
+    cycle.run("one")
+    seen = []
+    for night in range(3):
+        if night < 2:
+            del api.ids[10 * night : 10 * night + 4]
+        report = cycle.run(f"night {night}")
+        seen.append((report.changes["removed"], report.changes["missing"], report.holds.held))
+    assert seen == [(3, 1, 0), (3, 1, 0), (2, 0, 0)]
+    assert cycle.ids("_removed_at IS NULL") == set(api.ids)
+
+
+def test_confirmed_removals_of_a_walk_take_two_snapshots_and_no_person(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    """Also where the ids ascend: the walk proves nothing."""
+    cycle = deploy("cursor", resource={"removals": "confirmed"})
+    cycle.run("one")
+    api.ids.remove(112)
+    api.ids.remove(113)
+    first = cycle.run("two")
+    assert (first.changes["missing"], first.changes["removed"], first.holds.held) == (2, 0, 0)
+    assert not first.findings
+    api.ids.insert(13, 113)
+    second = cycle.run("three")
+    assert (second.changes["returned"], second.changes["removed"], second.holds.held) == (1, 1, 0)
+    assert cycle.ids("_removed_at IS NOT NULL") == {112}
+    assert cycle.run("four").changes_nothing
+
+
+def test_confirmed_removals_obey_the_limits(api: PagedApi, deploy: Callable[..., Cycle]) -> None:
+    api.ids[:] = range(200)
+    cycle = deploy("cursor", resource={"removals": "confirmed"})
+    cycle.run("one")
+    del api.ids[50:150]
+    first, second = cycle.run("two"), cycle.run("three")
+    assert (first.holds.newly_held, first.changes["removed"]) == (100, 0)
+    assert (second.holds.held, second.changes["removed"]) == (100, 0)
+
+
+def test_a_walk_whose_form_no_longer_confirms_removes_nobody(
+    api: PagedApi, deploy: Callable[..., Cycle]
+) -> None:
+    cycle = deploy("cursor", resource={"removals": "confirmed"})
+    cycle.run("one")
+    api.ids.remove(112)
+    cycle.run("two")
+    assert cycle.with_(resource={}).run("three").changes["removed"] == 0
 
 
 @pytest.mark.parametrize("style", ["cursor", "header_link"])

@@ -3,7 +3,7 @@
 import codecs
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
@@ -50,6 +50,10 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
     where: str = "the answer",
     before: int | None = None,
     total_is_approximate: bool = False,
+    item: Sequence[str] = (),
+    absent_is_empty: bool = False,
+    stated_total: int | None = None,
+    look: Callable[[Any], None] = lambda _: None,
     form_file: str = FORM_FILE,
 ) -> tuple[list[Entry], int | None]:
     """Reads one page.
@@ -64,6 +68,10 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
         before: how many of the units that the total counts precede this answer; None: not known, then an
             answer without a list is an error.
         total_is_approximate: `null` in place of the list means no entries, whatever the total is.
+        item: keys that lead from an item of the list to the entry.
+        absent_is_empty: a list that is left out has no entries.
+        stated_total: the total that a header states; None: none does.
+        look: is called with the decoded body, for what else the form reads in it.
         form_file: the file of the resource's form, for messages.
 
     Returns:
@@ -76,17 +84,25 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
     try:
         body = body.removeprefix(codecs.BOM_UTF8)
         document = _decode(body, where=where)
-        total = _total(document, total_path)
+        look(document)
+        total = _total(document, total_path) if stated_total is None else stated_total
         if before is not None and _has_none(
-            document, selector, total=total, before=before, total_is_approximate=total_is_approximate
+            document,
+            selector,
+            total=total,
+            before=before,
+            total_is_approximate=total_is_approximate,
+            absent_is_empty=absent_is_empty,
         ):
             return [], total
-        found = _list_at(document, selector, where=where)
-        texts = _slices(body, selector, where=where)
+        found = _within(_list_at(document, selector, where=where), item, where=where)
+        texts = _slices(body, selector, item, where=where)
         paths = tuple(tuple(path) for path in ignored_fields)
-        label = _label(selector)
+        label, inner = _label(selector), _label(item).removeprefix("$")
         return [
-            _entry(record, text, key, paths, beside=found, where=f"`{label}[{position}]` of {where}")
+            _entry(
+                record, text, key, paths, beside=found, where=f"`{label}[{position}]{inner}` of {where}"
+            )
             for position, (record, text) in enumerate(zip(found, texts, strict=True))
         ], total
     except _ShapeError as e:
@@ -317,6 +333,20 @@ def _list_at(document: Any, selector: Sequence[str], *, where: str) -> list[Any]
     return current
 
 
+def _within(found: list[Any], item: Sequence[str], *, where: str) -> list[Any]:
+    """Returns the entries within the items of a list."""
+    for depth, key in enumerate(item):
+        for position, one in enumerate(found):
+            if not isinstance(one, dict) or key not in one:
+                what = _names_in(one) if isinstance(one, dict) else f"a value of type {json_type(one)}"
+                _refuse_shape(
+                    f"No entry at `[{position}].{_path(item)}` in the list of {where}: "
+                    f"`[{position}]{''.join(f'.{k}' for k in item[:depth])}` has {what}"
+                )
+        found = [one[key] for one in found]
+    return found
+
+
 def _has_none(
     document: Any,
     selector: Sequence[str],
@@ -324,31 +354,43 @@ def _has_none(
     total: int | None,
     before: int,
     total_is_approximate: bool,
+    absent_is_empty: bool,
 ) -> bool:
     """Tells whether an answer without a list states that there are no entries at this place.
 
     `null` in place of the list means no entries, unless the total states that there are more. An absent list
-    means no entries only if the total states that there are no more. Beside an error neither is accepted.
+    means no entries only if the total states that there are no more, or the form says so (`absent_is_empty`)
+    and no other list of objects stands beside it. Beside an error none of this is accepted.
     """
     if isinstance(document, dict) and (document.get("error") or document.get("errors")):
         return False
     current = document
     for key in selector:
         if current is None or (isinstance(current, dict) and key not in current):
-            return total is not None and total <= before
+            is_left_out = absent_is_empty and not (
+                current and any(map(_is_list_of_objects, current.values()))
+            )
+            return is_left_out if total is None else total <= before
         if not isinstance(current, dict):
             return False
         current = current[key]
     return current is None and (total is None or total <= before or total_is_approximate)
 
 
-def _slices(body: bytes, selector: Sequence[str], *, where: str) -> list[str]:
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
+
+
+def _slices(body: bytes, selector: Sequence[str], item: Sequence[str], *, where: str) -> list[str]:
     """Returns the text of each entry, byte for byte as in the body."""
     raw = msgspec.Raw(body)
     try:
         for key in selector:
             raw = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])[key]
-        return [bytes(item).decode() for item in msgspec.json.decode(raw, type=list[msgspec.Raw])]
+        found = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        for key in item:
+            found = [msgspec.json.decode(one, type=dict[str, msgspec.Raw])[key] for one in found]
+        return [bytes(one).decode() for one in found]
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         refusal = "is not JSON"
     _refuse(where, refusal)

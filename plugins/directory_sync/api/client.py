@@ -2,8 +2,8 @@
 
 This table decides, after the retries of `transport.py`:
 
-    200                        the page
-    204                        a page without entries
+    200                        the page; 206 likewise, if it has `Content-Range`
+    204                        a page without entries; a status of the form's `response_actions` likewise
     404, 410, 416              after the first page: a page without entries that keeps its status, as a
                                  candidate for the end of the list; on the first page: ApiError
     401                        the request is sent once more with a new token, if the sign-in has tokens; then
@@ -14,6 +14,7 @@ This table decides, after the retries of `transport.py`:
 The form's headers may be secrets, so they are sent only to the origin of the connection.
 """
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
@@ -22,20 +23,22 @@ from typing import Any
 from requests import Request, Response
 
 from directory_sync.api.answer import Entry, EntryId, parse_page
+from directory_sync.api.envelope import Declared, header_total
+from directory_sync.api.exchange import ReadRequest
 from directory_sync.api.page import Page
 from directory_sync.api.rate import RequestRate
 from directory_sync.api.sign_in import open_sign_in
 from directory_sync.api.transport import MAX_RETRIES, Attempts, Transport
 from directory_sync.config.access import ApiSettings
+from directory_sync.config.endpoint import END_STATUSES
 from directory_sync.config.form import Resource
-from directory_sync.config.masking import header_secrets, is_public, query_secrets, url_secrets
+from directory_sync.config.masking import body_secrets, header_secrets, is_public, query_secrets, url_secrets
 from directory_sync.config.network import network_secrets
 from directory_sync.config.sign_in import NONE, OAUTH2, refuse_beside
 from directory_sync.config.urls import origin, shown, shown_origin
 from directory_sync.errors import ApiError, AuthError, ConfigError
 
-END_STATUSES = frozenset({404, 410, 416})
-"""How some APIs answer a request behind the last entry. Such an answer alone does not prove the end."""
+_NO_CONTENT = 204
 
 
 class DirectoryClient:
@@ -80,6 +83,7 @@ class DirectoryClient:
         self._sign_in = open_sign_in(api, send=self._transport.send, mask=mask)
         self._lock = Lock()
         self._furthest = -1
+        self._declared = Declared(resource)
 
     @property
     def requests(self) -> int:
@@ -90,6 +94,11 @@ class DirectoryClient:
     def path(self) -> str:
         """The path of the list, as messages show it."""
         return shown(self._resource.path)
+
+    @property
+    def resource(self) -> Resource:
+        """The resource, as the form describes it."""
+        return self._resource
 
     @property
     def form_file(self) -> str:
@@ -111,7 +120,7 @@ class DirectoryClient:
         """
         address = self._resource.pages.address(at, limit)
         page, _ = self.read(
-            self.list_request(address.params),
+            self.list_request(address.params, address.body),
             f"{self.path}{address.words}",
             offset=address.offset,
             limit=address.limit,
@@ -120,15 +129,24 @@ class DirectoryClient:
         )
         return page
 
-    def list_request(self, params: Mapping[str, Any] | None = None) -> Request:
+    def list_request(
+        self, params: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
+    ) -> Request:
         """Returns a request for the list, without a token.
 
         Args:
             params: further query parameters besides the form's.
+            body: values that are set in the JSON body, by their dotted paths.
         """
-        url = self._api.url(self._resource.path)
-        headers = {"Accept": "application/json", **self._resource.headers}
-        return Request("GET", url, params={**self._resource.params, **(params or {})}, headers=headers)
+        asked = self._resource.asked
+        return ReadRequest(
+            asked.method,
+            self._api.url(self._resource.path),
+            params={**self._resource.params, **(params or {})},
+            headers={"Accept": "application/json", **self._resource.headers},
+            json=_with_values(asked.json, body or {}),
+            data=dict(asked.data) if asked.data else None,
+        )
 
     def read(
         self,
@@ -156,11 +174,16 @@ class DirectoryClient:
         attempts = Attempts()
         before = offset if before is None else before
         response = self._send_signed(request, attempts, where)
-        status = response.status_code
+        status = _status_of(response, self._resource)
         entries: list[Entry] = []
-        total = None
-        if status != 204 and not (place and before > 0 and status in END_STATUSES):
+        total = has_more = None
+        if status != _NO_CONTENT and not (place and before > 0 and status in END_STATUSES):
             self._raise_for_status(status, where, place=place)
+
+            def look(document: Any) -> None:
+                nonlocal has_more
+                has_more = self._declared.look(document, response)
+
             entries, total = parse_page(
                 response.content,
                 selector=self._resource.selector,
@@ -170,6 +193,10 @@ class DirectoryClient:
                 where=where,
                 before=before,
                 total_is_approximate=self._resource.total_is_approximate,
+                item=self._resource.item,
+                absent_is_empty=self._resource.absent_is_empty,
+                stated_total=header_total(response, self._resource.pages.total_header),
+                look=look,
                 form_file=self._resource.form_file,
             )
         if entries and place:
@@ -184,8 +211,17 @@ class DirectoryClient:
             attempts.retries,
             attempts.refused,
             status,
+            has_more,
         )
         return page, response
+
+    def check_declared(self) -> None:
+        """Refuses a total that the form declares and that no answer had. Call it after the last answer.
+
+        Raises:
+            ConfigError: no answer had it.
+        """
+        self._declared.check()
 
     def raw(self) -> Response:
         """Returns the raw answer to a request for the first page; its body is not parsed.
@@ -193,8 +229,9 @@ class DirectoryClient:
         Raises:
             ApiUnavailableError, AuthError, ApiError, ConfigError: see `page`.
         """
-        response = self._send_signed(self.list_request(), Attempts(), self.path)
-        self._raise_for_status(response.status_code, self.path)
+        request = self.list_request(body=self._resource.pages.address().body)
+        response = self._send_signed(request, Attempts(), self.path)
+        self._raise_for_status(_status_of(response, self._resource), self.path)
         return response
 
     def has_entry(self, entry_id: EntryId) -> bool:
@@ -282,9 +319,34 @@ class DirectoryClient:
         raise ApiError(message, status=status)
 
 
+def _status_of(response: Response, resource: Resource) -> int:
+    """Returns the status of an answer, with what the form and the headers say about it."""
+    status = response.status_code
+    if status in resource.end_statuses:
+        return _NO_CONTENT
+    if status == 206 and "Content-Range" in response.headers:
+        return 200
+    return status
+
+
+def _with_values(body: Mapping[str, Any] | None, values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns a copy of a JSON body with values set at dotted paths; None: there is no body."""
+    if body is None and not values:
+        return None
+    whole: dict[str, Any] = copy.deepcopy(dict(body or {}))
+    for path, value in values.items():
+        *parents, last = path.split(".")
+        at = whole
+        for key in parents:
+            at = at.setdefault(key, {})
+        at[last] = value
+    return whole
+
+
 def _secrets(resource: Resource) -> Iterator[str]:
     """Yields the texts of the form that may be secrets."""
     yield from header_secrets(resource.headers)
     yield from query_secrets(resource.params.items())
+    yield from body_secrets(resource.asked.json or resource.asked.data or {})
     for path in (resource.path, resource.detail_path or ""):
         yield from url_secrets(path)

@@ -31,6 +31,10 @@ _LOST = (
 )
 
 
+class ReadRequest(requests.Request):
+    """A request that only reads, so a POST may be redirected, by 307 or 308: its body holds no secret."""
+
+
 class Exchange:
     """Keeps connections to the API alive and sends requests. It may be used from several threads.
 
@@ -74,8 +78,7 @@ class Exchange:
         try:
             response = self._send_once(request, auth, where)
             for _ in range(MAX_REDIRECTS):
-                # Only a GET follows a redirect: the body of a token request, a POST, holds the secret.
-                if request.method != "GET" or not response.is_redirect:
+                if not response.is_redirect or not _may_follow(request, response.status_code):
                     break
                 request = self._redirected(request, response, where)
                 response = self._send_once(request, auth, where)
@@ -172,7 +175,14 @@ class Exchange:
                 "Nothing was read. If this is the API, set it as the connection's host; if not, ask the "
                 "vendor."
             )
-        return requests.Request("GET", url, headers=request.headers)
+        if request.method == "GET":
+            return requests.Request("GET", url, headers=request.headers)
+        return ReadRequest("POST", url, headers=request.headers, json=request.json, data=request.data)
+
+
+def _may_follow(request: requests.Request, status: int) -> bool:
+    """Tells whether a request may be redirected: not a token request, whose body holds the secret."""
+    return request.method == "GET" or (isinstance(request, ReadRequest) and status in (307, 308))
 
 
 def _read_body(response: requests.Response, *, where: str, timeout_seconds: float) -> None:

@@ -18,6 +18,7 @@ class Page(NamedTuple):
         retries: how many requests failed before it.
         refused: how many of these were answered with 429, or with a 403 that asks to wait.
         status: the HTTP status. Other than 200, the page has no entries.
+        has_more: the API's word whether more follows; None: it gives none.
     """
 
     offset: int
@@ -28,6 +29,7 @@ class Page(NamedTuple):
     retries: int = 0
     refused: int = 0
     status: int = 200
+    has_more: bool | None = None
 
     @property
     def end(self) -> int:

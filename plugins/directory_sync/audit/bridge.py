@@ -32,6 +32,8 @@ REQUESTS_NOT_LOGGED = 16
 LONE_STRANGERS = 3
 REACH = 4
 """How many of the last entries are watched, since some may be deleted meanwhile."""
+MAX_DENIED_ENDS = 3
+"""How often the last entries may say that more follows although nothing stands behind them."""
 SHARE_BEHIND = 2 / 3
 """The share of requests behind a border. Views are drawn at random, so no rhythm of edits can evade them."""
 
@@ -75,6 +77,8 @@ class Bridge:
         self._crossed: set[EntryId] = set()
         self._misses = 0
         self._reach = REACH
+        self._says_more = False
+        self._denied_ends = 0
         self.requests = self.bridged = self.crossed = 0
         self.progress = Progress("The audit reads what does not join", at_least=REQUESTS_NOT_LOGGED + 1)
 
@@ -101,7 +105,7 @@ class Bridge:
             else:
                 self._look_at()
             border = self._border
-            if border.is_the_end and self._is_nothing_further():
+            if border.is_the_end and self._is_nothing_further() and not self._is_denied():
                 return self._view_end - 1
             if border.is_adjacent:
                 self._cross()
@@ -164,6 +168,13 @@ class Bridge:
         return page
 
     def _give_up(self) -> None:
+        if self._far.refusals - OK - {REPEATED}:
+            read = self._read_page
+            raise self._far.reach_error(
+                self._chain.reach + 1,
+                self._limit,
+                read=lambda offset: read_or_refusal(read, offset, limit=self._limit),
+            )
         doubled = len(self._chain.doubled)
         raise SnapshotError(
             f"The snapshot is not sealed: after {self.requests} requests of the audit its windows do "
@@ -233,6 +244,7 @@ class Bridge:
         self._back = min(self._reach, self._size // 2)
 
     def _as_view(self, page: Page) -> View:
+        self._says_more = page.has_more is True
         first = max(0, len(page.entries) - 2 * REACH)
         places = {entry.id: page.offset + at for at, entry in enumerate(page.entries) if at >= first}
         return View(request=self.requests, places=places)
@@ -285,6 +297,17 @@ class Bridge:
             self._take(page)
         return page is None
 
+    def _is_denied(self) -> bool:
+        """Tells whether the latest view says that more follows, which is evidence against the end."""
+        self._denied_ends += self._says_more
+        if self._denied_ends > MAX_DENIED_ENDS:
+            raise SnapshotError(
+                f"The answer to offset {self._view_end - 1:,} says that more follows, and nothing stands "
+                "behind it. Nothing was published. Airflow tries again; if this stays so, ask the API's "
+                "vendor, or leave `has_more_path` out."
+            )
+        return self._says_more
+
     def _read_head(self) -> Window | None:
         """Reads offset 0; returns None where the directory is empty, which several answers must show."""
         total = None
@@ -293,7 +316,7 @@ class Bridge:
             total = page.total
             if window := self._chain.add(page).window:
                 return window
-        if self._chain.size or total:
+        if self._chain.size or total or page.has_more:
             raise SnapshotError(
                 f"The answers at offset 0 are empty, but {self._chain.size} answers hold entries and the "
                 f"API's total is {total}. Nothing was published. Airflow tries again."

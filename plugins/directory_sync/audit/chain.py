@@ -101,6 +101,11 @@ class Chain:
         return max((window.entries for window in self._windows.values()), default=0)
 
     @property
+    def reach(self) -> int:
+        """The offset behind the last entry of any answer."""
+        return max((window.end for window in self._windows.values()), default=0)
+
+    @property
     def joints(self) -> int:
         """How many pairs of answers are linked."""
         return sum(not {*pair} & self._contradicted for pair in self._sound)

@@ -15,6 +15,7 @@ from directory_sync.audit.checks import (
     check_size,
     holds,
 )
+from directory_sync.audit.decisions import Order
 from directory_sync.audit.details import Details, HasEntry, ask_details, check_details
 from directory_sync.audit.difference import Difference
 from directory_sync.audit.held import asks_now
@@ -100,15 +101,16 @@ def compare(
     is_held = holds(findings)
     details = Details()
     if has_entry is not None and not is_held:
-        details = ask_details(difference, has_entry, resource=job.resource)
+        details = ask_details(
+            difference, has_entry, resource=job.resource, at_most=job.settings.max_detail_requests
+        )
     findings += check_details(details)
     again = Reread()
     if sealed.ids_ascend and not (is_held or is_overtaken or job.run.is_partial or job.resource.detail_path):
         again = _read_again(sealed, difference, read_page)
     findings += check_reread(again)
     difference.decide(
-        is_proven=sealed.order != "assumed" and not is_overtaken and not again.seen,
-        removes_none=is_overtaken,
+        order="overtaken" if is_overtaken else _order(sealed, contradicted=bool(again.seen)),
         is_held=is_held,
         at=sealed.at,
         details=dict(details.is_there) | dict.fromkeys(again.seen | again.unconfirmed, True),
@@ -136,6 +138,21 @@ def compare(
     landed.of_sync(report.sync_id).write_json(REPORT, report.as_json())
     landed.write_json(REPORT, report.as_json())
     return report
+
+
+def _order(sealed: SealedSnapshot, *, contradicted: bool) -> Order:
+    """Returns whether the order of the list proves an absence.
+
+    Args:
+        sealed: the snapshot.
+        contradicted: another answer of the list shows an absent entry.
+    """
+    resource = sealed.job.resource
+    if resource.removals_are_confirmed:
+        return "assumed"
+    if sealed.proof == Proof.WALK and not resource.removals_are_trusted:
+        return "unproven"
+    return "assumed" if sealed.order == "assumed" or contradicted else "proven"
 
 
 def _only(shares: FieldShares, names: Collection[str]) -> dict[str, Mapping[str, float]]:
@@ -279,7 +296,9 @@ def _check_removals(
 
 def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[Finding]:
     """Holds absences of a walk along links, which proves none, unless `detail_path` or the form decides."""
-    if proof != Proof.WALK or job.resource.removals_are_trusted or job.resource.detail_path is not None:
+    resource = job.resource
+    is_decided = resource.removals_are_trusted or resource.removals_are_confirmed or resource.detail_path
+    if proof != Proof.WALK or is_decided:
         return
     if difference.absent(at_most=1):
         yield Finding(
@@ -288,8 +307,9 @@ def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[F
             message=(
                 f"Entries of `{job.resource.name}` are absent from a walk along the API's own links, and "
                 "nothing proves that these led to all entries: removals wait for a decision. Nothing was "
-                "removed. If the API's links are reliable, set `removals: trusted` for the resource in "
-                f"{job.resource.form_file}."
+                "removed. If the API has a path of one entry, set `detail_path`, and absent entries are "
+                "asked for. If not, `removals: confirmed` removes an entry when the next snapshot lacks it "
+                f"too, and `removals: trusted` at once. They stand in {job.resource.form_file}."
             ),
         )
 

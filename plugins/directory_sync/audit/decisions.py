@@ -15,8 +15,9 @@ Detail = Literal["no_path", "unasked", "there", "gone"]
 """What is known of an absent entry besides. `there`: `detail_path` or another answer of the list shows it;
 `gone`: `detail_path` says so; `unasked`: there is a path, but no reliable answer."""
 
-Order = Literal["proven", "assumed", "overtaken"]
-"""Whether the list's order proves an absence; `overtaken`: an interval run has read the API later."""
+Order = Literal["proven", "assumed", "unproven", "overtaken"]
+"""Whether the list's order proves an absence. `unproven`: a walk along links, about which the form says
+nothing; `overtaken`: an interval run has read the API later."""
 
 _FINDINGS: tuple[EntryFinding, ...] = EntryFinding.__args__  # type: ignore[attr-defined]
 DETAILS: tuple[Detail, ...] = Detail.__args__  # type: ignore[attr-defined]
@@ -38,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     ("still_missing", "gone", None, None, Kind.REMOVED),
     ("still_missing", "there", None, None, None),
     ("still_missing", "unasked", None, None, None),
+    ("still_missing", "no_path", "unproven", None, None),
     ("still_missing", "no_path", "overtaken", None, None),
     ("still_missing", "no_path", None, None, Kind.REMOVED),
     ("unchanged", None, None, None, None),

@@ -17,7 +17,6 @@ from directory_sync.config.form import Resource
 from directory_sync.config.keys import ID, Key
 from directory_sync.errors import ConfigError
 
-MAX_DETAIL_REQUESTS = 100
 MAX_MARKS = 50
 CONTROLS, CONTROLS_PER_MARK, CANDIDATES = 3, 1, 5
 MAX_FAILURES = 1
@@ -49,18 +48,19 @@ class Details:
     marks: tuple[str, ...] = ()
 
 
-def ask_details(difference: Difference, has_entry: HasEntry, *, resource: Resource) -> Details:
+def ask_details(difference: Difference, has_entry: HasEntry, *, resource: Resource, at_most: int) -> Details:
     """Asks for a bounded number of absent entries, and for controls where some are not found.
 
     Args:
         difference: the snapshot against the table.
         has_entry: asks the API for one entry.
         resource: the resource, for messages.
+        at_most: how many absent entries are asked for; the next run asks for the others.
 
     Raises:
         ConfigError: `detail_path` does not find entries that are present.
     """
-    absent = difference.absent(at_most=MAX_DETAIL_REQUESTS)
+    absent = difference.absent(at_most=at_most)
     key = resource.key
     answers = {one: not _is_normalised(one, key) and has_entry(one) for one in absent}
     not_found = [entry_id for entry_id, is_there in answers.items() if not is_there]

@@ -253,20 +253,18 @@ class Difference:
     def decide(
         self,
         *,
-        is_proven: bool,
+        order: Order,
         is_held: bool,
         at: datetime,
-        removes_none: bool = False,
         details: Mapping[EntryId, bool] | None = None,
         needs_details: bool = False,
     ) -> None:
         """Turns findings into kinds of change, by the table in `decisions`.
 
         Args:
-            is_proven: the order is observed or declared, so an absent entry is gone.
+            order: whether the order of the list proves an absence, see `decisions`.
             is_held: newly missing entries wait for a decision, and no absence is a removal.
             at: the time of the snapshot, which is `missing_since` of its newly missing entries.
-            removes_none: no entry is removed for its absence, not even one that was missing before.
             details: by id, whether `detail_path` still finds an absent entry; reliable answers only.
             needs_details: there is a `detail_path`, so an entry without an answer stays missing.
         """
@@ -275,7 +273,6 @@ class Difference:
             self._database.execute("INSERT INTO details VALUES (?, ?)", [entry_id, is_there])
         # The form itself says that these are gone.
         self._database.execute("INSERT INTO details SELECT id, false FROM left_out")
-        order: Order = "overtaken" if removes_none else "proven" if is_proven else "assumed"
         self._database.execute(
             "CREATE OR REPLACE TABLE decisions (finding VARCHAR, detail VARCHAR, kind VARCHAR)"
         )

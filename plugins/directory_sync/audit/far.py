@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from directory_sync.api.page import Page
 from directory_sync.errors import ApiError, SnapshotError
+from directory_sync.extract.reach import reach_error
 
 OK, REPEATED = frozenset({200, 204}), 0
 STRANGERS_AHEAD = 3
@@ -49,21 +50,35 @@ class FarBehind:
                 return page
             statuses.add(REPEATED if page.entries else page.status)
         if self.refusals:
-            self._check_refusals(end, statuses)
+            self._check_refusals(end, limit, statuses, read=read)
         return None
 
-    def _check_refusals(self, end: int, statuses: set[int]) -> None:
+    def _check_refusals(
+        self, end: int, limit: int, statuses: set[int], *, read: Callable[[int], Page]
+    ) -> None:
         """Checks that an error behind the end marks the end, and not a result window.
 
         Raises:
             ApiError: the errors differ, or begin at a multiple of WINDOW_CAPS.
         """
         status = min(self.refusals)
-        if (statuses | self.refusals) - OK != {status} or end % WINDOW_CAPS == 0:
-            said = "its last page" if status == REPEATED else str(status)
+        if (statuses | self.refusals) - OK == {status} and end % WINDOW_CAPS:
+            return
+        if status == REPEATED:
             raise ApiError(
-                f"The API answers {said} to offsets from {end:,} on. Whether its list ends there, or the "
-                "API only limits how far offsets reach, cannot be seen. Nothing was published. Use "
+                f"The API answers its last page to offsets from {end:,} on. Whether its list ends there, or "
+                "the API only limits how far offsets reach, cannot be seen. Nothing was published. Use "
                 "the API's cursor or links, or narrow the list by a parameter.",
                 status=status,
             )
+        raise self.reach_error(end, limit, read=read)
+
+    def reach_error(self, end: int, limit: int, *, read: Callable[[int], Page]) -> ApiError:
+        """Returns the error that tells the last offset that worked.
+
+        Args:
+            end: an offset that the API refuses, or one in front of it.
+            limit: the size of a page, in entries.
+            read: reads the directory at an offset.
+        """
+        return reach_error(read, end, limit=limit, said=str(min(self.refusals - OK - {REPEATED})))

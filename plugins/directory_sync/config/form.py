@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from directory_sync.config.endpoint import ListRequest, parse_end_statuses, parse_list_request
 from directory_sync.config.incremental import Incremental, parse_incremental
 from directory_sync.config.keys import ID, Key, parse_key
-from directory_sync.config.paging import Pages, parse_pages
-from directory_sync.config.refusal import parse_selector, refuse, refuse_unknown
+from directory_sync.config.paginator import parse_pages
+from directory_sync.config.paging import Pages
+from directory_sync.config.paths import parse_list_path
+from directory_sync.config.refusal import refuse, refuse_unknown
 from directory_sync.config.sign_in import check_sign_in
 from directory_sync.config.steps import Step, parse_steps
 from directory_sync.config.urls import has_userinfo
@@ -21,8 +24,11 @@ _FORM = {"client", "resource_defaults", "resources"}
 _CLIENT = {"base_url", "auth", "headers", "paginator"}
 _HONOURED = {"columns", "schema_contract", "max_table_nesting"}
 _RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing_steps", *_HONOURED}
-_OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals", "label_field"}
-_ENDPOINT = {"path", "method", "params", "headers", "data_selector", "paginator", "incremental"}
+_OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals", "label_field", "empty"}
+_ENDPOINT = {
+    "path", "method", "params", "headers", "json", "data", "data_selector", "paginator", "incremental",
+    "response_actions",
+}  # fmt: skip
 MAX_NAME = 63 - len("_field_changes")
 """PostgreSQL cuts names after 63 characters; the longest suffix is that of the view `_field_changes`."""
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -38,6 +44,11 @@ class Resource:
         path: the path of the list, relative to the base URL.
         selector: keys that lead to the list in the body; empty: the body is the list.
         pages: how the API pages the list.
+        item: keys that lead from an item of the list to the entry; empty: the item is the entry.
+        asked: how the list is asked for: GET or POST, and the body.
+        end_statuses: statuses that mean that nothing stands at a place of the list (`response_actions`). On
+            the first page they mean that the list is empty.
+        absent_is_empty: an answer without the list means that it has no entries (`empty`).
         params: query parameters of every request of the list.
         headers: headers of every request of the list.
         hints: dlt's hints for the table, from the form: `columns`, `schema_contract`, `max_table_nesting`.
@@ -50,6 +61,7 @@ class Resource:
         incremental: how the API is asked for an interval; None: it serves its present state only.
         label_field: the field shown beside an entry's id when a person decides on its removal; None: id only.
         removals_are_trusted: an entry that is absent from a linked list is removed without a decision.
+        removals_are_confirmed: an entry is removed at the second snapshot that lacks it, without a decision.
         form_file: the file of the form, for messages.
     """
 
@@ -70,6 +82,11 @@ class Resource:
     incremental: Incremental | None = None
     label_field: tuple[str, ...] | None = None
     removals_are_trusted: bool = False
+    removals_are_confirmed: bool = False
+    item: tuple[str, ...] = ()
+    asked: ListRequest = field(default_factory=ListRequest)
+    end_statuses: frozenset[int] = frozenset()
+    absent_is_empty: bool = False
     form_file: str = FORM_FILE
 
     def refuse_other_key(self, names: Sequence[str], *, of: str) -> None:
@@ -183,17 +200,20 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
     refuse_unknown(endpoint, _ENDPOINT, where=f"`endpoint` of {where}")
     _check_disposition(one, where=where)
     key = parse_key(one, where=where)
-    if str(endpoint.get("method") or "GET").upper() != "GET":
-        refuse(f"`method` {endpoint['method']!r} of {where}", "GET")
     pages = parse_pages(endpoint.get("paginator") or client.get("paginator"), where=where)
     if ours := sorted(pages.own_params & set(endpoint["params"])):
         refuse(f"`{'`, `'.join(ours)}` in `params` of {where}", "the keys of the paginator")
     _check_claims(one, pages, where=where)
+    listed = parse_list_path(endpoint.get("data_selector"), where=where)
     return Resource(
         name=name,
         path=_parse_path(endpoint.get("path") or name, where=f"`path` of {where}"),
-        selector=parse_selector(endpoint.get("data_selector"), where=where),
+        selector=listed.keys,
+        item=listed.item,
         pages=pages,
+        asked=parse_list_request(endpoint, pages, where=where),
+        end_statuses=parse_end_statuses(endpoint.get("response_actions"), where=where),
+        absent_is_empty=_choice(one, "empty", "absent", where=where),
         key=key,
         params={k: _plain(v, where=f"parameter `{k}` of {where}") for k, v in endpoint["params"].items()},
         headers={**(client.get("headers") or {}), **endpoint["headers"]},
@@ -206,7 +226,8 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
         total_is_approximate=_choice(one, "total", "approximate", where=where),
         ignored_fields=_parse_ignored(one.get("ignored_fields") or (), where=where),
         detail_path=_parse_detail_path(one.get("detail_path"), key, where=where),
-        removals_are_trusted=_choice(one, "removals", "trusted", where=where),
+        removals_are_trusted=_choice(one, "removals", "trusted", "confirmed", where=where),
+        removals_are_confirmed=_choice(one, "removals", "confirmed", "trusted", where=where),
     )
 
 
@@ -222,8 +243,8 @@ def _check_disposition(one: Mapping[str, Any], *, where: str) -> None:
 
 def _check_claims(one: Mapping[str, Any], pages: Pages, *, where: str) -> None:
     """Refuses claims about the list that have no effect with its paginator."""
-    if one.get("removals") is not None and "removals" not in pages.claims:
-        refuse(f"`removals` of {where}", "no such key with this paginator: the proof decides on removals")
+    if one.get("removals") == "trusted" and "removals" not in pages.claims:
+        refuse(f"`removals` of {where}", '"confirmed" with this paginator: the proof decides on removals')
     if one.get("sort_field") is not None and "sort_field" not in pages.claims:
         refuse(f"`sort_field` of {where}", "the paginator `offset` with it: other pages do not overlap")
     if one.get("order") is not None and "order" not in pages.claims:
@@ -284,8 +305,8 @@ def _plain(value: Any, *, where: str) -> Any:
     return value
 
 
-def _choice(one: Mapping[str, Any], key: str, valid: str, *, where: str) -> bool:
+def _choice(one: Mapping[str, Any], key: str, valid: str, *others: str, where: str) -> bool:
     value = one.get(key)
-    if value not in (None, valid):
-        refuse(f"`{key}` {value!r} of {where}", repr(valid))
+    if value not in (None, valid, *others):
+        refuse(f"`{key}` {value!r} of {where}", ", ".join(map(repr, (valid, *others))))
     return value == valid

@@ -53,6 +53,16 @@ def query_secrets(params: Iterable[tuple[str, Any]]) -> Iterator[str]:
                 yield from dict.fromkeys((text, quote_plus(text), quote(text, safe="")))
 
 
+def body_secrets(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the values in a body to mask, also those of its objects and lists, see `query_secrets`."""
+    for name, value in body.items():
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(one, Mapping):
+                yield from body_secrets(one)
+            elif one is not None:
+                yield from query_secrets([(name, one)])
+
+
 def url_secrets(url: str) -> Iterator[str]:
     """Yields the values in a URL's query to mask, see `query_secrets`."""
     return query_secrets(parse_qsl(urlsplit(url).query, keep_blank_values=True))

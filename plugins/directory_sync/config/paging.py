@@ -1,4 +1,4 @@
-"""Parses the `paginator` of dlt's form: how the API pages its list.
+"""How an API pages its list; `paginator.py` reads it from the form.
 
 There are three kinds. They differ in what can be proven (`audit/windows_seal.py`, `audit/pages_seal.py`):
 
@@ -6,6 +6,8 @@ There are three kinds. They differ in what can be proven (`audit/windows_seal.py
     NumberedPages  `page_number`: pages cannot overlap; the page before is read again
     LinkedPages    `cursor`, `json_link`, `header_link`, `header_cursor`, `single_page`: only the API says
                    which page comes next, and nothing proves that its links lead to all entries
+
+Inside, entries and pages are counted from 0. Only an address adds the first number that the API knows.
 
 The properties of a kind are on its class (`Pages`). Two other modules distinguish the kinds: the readers
 (`extract/stage.py`) and its seal (`audit/seal.py`).
@@ -16,27 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from dlt.common.jsonpath import compile_path
-from jsonpath_ng.exceptions import JSONPathError
-
 from directory_sync.config.kinds import Proof
-from directory_sync.config.refusal import parse_selector, refuse, refuse_unknown
-from directory_sync.errors import ConfigError
 
 DEFAULT_LIMIT = 100
-
-_OFFSET_KEYS = {"type", "limit", "offset", "offset_param", "limit_param", "total_path"}
-_NUMBERED_KEYS = {"type", "base_page", "page", "page_param", "total_path", "stop_after_empty_page"}
-_LINKED_OPTIONS = {
-    "cursor": {"cursor_path", "cursor_param"},
-    "json_link": {"next_url_path"},
-    "header_link": {"links_next_key"},
-    "header_cursor": {"cursor_key", "cursor_param"},
-    "single_page": set[str](),
-}
-"""The options that are passed to dlt's paginator of each type."""
-
-TYPES = ("offset", "page_number", *_LINKED_OPTIONS)
 
 
 class PageAddress(NamedTuple):
@@ -44,6 +28,7 @@ class PageAddress(NamedTuple):
 
     Attributes:
         params: the query parameters of the page.
+        body: what the page adds to the JSON body of the request, by its dotted path in it.
         words: the page in messages; it follows the path of the list.
         offset: recorded on the page, not sent.
         limit: recorded on the page, not sent.
@@ -57,13 +42,17 @@ class PageAddress(NamedTuple):
     limit: int = 0
     before: int = 0
     place: tuple[str, int] | None = None
+    body: Mapping[str, Any] = {}
 
 
 class Pages(ABC):
     """How an API pages its list.
 
     Attributes:
-        total_path: the keys that lead to the API's total in the body; None: the API states no total.
+        total_path: the keys that lead to the API's total in the body; None: no total stands there.
+        total_header: the header that holds the API's total; None: no total stands in a header.
+        total_is_declared: the form names the path or the header, so the total must be there.
+        has_more_path: the keys that lead to the API's word whether more follows; None: it gives none.
         proof: what can show that a list which was read this way is complete.
         is_shared_out: a window can be requested at any offset, so several tasks read the list at once. If
             false, each page is found from the one before, and one task reads them all.
@@ -72,6 +61,9 @@ class Pages(ABC):
     """
 
     total_path: tuple[str, ...] | None
+    total_header: str | None
+    total_is_declared: bool
+    has_more_path: tuple[str, ...] | None
     proof: ClassVar[Proof]
     is_shared_out: ClassVar[bool] = False
     claims: ClassVar[frozenset[str]] = frozenset()
@@ -79,7 +71,12 @@ class Pages(ABC):
     @property
     @abstractmethod
     def own_params(self) -> set[str]:
-        """The query parameters that the paginator sets."""
+        """The query parameters that the paginator sets, and that the form's `params` may not set."""
+
+    @property
+    def body_paths(self) -> tuple[str, ...]:
+        """The dotted paths in the JSON body that the paginator sets."""
+        return ()
 
     @abstractmethod
     def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
@@ -93,13 +90,19 @@ class Pages(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class OffsetPages(Pages):
-    """An API that takes an offset and a limit.
+    """An API that takes an offset and a limit, in the query or in the JSON body.
 
     Attributes:
         limit: how many entries a request asks for.
+        first: the API's offset of the first entry, 0 or 1 (`offset` in the form).
         offset_param: the query parameter for the offset.
         limit_param: the query parameter for the limit.
-        total_path: the keys that lead to the number of entries in the body; None: the API states none.
+        offset_body_path: the dotted path of the offset in the body; it replaces `offset_param`.
+        limit_body_path: the dotted path of the limit in the body; it replaces `limit_param`.
+        total_path: the keys that lead to the number of entries in the body; None: none stands there.
+        total_header: see `Pages`.
+        total_is_declared: see `Pages`.
+        has_more_path: see `Pages`.
     """
 
     proof: ClassVar[Proof] = Proof.CHAIN
@@ -107,58 +110,91 @@ class OffsetPages(Pages):
     claims: ClassVar[frozenset[str]] = frozenset({"order", "sort_field"})
 
     limit: int = DEFAULT_LIMIT
+    first: int = 0
     offset_param: str = "offset"
     limit_param: str = "limit"
+    offset_body_path: str | None = None
+    limit_body_path: str | None = None
     total_path: tuple[str, ...] | None = ("total",)
+    total_header: str | None = None
+    total_is_declared: bool = field(default=False, compare=False)
+    has_more_path: tuple[str, ...] | None = None
 
     @property
     def own_params(self) -> set[str]:
         """The query parameters that page."""
-        return {self.limit_param, self.offset_param}
+        in_query = {self.limit_param: self.limit_body_path, self.offset_param: self.offset_body_path}
+        return {param for param, body_path in in_query.items() if body_path is None}
+
+    @property
+    def body_paths(self) -> tuple[str, ...]:
+        """The dotted paths in the JSON body that page."""
+        return tuple(path for path in (self.offset_body_path, self.limit_body_path) if path)
 
     def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
-        """Returns the address of the window at an offset."""
+        """Returns the address of the window at an offset; -1 is the place before the first entry."""
         offset, limit = at or 0, limit or self.limit
+        number = offset + self.first
+        sent = [
+            (self.limit_body_path, self.limit_param, limit),
+            (self.offset_body_path, self.offset_param, number),
+        ]
         return PageAddress(
-            params={self.limit_param: limit, self.offset_param: offset},
-            words=f" at offset {offset}",
+            params={param: value for body_path, param, value in sent if not body_path},
+            body={body_path: value for body_path, _, value in sent if body_path},
+            words=f" at offset {number}",
             offset=offset,
             limit=limit,
-            before=offset,
-            place=(self.offset_param, offset),
+            before=max(0, offset),
+            place=(self.offset_body_path or self.offset_param, number),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class NumberedPages(Pages):
-    """An API that numbers its pages.
+    """An API that numbers its pages; the number stands in the query or in the JSON body.
 
     Attributes:
         base_page: the number of the first page.
         page_param: the query parameter for the number.
+        page_body_path: the dotted path of the number in the body; it replaces `page_param`.
         total_path: the keys that lead to the number of *pages* in the body, as in dlt; None: none is stated.
+        total_header: the header that holds the number of *pages*; None: none does.
+        total_is_declared: see `Pages`.
+        has_more_path: see `Pages`.
     """
 
     proof: ClassVar[Proof] = Proof.REREAD
 
     base_page: int = 0
     page_param: str = "page"
+    page_body_path: str | None = None
     total_path: tuple[str, ...] | None = None
+    total_header: str | None = None
+    total_is_declared: bool = field(default=False, compare=False)
+    has_more_path: tuple[str, ...] | None = None
 
     @property
     def own_params(self) -> set[str]:
         """The query parameters that page."""
-        return {self.page_param}
+        return set() if self.page_body_path else {self.page_param}
+
+    @property
+    def body_paths(self) -> tuple[str, ...]:
+        """The dotted paths in the JSON body that page."""
+        return (self.page_body_path,) if self.page_body_path else ()
 
     def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
         """Returns the address of the page with a number; the API decides how many entries it has."""
         number = self.base_page if at is None else at
+        path = self.page_body_path
         return PageAddress(
-            params={self.page_param: number},
+            params={} if path else {self.page_param: number},
+            body={path: number} if path else {},
             words=f", page {number}",
             limit=limit or 0,
             before=number - self.base_page,
-            place=(self.page_param, number),
+            place=(path or self.page_param, number),
         )
 
 
@@ -167,23 +203,50 @@ class LinkedPages(Pages):
     """An API whose answers lead to the next page; one of dlt's paginators finds it.
 
     Attributes:
-        type: dlt's name of the paginator.
+        type: dlt's name of the paginator; for a paginator object, the name of its class.
         options: the paginator's options.
-        total_path: the keys that lead to the number of entries in the body; None: the API states none. This
-            is an addition to dlt's form, whose paginators of these types have no total.
+        paginator: the paginator object of the form; None: dlt makes one of `type` and `options`.
+        start: the cursor of the first page; None: the first request has that of the form's `params`, or none.
+        stops_when_empty: two empty answers to one request end the walk.
+        resends_params: the form's `params` that a link lacks are sent with it.
+        total_path: the keys that lead to the number of entries in the body; None: none stands there. This
+            and `total_header` are additions to dlt's form, whose paginators of these types have no total.
+        total_header: see `Pages`.
+        total_is_declared: see `Pages`.
+        has_more_path: see `Pages`; it can end a walk before its links do.
     """
 
     proof: ClassVar[Proof] = Proof.WALK
     claims: ClassVar[frozenset[str]] = frozenset({"order", "removals"})
 
     type: str
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    paginator: Any = field(default=None, compare=False)
+    start: str | None = None
+    stops_when_empty: bool = False
+    resends_params: bool = False
     total_path: tuple[str, ...] | None = None
+    total_header: str | None = None
+    total_is_declared: bool = field(default=False, compare=False)
+    has_more_path: tuple[str, ...] | None = None
 
     @property
     def own_params(self) -> set[str]:
-        """The query parameter of a cursor; none for links, which contain their own."""
-        return {self.options.get("cursor_param", "cursor")} if "cursor" in self.type else set()
+        """The query parameter of a cursor, if the paginator sets its first value; links have their own."""
+        return {self.cursor_param} if self.cursor_param and self.start is not None else set()
+
+    @property
+    def body_paths(self) -> tuple[str, ...]:
+        """The dotted path of a cursor in the JSON body, if the paginator sets its first value."""
+        path = self.options.get("cursor_body_path")
+        return (path,) if path and self.start is not None else ()
+
+    @property
+    def cursor_param(self) -> str | None:
+        """The query parameter of the cursor; None: links lead to the pages, or the body holds the cursor."""
+        if self.type not in ("cursor", "header_cursor") or self.options.get("cursor_body_path"):
+            return None
+        return str(self.options.get("cursor_param", "cursor"))
 
     def address(self, at: int | None = None, limit: int | None = None) -> PageAddress:
         """Returns the address of the first page; only the API's links lead to the others.
@@ -193,91 +256,7 @@ class LinkedPages(Pages):
         """
         if at is not None or limit is not None:
             raise ValueError("only the API's own links lead to a page of this list")
-        return PageAddress(params={})
-
-
-def parse_pages(paginator: Any, *, where: str) -> Pages:
-    """Parses a paginator.
-
-    Args:
-        paginator: the value in the form: a type's name, or a mapping with its `type`.
-        where: the name of the resource, for messages.
-
-    Raises:
-        ConfigError: the type is unknown, or a key is wrong or not supported.
-    """
-    paginator = {"type": paginator} if isinstance(paginator, str) else paginator
-    found = paginator.get("type") if isinstance(paginator, Mapping) else type(paginator).__name__
-    if not isinstance(paginator, Mapping) or found not in TYPES:
-        refuse(f"Paginator {found!r} of {where}", f'{{"type": "offset", "limit": 100}}; {", ".join(TYPES)}')
-    if found == "offset":
-        return _parse_offset(paginator, where=where)
-    if found == "page_number":
-        return _parse_numbered(paginator, where=where)
-    return _parse_linked(paginator, where=where)
-
-
-def _parse_offset(paginator: Mapping[str, Any], *, where: str) -> OffsetPages:
-    refuse_unknown(paginator, _OFFSET_KEYS, where=f"the paginator of {where}")
-    limit = paginator.get("limit", DEFAULT_LIMIT)
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 2:
-        raise ConfigError(f"`limit` in the paginator of {where} is {limit!r}; it must be 2 or more.")
-    if paginator.get("offset"):
-        refuse(f"`offset` {paginator['offset']!r} in the paginator of {where}", "0")
-    return OffsetPages(
-        limit=limit,
-        offset_param=paginator.get("offset_param") or "offset",
-        limit_param=paginator.get("limit_param") or "limit",
-        total_path=_total_path(paginator.get("total_path", "total"), where=where),
-    )
-
-
-def _parse_numbered(paginator: Mapping[str, Any], *, where: str) -> NumberedPages:
-    """Parses numbered pages. dlt's default `total_path` is not used: it mostly counts entries."""
-    inside = f"the paginator of {where}"
-    refuse_unknown(paginator, _NUMBERED_KEYS, where=inside)
-    base = _given(paginator, "base_page", default=0)
-    if not isinstance(base, int) or isinstance(base, bool) or base < 0:
-        raise ConfigError(f"`base_page` in {inside} is {base!r}; it must be a whole number from 0 on.")
-    if _given(paginator, "page", default=base) != base:
-        refuse(f"`page` {paginator['page']!r} in {inside}", f"`base_page`, {base}: no page is left out")
-    if _given(paginator, "stop_after_empty_page", default=True) is not True:
-        refuse(f"`stop_after_empty_page` {paginator['stop_after_empty_page']!r} in {inside}", "True")
-    return NumberedPages(
-        base_page=base,
-        page_param=_text(paginator, "page_param", where=inside) or "page",
-        total_path=_total_path(paginator.get("total_path"), where=where),
-    )
-
-
-def _parse_linked(paginator: Mapping[str, Any], *, where: str) -> LinkedPages:
-    inside, kind = f"the paginator of {where}", paginator["type"]
-    known = _LINKED_OPTIONS[kind]
-    stops = {"stop_after_empty_page"} if kind == "cursor" else set()
-    refuse_unknown(paginator, known | stops | {"type", "total_path"}, where=inside)
-    if _given(paginator, "stop_after_empty_page", default=False) is not False:
-        refuse(f"`stop_after_empty_page` {paginator['stop_after_empty_page']!r} in {inside}", "False")
-    options = {key: text for key in sorted(known) if (text := _text(paginator, key, where=inside))}
-    for key in options.keys() & {"cursor_path", "next_url_path"}:
-        try:
-            compile_path(options[key])
-        except JSONPathError:
-            raise ConfigError(f"`{key}` {options[key]!r} in {inside} is not a JSONPath.") from None
-    total = _total_path(paginator.get("total_path"), where=where)
-    return LinkedPages(type=kind, options=options, total_path=total)
-
-
-def _given(paginator: Mapping[str, Any], key: str, *, default: Any) -> Any:
-    value = paginator.get(key)
-    return default if value is None else value
-
-
-def _text(paginator: Mapping[str, Any], key: str, *, where: str) -> str | None:
-    value = paginator.get(key)
-    if value is not None and (not isinstance(value, str) or not value):
-        raise ConfigError(f"`{key}` in {where} is of type {type(value).__name__}; a name is needed.")
-    return value
-
-
-def _total_path(path: Any, *, where: str) -> tuple[str, ...] | None:
-    return parse_selector(path, where=f"`total_path` of {where}") if path else None
+        return PageAddress(
+            params=dict.fromkeys(self.own_params, self.start),
+            body=dict.fromkeys(self.body_paths, self.start),
+        )

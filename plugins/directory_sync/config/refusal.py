@@ -1,6 +1,5 @@
 """Refuses the parts of a form that are not supported, so that none is ignored silently."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -36,22 +35,3 @@ def refuse_unknown(given: Any, known: Iterable[str], *, where: str) -> None:
     unknown = sorted(key for key, value in given.items() if key not in known and value is not None)
     if unknown:
         refuse(f"`{'`, `'.join(unknown)}` in {where}", ", ".join(sorted(known)))
-
-
-def parse_selector(path: Any, *, where: str) -> tuple[str, ...]:
-    """Parses a path such as `a.b` or `$.a.b` into its keys; `$` is the body itself.
-
-    Args:
-        path: the value in the form.
-        where: the name of its resource or setting, for messages.
-
-    Raises:
-        ConfigError: the path is empty, or has a wildcard or a filter.
-    """
-    if not path:
-        raise ConfigError(f"{where} has no `data_selector`: name the list in the body, or `$`.")
-    keys = str(path).removeprefix("$").removeprefix(".").removesuffix("[*]")
-    selector = tuple(keys.split(".")) if keys else ()
-    if not all(re.fullmatch(r"[^\[\]*?()'\"\s]+", key) for key in selector):
-        refuse(f"The path {path!r} of {where}", "keys joined by dots, such as `result.items`")
-    return selector

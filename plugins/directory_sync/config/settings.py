@@ -56,6 +56,7 @@ class SyncSettings:
         ask_again_days: after how many days a person is asked again about held removals.
         response_timeout_hours: how long a question waits for its answer, in hours.
         max_changed_share: removals are held if a larger share of the entries changed, 0 to 1.
+        max_detail_requests: how many absent entries of a resource a run asks for at `detail_path`.
         max_size_deviation: a warning if the number of entries deviates by a larger share, 0 to 1.
         deadline_minutes: a run that takes longer triggers an alert, in minutes; 0: no alert.
         owner_link: an http or mailto URL behind the owner's name in the interface; empty: none.
@@ -84,6 +85,7 @@ class SyncSettings:
     ask_again_days: int = 7
     response_timeout_hours: float = 20.0
     max_changed_share: float = 0.5
+    max_detail_requests: int = 100
     max_size_deviation: float = 0.2
     deadline_minutes: float = 0.0
     owner_link: str = ""
@@ -100,7 +102,13 @@ class SyncSettings:
             raise ConfigError(
                 f"{ENVIRONMENT_PREFIX}UNSTORABLE must be {' or '.join(UNSTORABLE)}; got {self.unstorable!r}."
             )
-        for name in ("shards", "requests_in_flight", "retention_days", "ask_again_days"):
+        for name in (
+            "shards",
+            "requests_in_flight",
+            "retention_days",
+            "ask_again_days",
+            "max_detail_requests",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 1 or more.")
         for name in (

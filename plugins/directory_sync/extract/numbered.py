@@ -117,6 +117,7 @@ class NumberedReader:
             if page.entries:
                 self._head = _ids(page)
                 return page
+        self._check_end(self._base, page)
         return None
 
     def _read_behind(self, number: int, before: Page) -> Generator[Page, None, tuple[int, Page] | None]:
@@ -148,6 +149,7 @@ class NumberedReader:
                 self._refuse_repeats(at)
             if empties == EMPTY_ANSWERS_BEHIND:
                 if not (self._furthest > at or (yield from self._look_ahead(at))):
+                    self._check_end(number, before)
                     return None
                 at, empties, repeats = at + 1, 0, 0
                 if at > furthest:
@@ -177,6 +179,14 @@ class NumberedReader:
             if page.entries:
                 return True
         return False
+
+    def _check_end(self, number: int, page: Page) -> None:
+        if page.has_more:
+            raise SnapshotError(
+                f"Page {number} of `{self._name}` says that more follows, and the pages behind it are empty. "
+                "Nothing was published. Airflow tries again; if this stays so, ask the API's vendor, or "
+                "leave `has_more_path` out."
+            )
 
     def _refuse_repeats(self, number: int) -> NoReturn:
         raise ConfigError(

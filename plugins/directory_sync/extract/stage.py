@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import dlt
 
 from directory_sync.config.form import Resource
-from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages
+from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages, Pages
 from directory_sync.extract.plan import Shard
+from directory_sync.extract.reach import refuse_skipped_first
 from directory_sync.extract.windows import ShardReader
 from directory_sync.landing.files import DATASET
 from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS, PageColumns
@@ -123,7 +124,7 @@ def read_shard(shard: Shard, requests_in_flight: int, reading: Reading) -> Itera
         reader = _reader(client, resource, shard, requests_in_flight=requests_in_flight)
         columns = PageColumns(shard.number, resource.key)
         progress = Progress(f"Shard {shard.number + 1} of {shard.count}")
-        for page in reader.pages():
+        for page in _pages(reader, client, shard, pages=resource.pages):
             columns.add(page)
             progress.add(page, expected=reader.expected)
             if columns.rows >= BATCH_ROWS:
@@ -135,6 +136,34 @@ def read_shard(shard: Shard, requests_in_flight: int, reading: Reading) -> Itera
             yield _marked(columns.fields(), FIELDS)
         if (facts := progress.finish()).pages:
             reading.done(facts)
+
+
+def read_with(client: "DirectoryClient", shard: Shard, *, requests_in_flight: int) -> "Iterator[Page]":
+    """Yields the pages of a shard, without landing them.
+
+    Args:
+        client: reads the resource.
+        shard: the shard to read; of a list that is not shared out, the first one reads all.
+        requests_in_flight: how many requests may wait for their answers at once.
+
+    Raises:
+        DirectorySyncError: an error of the client or of the reader.
+    """
+    resource = client.resource
+    if shard.number and not resource.pages.is_shared_out:
+        return
+    reader = _reader(client, resource, shard, requests_in_flight=requests_in_flight)
+    yield from _pages(reader, client, shard, pages=resource.pages)
+
+
+def _pages(reader: Reader, client: "DirectoryClient", shard: Shard, *, pages: Pages) -> "Iterator[Page]":
+    """Yields the pages of a reader, between the checks of what the form says about the list."""
+    if shard.number == 0 and isinstance(pages, OffsetPages) and pages.first:
+        refuse_skipped_first(client.page)
+    yield from reader.pages()
+    if shard.number == 0:
+        # All shards read the first window. One that has nothing to read besides may see no total.
+        client.check_declared()
 
 
 def _reader(

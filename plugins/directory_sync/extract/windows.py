@@ -8,10 +8,12 @@ finds gaps and reads them.
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from directory_sync.errors import ApiError, ConfigError
 from directory_sync.extract.plan import OVERLAP, Plan, Shard, Wanted, after, began, next_windows
+from directory_sync.extract.reach import is_refusal, reach_error
 
 if TYPE_CHECKING:
     from directory_sync.api.page import Page
@@ -41,6 +43,8 @@ class ShardReader:
         self._fetch, self._shard = fetch, shard
         self._limit, self._in_flight = limit, in_flight
         self._plan = Plan(limit=limit, size=limit)
+        self._one_at_a_time = Lock()
+        self._reach: ApiError | None = None
 
     @property
     def total(self) -> int | None:
@@ -89,9 +93,19 @@ class ShardReader:
         return page if page.entries else self._fetch_limit(offset)
 
     def _fetch_limit(self, offset: int) -> "Page":
-        if self.total is not None and offset < self.total:
+        if self.total is None or offset >= self.total:
+            return read_or_refusal(lambda at: self._fetch(at, self._limit), offset, limit=self._limit)
+        try:
             return self._fetch(offset, self._limit)
-        return read_or_refusal(lambda at: self._fetch(at, self._limit), offset, limit=self._limit)
+        except ApiError as e:
+            if not offset or not is_refusal(e):
+                raise
+            with self._one_at_a_time:
+                # Many requests are refused at once, and one search is enough.
+                self._reach = self._reach or reach_error(
+                    lambda at: self._fetch(at, self._limit), offset, limit=self._limit, said=str(e.status)
+                )
+                raise self._reach from None
 
     def _refuse_single_entries(self, first: "Page") -> None:
         """Refuses an API that returns one entry per page.
@@ -127,9 +141,9 @@ def read_or_refusal(read: "Callable[[int], Page]", offset: int, *, limit: int) -
     try:
         return read(offset)
     except ApiError as e:
-        if not offset or e.status is None or not 400 <= e.status < 500:
+        if not offset or not is_refusal(e):
             raise
-        return Page(offset, limit, [], None, datetime.now(UTC), status=e.status)
+        return Page(offset, limit, [], None, datetime.now(UTC), status=e.status or 0)
 
 
 def refuse_fixed_answer(page: "Page", *, head: "Page", read: "Callable[[int], Page]") -> None:

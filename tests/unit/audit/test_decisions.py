@@ -8,7 +8,7 @@ import pytest
 from directory_sync.audit.decisions import DETAILS, RULES, Rule, decisions, kind_of
 from directory_sync.config.kinds import Kind
 
-ORDERS = ("proven", "assumed", "overtaken")
+ORDERS = ("proven", "assumed", "unproven", "overtaken")
 DOCS = Path(__file__).parents[3] / "docs" / "completeness.md"
 
 # finding, detail, order, held: of which the rule in this place decides, and how.
@@ -26,6 +26,7 @@ CASES = [
     ("still_missing", "gone", "overtaken", False, "removed"),
     ("still_missing", "there", "proven", False, None),
     ("still_missing", "unasked", "proven", False, None),
+    ("still_missing", "no_path", "unproven", False, None),
     ("still_missing", "no_path", "overtaken", False, None),
     ("still_missing", "no_path", "assumed", False, "removed"),
     ("unchanged", "no_path", "proven", False, None),
@@ -71,18 +72,18 @@ def test_the_docs_show_the_table_as_it_is() -> None:
     assert written[start - 2] == "| finding | detail | order | held | kind of change |"
 
 
-# detail: by an order that is proven, assumed, overtaken
+# detail: by an order that is proven, assumed, unproven, overtaken
 NEWLY_MISSING = {
-    "no_path": ("removed", "missing", "missing"),
-    "unasked": ("missing", "missing", "missing"),
-    "there": ("missing", "missing", "missing"),
-    "gone": ("removed", "removed", "removed"),
+    "no_path": ("removed", "missing", "missing", "missing"),
+    "unasked": ("missing",) * 4,
+    "there": ("missing",) * 4,
+    "gone": ("removed",) * 4,
 }
 STILL_MISSING = {
-    "no_path": ("removed", "removed", None),
-    "unasked": (None, None, None),
-    "there": (None, None, None),
-    "gone": ("removed", "removed", "removed"),
+    "no_path": ("removed", "removed", None, None),
+    "unasked": (None,) * 4,
+    "there": (None,) * 4,
+    "gone": ("removed",) * 4,
 }
 
 

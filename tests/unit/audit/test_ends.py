@@ -15,7 +15,7 @@ from directory_sync.audit.pages_seal import accept_walk, verify_rereads
 from directory_sync.audit.windows_seal import seal_windows as seal
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import Resource
-from directory_sync.config.paging import parse_pages
+from directory_sync.config.paginator import parse_pages
 from directory_sync.errors import ApiError
 from directory_sync.extract.linked import LinkedReader
 from directory_sync.extract.numbered import NumberedReader

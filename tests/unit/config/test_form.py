@@ -102,10 +102,69 @@ NOT_HONOURED = {
         "parameter `org`",
     ),
     "resolve placeholder": ({"endpoint": {"path": "/orgs/{resources.o.id}"}}, "`path`"),
-    "POST": ({"endpoint": {"method": "POST"}}, "`method` 'POST'"),
-    "json body": ({"endpoint": {"json": {"query": "x"}}}, "`json`"),
-    "data body": ({"endpoint": {"data": "x"}}, "`data`"),
-    "response actions": ({"endpoint": {"response_actions": [{"status_code": 404}]}}, "`response_actions`"),
+    "PUT": ({"endpoint": {"method": "PUT"}}, "`method` 'PUT'"),
+    "json body of a GET": (
+        {"endpoint": {"json": {"query": "x"}}},
+        '`json` of resource `people` is not supported. Valid: `"method": "POST"`',
+    ),
+    "form body of a GET": ({"endpoint": {"data": {"query": "x"}}}, '"POST"'),
+    "body that is a text": ({"endpoint": {"method": "POST", "data": "x"}}, "`data` of type str"),
+    "two bodies": (
+        {"endpoint": {"method": "POST", "json": {"a": 1}, "data": {"b": 1}}},
+        "`json` beside `data`",
+    ),
+    "binding in the body": (
+        {"endpoint": {"method": "POST", "json": {"a": [{"b": "{resources.o.id}"}]}}},
+        "binding in `json`",
+    ),
+    "page in the body of a GET": (
+        {"endpoint": {"paginator": {"type": "page_number", "page_body_path": "page"}}},
+        '`page` as a path in the body of resource `people` is not supported. Valid: `"method": "POST"`',
+    ),
+    "page in a form body": (
+        {
+            "endpoint": {
+                "method": "POST",
+                "data": {"a": 1},
+                "paginator": {"type": "cursor", "cursor_body_path": "cursor"},
+            }
+        },
+        "Valid: `json`",
+    ),
+    "offset in the body twice": (
+        {
+            "endpoint": {
+                "method": "POST",
+                "json": {"page": {"from": 0}},
+                "paginator": {"type": "offset", "offset_body_path": "page.from"},
+            }
+        },
+        "`page.from` in `json`",
+    ),
+    "offset that leads through a text": (
+        {
+            "endpoint": {
+                "method": "POST",
+                "json": {"page": "one"},
+                "paginator": {"type": "offset", "offset_body_path": "page.from"},
+            }
+        },
+        "leads through `page`",
+    ),
+    **{
+        f"response action {name}": ({"endpoint": {"response_actions": actions}}, named)
+        for name, actions, named in [
+            ("that is none", [{"status_code": 404}], "The action None in `response_actions`"),
+            ("that is a function", [print], "A function in `response_actions`"),
+            ("with a function", [{"status_code": 404, "action": print}], "A function in `response_actions`"),
+            ("on content", [{"content": "none", "action": "ignore"}], "`content` in `response_actions`"),
+            ("on a fault", [{"status_code": 500, "action": "ignore"}], "`status_code` 500"),
+            ("on a bad request", [{"status_code": 400, "action": "ignore"}], "`status_code` 400"),
+            ("that raises", [{"status_code": 404, "action": "raise"}], "The action 'raise'"),
+            ("alone", {"status_code": 404, "action": "ignore"}, "`response_actions` of type dict"),
+        ]
+    },
+    "empty": ({"empty": "none"}, "`empty` 'none'"),
     "yield_map": ({"processing_steps": [{"yield_map": iter}]}, "`yield_map`"),
     "empty step": ({"processing_steps": [{}]}, "processing_steps"),
     "step that is no function": ({"processing_steps": [{"map": "name"}]}, "processing_steps"),
@@ -164,9 +223,10 @@ NOT_HONOURED = {
         f"{key} of {kind}": ({"endpoint": {"paginator": {"type": kind, key: value}}}, f"`{key}`")
         for kind, key, value in [
             ("page_number", "maximum_page", 5),
-            ("page_number", "has_more_path", "more"),
-            ("page_number", "page_body_path", "page"),
+            ("offset", "maximum_offset", 500),
+            ("page_number", "has_more_path", "more[*]"),
             ("page_number", "stop_after_empty_page", False),
+            ("page_number", "stop_after_empty_page", 1),
             ("page_number", "page", 3),
             ("page_number", "base_page", -1),
             ("page_number", "base_page", True),
@@ -175,10 +235,11 @@ NOT_HONOURED = {
             ("page_number", "page_param", 1),
             ("page_number", "total_path", "a.*"),
             ("page_number", "limit", 100),
-            ("cursor", "cursor_body_path", "cursor"),
-            ("cursor", "has_more_path", "more"),
-            ("cursor", "stop_after_empty_page", True),
             ("cursor", "cursor_param", 1),
+            ("cursor", "cursor_value", True),
+            ("cursor", "resend_params", True),
+            ("json_link", "has_more_path", "more"),
+            ("json_link", "resend_params", "yes"),
             ("cursor", "cursor_path", "a[?"),
             ("cursor", "links_next_key", "next"),
             ("json_link", "next_url_path", "'a"),
@@ -193,13 +254,36 @@ NOT_HONOURED = {
         {"endpoint": {"paginator": "page_number", "params": {"page": 2}}},
         "`page` in `params`",
     ),
-    "cursor among the parameters": (
-        {"endpoint": {"paginator": {"type": "cursor", "cursor_param": "c"}, "params": {"c": 2}}},
+    "first cursor twice": (
+        {
+            "endpoint": {
+                "paginator": {"type": "cursor", "cursor_param": "c", "cursor_value": "*"},
+                "params": {"c": 2},
+            }
+        },
         "`c` in `params`",
     ),
-    "default cursor among the parameters": (
-        {"endpoint": {"paginator": "header_cursor", "params": {"cursor": 2}}},
-        "`cursor` in `params`",
+    "two places of the cursor": (
+        {
+            "endpoint": {
+                "method": "POST",
+                "paginator": {"type": "cursor", "cursor_param": "c", "cursor_body_path": "c"},
+            }
+        },
+        "`cursor_param` beside `cursor_body_path`",
+    ),
+    "two places of the offset": (
+        {
+            "endpoint": {
+                "method": "POST",
+                "paginator": {"type": "offset", "offset_param": "o", "offset_body_path": "o"},
+            }
+        },
+        "`offset_param` beside `offset_body_path`",
+    ),
+    "two totals": (
+        {"endpoint": {"paginator": {"type": "offset", "total_path": "a", "total_header": "X-Total"}}},
+        "`total_header` beside `total_path`",
     ),
     "trusted removals of offset pages": ({"removals": "trusted"}, "`removals`"),
     "trusted removals of numbered pages": (

@@ -3,14 +3,8 @@
 import pytest
 
 from directory_sync.config.kinds import Proof
-from directory_sync.config.paging import (
-    TYPES,
-    LinkedPages,
-    NumberedPages,
-    OffsetPages,
-    Pages,
-    parse_pages,
-)
+from directory_sync.config.paginator import TYPES, parse_pages
+from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages, Pages
 
 KINDS = [OffsetPages(), NumberedPages(), LinkedPages(type="cursor")]
 

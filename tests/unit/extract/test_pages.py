@@ -16,7 +16,8 @@ from directory_sync.audit.proof import Seal
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import Resource
-from directory_sync.config.paging import LinkedPages, parse_pages
+from directory_sync.config.paginator import parse_pages
+from directory_sync.config.paging import LinkedPages
 from directory_sync.errors import ConfigError, DirectorySyncError, EnvelopeError, SnapshotError
 from directory_sync.extract.linked import LinkedReader
 from directory_sync.extract.numbered import NumberedReader

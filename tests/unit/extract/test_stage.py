@@ -28,6 +28,9 @@ class StillClient:
     def page(self, offset: int, limit: int | None = None) -> Page:
         return self._still(offset, limit)
 
+    def check_declared(self) -> None:
+        """The list declares no total."""
+
     def close(self) -> None:
         self.is_closed = True
 
