@@ -56,7 +56,7 @@ class Deployment:
             extra=extra,
         )
         self.resource: Resource = parse_form(FORM)[0]
-        self.resource_names = {self.resource.name}
+        self.resource_names, self.resources = {self.resource.name}, (self.resource,)
 
     @property
     def landing(self) -> Landing:

@@ -10,6 +10,8 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       paginator.py, paging.py     how the API pages it: the form, and what each kind means
       paths.py                    JSONPaths of the form that lead to one place
       endpoint.py                 how it is asked for by POST, and which statuses end it
+      keys.py, steps.py           the key of its entries; the functions that shape or leave out rows
+      parent.py                   a child resource: for whose entries it is read, and what it takes from them
       mode.py                     what a run does: its mode, and what follows from it
       incremental.py              how it is asked for what changed within an interval
       settings.py, limits.py      switches, and how many entries may be removed unasked
@@ -43,9 +45,11 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       place.py                    where it is: a folder, or a bucket and what opens it
       durable.py                  files that survive a loss of power
       tables.py                   the columns of an entry as landed
+      parents.py                  the parents of a child resource, for its shards
     extract/        stage 1: N shard tasks read the directory (stage.py)
       windows.py                  offset windows that overlap, several in flight; plan.py: which come next
       reach.py                    how far offsets reach, and where they begin
+      children.py                 the lists of a child resource, several at once; offset_list.py: one of them
       numbered.py, linked.py      pages by their numbers; pages along the API's own links (links.py)
       progress.py                 how far a shard is, for its log
     warehouse/      all SQL to its tables
@@ -53,6 +57,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       syncs.py, entries.py        what is read from `directory_syncs`; from a table and its change log
       views.py, sql.py            the views; how a statement is run
       room.py                     what it has room for
+      key_columns.py              the columns of a table that hold the key
       destinations/               how each connection type is opened, held and written in one transaction
     audit/          stage 2: seals, checks and compares the snapshot (stage.py; job.py: what it works on)
       landed.py, records.py       the landed entries as tables of a DuckDB database; their records
@@ -62,6 +67,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       bridge.py                   reads the gaps between windows, and on to the end
       windows_seal.py             the proof that no entry was missed, for windows
       pages_seal.py, proof.py     the proof for pages; what a proof says
+      lists_seal.py, parents.py   the proof for a child's lists; what becomes of entries whose parent has left
       seal.py, manifest.py        chooses the proof, lands what it read; what the manifest says
       reread.py, details.py       asks for absent entries again: at their places; one by one
       sealed.py                   a sealed snapshot: its order, its proof, its fields
@@ -76,6 +82,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       header.py                   the sync's row inside the change log, for interrupted publications
       publications.py             the number of each publication, and its mark in the landing zone
       rows.py                     the table's rows, made from change rows and checked before a write
+      row_key.py                  each row has the key that the API gave
       storable.py, values.py      fits each value to a column that can hold it
       outcomes.py, quarantine.py  entries that the warehouse cannot hold: refused, or set aside
       places.py, hints.py         where dlt puts each value; the form's hints against existing columns

@@ -39,6 +39,9 @@ def directory_dag(
 ) -> DAG:
     """Declares the Dag of a directory: extract >> audit >> publish >> approve_removals >> remove.
 
+    A child resource stands between: it is extracted and audited after its parent's audit, and before its
+    parent is published.
+
     Args:
         dag_id: the id of the Dag.
         directory: the form, and the connection and switches where they differ from the deployment's.
@@ -65,17 +68,20 @@ def directory_dag(
         deadline=alerts(settings, late_callback),
         owner_links=owner_links(settings),
     ) as dag:
-        for number, resource in enumerate(directory.declared_resources()):
+        resources = directory.declared_resources()
+        stages = {}
+        for number, resource in enumerate(resources):
             _claim(dag, directory, resource.name)
             with tasks.group_of(resource, is_first=number == 0):
-                (
-                    tasks.extract(directory, resource)
-                    >> tasks.audit(directory, resource)
-                    >> tasks.publish(directory, resource)
-                    >> tasks.approve_removals(directory, resource)
-                    >> tasks.remove(directory, resource)
-                )
+                stages[resource.name] = row = tasks.stages_of(directory, resource)
+                (row.extract >> row.audit >> row.publish >> row.approve_removals >> row.remove)
             describe(dag, resource)
+        for child in resources:
+            if child.parent is not None:
+                # A child is read for the parent's sealed snapshot, and published with it.
+                parent, row = stages[child.parent.name], stages[child.name]
+                parent.audit >> row.extract
+                row.audit >> parent.publish >> row.publish
     return dag
 
 

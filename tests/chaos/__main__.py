@@ -10,6 +10,11 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2] / "plugins")]
 
+from tests.chaos.children import (  # noqa: E402  the path comes first
+    children_objections,
+    children_of_seed,
+    children_table,
+)
 from tests.chaos.ends import by_server, end_objections, end_table, pull_of_seed  # noqa: E402  the path comes first
 from tests.chaos.figures import Compared, by_churn, objections, prepare, table  # noqa: E402  the path comes first
 from tests.chaos.lists import by_style, list_objections, list_of_seed, list_table  # noqa: E402  the path comes first
@@ -25,6 +30,7 @@ def main() -> int:
     parser.add_argument("--ends", type=int, default=2_000, help="pulls whose pages end where they like")
     parser.add_argument("--lists", type=int, default=800, help="pulls from 1, by POST, with faults")
     parser.add_argument("--walks", type=int, default=24, help="nights of walks along cursors")
+    parser.add_argument("--children", type=int, default=200, help="pulls of many lists of a child")
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path, help="writes the figures to this file as well")
@@ -39,6 +45,7 @@ def main() -> int:
         compared = list(pool.map(Compared.of_seed, seeds, chunksize=SEEDS_AT_ONCE))
         servers = by_server(pool.map(pull_of_seed, ends, chunksize=SEEDS_AT_ONCE))
         styles = by_style(pool.map(list_of_seed, seeds_of(arguments.lists), chunksize=SEEDS_AT_ONCE))
+        children = list(pool.map(children_of_seed, seeds_of(arguments.children)))
         kinds = by_kind(pool.map(walk_of_seed, seeds_of(arguments.walks)))
     figures = by_churn(compared)
     for line in table(figures):
@@ -55,6 +62,9 @@ def main() -> int:
     )
     for line in end_table(servers):
         print(line)
+    print(f"\n{arguments.children:,} pulls of the lists of a child, each list moving by itself:\n")
+    for line in children_table(children):
+        print(line)
     print(f"\n{arguments.lists:,} pulls over HTTP with faults, of lists from 1 or by POST:\n")
     for line in list_table(styles):
         print(line)
@@ -69,6 +79,7 @@ def main() -> int:
         *end_objections(servers),
         *list_objections(styles),
         *walk_objections(kinds),
+        *children_objections(children),
     ]
     for line in against:
         print(line, file=sys.stderr)

@@ -21,6 +21,7 @@ def test_every_example_makes_the_dag_listed_here(bag):
     made = {Path(dag.fileloc).name: dag.dag_id for dag in bag.dags.values()}
     assert made == {
         "consume_changes_dag.py": "consume_directory_changes",
+        "groups_dag.py": "groups_sync",
         "partners_dag.py": "partners_sync",
     }
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(made)

@@ -338,7 +338,7 @@ class _Parts:
     ) -> None:
         self._cycle, self._in_flight, self._read_page = cycle, in_flight, read_page
         self.run, self.raised_limits = run, cycle.raised_limits
-        self.resource_names = {RESOURCE}
+        self.resource_names, self.resources = {RESOURCE}, (cycle.of_form,)
         self.owner = Owner(name=cycle.directory, formerly=cycle.formerly) if cycle.directory else None
 
     @property

@@ -7,8 +7,11 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from directory_sync.airflow.retry import NOTE
 from directory_sync.airflow.scope import TaskScope
+from directory_sync.config.names import Stage
 from directory_sync.sync import Sync
 from directory_sync.sync.outcome import Outcome, Summary
+
+APPROVAL = Stage.APPROVE_REMOVALS.value
 
 
 def audit(scope: TaskScope) -> Summary:
@@ -59,6 +62,7 @@ def _told(scope: TaskScope, outcome: Outcome, event: MutableMapping[str, Any] | 
     summary = dict(outcome.summary)
     if outcome.is_last:
         push(key="return_value", value=summary)
-        below = list(scope.context["task"].downstream_task_ids)
+        # Not the publication of a child, which also stands below that of its parent.
+        below = [one for one in scope.context["task"].downstream_task_ids if one.endswith(APPROVAL)]
         raise DownstreamTasksSkipped(tasks=below)  # type: ignore[no-untyped-call]
     return summary

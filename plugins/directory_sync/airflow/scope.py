@@ -129,12 +129,17 @@ class TaskScope:
     @cached_property
     def resource(self) -> Resource:
         """The resource that the task works on, as the form describes it."""
-        return next(r for r in self._directory.declared_resources() if r.name == self._resource_name)
+        return next(r for r in self.resources if r.name == self._resource_name)
+
+    @cached_property
+    def resources(self) -> tuple[Resource, ...]:
+        """All resources of the form."""
+        return self._directory.declared_resources()
 
     @property
     def resource_names(self) -> set[str]:
         """The names of the form's resources. They are read without a connection, as at parse."""
-        return {resource.name for resource in self._directory.declared_resources()}
+        return {resource.name for resource in self.resources}
 
     @cached_property
     def landing(self) -> Landing:

@@ -7,6 +7,7 @@ import atexit
 import os
 import shutil
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, TaskGroup, task
@@ -19,18 +20,44 @@ from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
 from directory_sync.config.form import Resource
 from directory_sync.config.names import Stage
+from directory_sync.extract.plan import Shard
 from directory_sync.extract.stage import directory_source, landing_pipeline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow.sdk import XComArg
 
     from directory_sync.api.client import DirectoryClient
     from directory_sync.extract.progress import ReadFacts
+    from directory_sync.landing.parents import ListedParent
 
 
 def group_of(resource: Resource, *, is_first: bool) -> AbstractContextManager[Any]:
     """Returns the task group of a resource. The tasks of the first resource are in no group."""
     return nullcontext() if is_first else TaskGroup(resource.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """The tasks of one resource."""
+
+    extract: PipelineTasksGroup
+    audit: "XComArg"
+    publish: "XComArg"
+    approve_removals: RemovalApproval
+    remove: "XComArg"
+
+
+def stages_of(directory: Directory, resource: Resource) -> Stages:
+    """Declares the tasks of a resource, without the edges between them."""
+    return Stages(
+        extract=extract(directory, resource),
+        audit=audit(directory, resource),
+        publish=publish(directory, resource),
+        approve_removals=approve_removals(directory, resource),
+        remove=remove(directory, resource),
+    )
 
 
 def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
@@ -85,6 +112,15 @@ class ShardTasks:
     def resource(self) -> Resource:
         """The resource, as this run reads it."""
         return self._sync.resource
+
+    @property
+    def parent(self) -> Resource | None:
+        """The parent of a child resource."""
+        return self._sync.parent
+
+    def parents(self, shard: Shard) -> "Iterator[ListedParent]":
+        """Yields the parents whose lists a shard reads, see `extract.stage.Reading`."""
+        return self._sync.parents(shard)
 
     def client(self, *, share_of: int, connections: int) -> "DirectoryClient":
         """Opens an HTTP client, see `extract.stage.Reading`."""

@@ -47,6 +47,7 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
     total_path: Sequence[str] | None,
     key: Key = ID,
     ignored_fields: Sequence[Sequence[str]] = (),
+    parent_fields: Mapping[str, Any] | None = None,
     where: str = "the answer",
     before: int | None = None,
     total_is_approximate: bool = False,
@@ -64,6 +65,7 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
         total_path: keys that lead to the total; None: the API states none.
         key: the fields that name an entry.
         ignored_fields: paths that are left out of the hash.
+        parent_fields: fields of the parent, which are put in front of each entry's own; None: no parent.
         where: the request, for messages, such as `/v1/directory at offset 400`.
         before: how many of the units that the total counts precede this answer; None: not known, then an
             answer without a list is an error.
@@ -99,10 +101,10 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
         texts = _slices(body, selector, item, where=where)
         paths = tuple(tuple(path) for path in ignored_fields)
         label, inner = _label(selector), _label(item).removeprefix("$")
+        if parent_fields:
+            found, texts = _with_parent(found, texts, parent_fields, where=where)
         return [
-            _entry(
-                record, text, key, paths, beside=found, where=f"`{label}[{position}]{inner}` of {where}"
-            )
+            _entry(record, text, key, paths, beside=found, where=f"`{label}[{position}]{inner}` of {where}")
             for position, (record, text) in enumerate(zip(found, texts, strict=True))
         ], total
     except _ShapeError as e:
@@ -111,6 +113,21 @@ def parse_page(  # noqa: PLR0913  each is a setting of the resource
     raise EnvelopeError(
         f"{finding}. Nothing of it was used. {advice} in {form_file}, or ask the API's vendor."
     )
+
+
+def _with_parent(
+    records: Sequence[Any], texts: Sequence[str], fields: Mapping[str, Any], *, where: str
+) -> tuple[list[Any], list[str]]:
+    """Puts fields of the parent in front of each entry's own."""
+    front = json.dumps(dict(fields), ensure_ascii=False)[:-1]
+    for record in records:
+        if isinstance(record, dict) and (same := sorted(record.keys() & fields.keys())):
+            _refuse(where, f"has an entry with a field `{same[0]}`, the name of a field of its parent")
+    whole = [{**fields, **record} if isinstance(record, dict) else record for record in records]
+    return whole, [
+        f"{front}{', ' if record else ''}{text.lstrip()[1:]}" if isinstance(record, dict) else text
+        for record, text in zip(records, texts, strict=True)
+    ]
 
 
 def hash_record(record: Mapping[str, Any], ignored_fields: Iterable[Sequence[str]] = ()) -> str:

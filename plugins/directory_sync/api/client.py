@@ -67,6 +67,7 @@ class DirectoryClient:
     ) -> None:
         """Opens no connection yet."""
         self._api, self._resource = api, resource
+        self._shown_path = resource.path
         self._transport = Transport(
             api, rate=rate, connections=connections, max_retries=max_retries, sleep=sleep
         )
@@ -85,6 +86,19 @@ class DirectoryClient:
         self._furthest = -1
         self._declared = Declared(resource)
 
+    def of(self, resource: Resource) -> "DirectoryClient":
+        """Returns a client for another resource, which shares connections, token and rate with this one.
+
+        Messages show this client's path: that of a parent's list has the parent's key in it.
+
+        Args:
+            resource: the list of one parent, or the parent.
+        """
+        other = copy.copy(self)
+        other._resource, other._lock, other._furthest = resource, Lock(), -1  # noqa: SLF001  of this class
+        other._refuse_headers_elsewhere()  # noqa: SLF001
+        return other
+
     @property
     def requests(self) -> int:
         """How many requests were sent, including those for tokens."""
@@ -93,7 +107,7 @@ class DirectoryClient:
     @property
     def path(self) -> str:
         """The path of the list, as messages show it."""
-        return shown(self._resource.path)
+        return shown(self._shown_path)
 
     @property
     def resource(self) -> Resource:
@@ -190,6 +204,7 @@ class DirectoryClient:
                 total_path=self._resource.pages.total_path,
                 key=self._resource.key,
                 ignored_fields=self._resource.ignored_fields,
+                parent_fields=self._resource.parent_fields,
                 where=where,
                 before=before,
                 total_is_approximate=self._resource.total_is_approximate,

@@ -88,13 +88,15 @@ def _key_in_words(entries: Sequence[Any]) -> str:
         return f"Not every entry is an object: {', '.join(sorted({json_type(one) for one in entries}))}."
     names = [name for name, _ in _named(entries[0]) if _is_key(entries, name)]
     names.sort(key=lambda name: (_key_rank(name), name))
-    if "id" in names:
-        return f'The key: "primary_key": "id", {_type_of(entries, "id")}, different in every entry.'
-    like_keys = [
-        f"`{name}` ({_type_of(entries, name)})" for name in names if _key_rank(name) < len(_KEY_NAMES)
-    ]
-    found = f"; different in every entry: {', '.join(like_keys[:3])}" if like_keys else ""
-    return f"No key: no field `id` that is there and different in every entry{found}."
+    like_keys = [name for name in names if _key_rank(name) < len(_KEY_NAMES)]
+    if not like_keys:
+        return (
+            "No key: no field with such a name is there and different in every entry. `primary_key` may name "
+            "several fields, or one within an object."
+        )
+    first, *others = [f'"{name}", {_type_of(entries, name)}' for name in like_keys[:3]]
+    also = f" Also: {'; '.join(others)}." if others and like_keys[0] != "id" else ""
+    return f'The key: "primary_key": {first}, different in every entry.{also}'
 
 
 def _is_key(entries: Sequence[Mapping[str, Any]], name: str) -> bool:

@@ -20,6 +20,7 @@ from directory_sync.audit.details import Details, HasEntry, ask_details, check_d
 from directory_sync.audit.difference import Difference
 from directory_sync.audit.held import asks_now
 from directory_sync.audit.job import Audit
+from directory_sync.audit.parents import fates, hold_parents
 from directory_sync.audit.proof import ReadPage
 from directory_sync.audit.report import (
     AuditReport,
@@ -49,6 +50,8 @@ from directory_sync.warehouse.warehouse import Warehouse
 
 RECENT_SYNCS = 14
 MAX_ABSENT = 10_000
+UNPROVEN_WALK, CHILDREN = "unproven_walk", "children"
+"""The rules of the findings that a walk proves no absence, and that entries of children would go along."""
 RAISED_LIMITS = "raised_limits"
 """The rule of the finding that a run raised the limits; the run's note repeats it."""
 
@@ -91,6 +94,8 @@ def compare(
         at=sealed.at,
         mode=job.run.mode,
     )
+    if job.resource.parent is not None:
+        difference.follow_parents(job.resource.parent, partial(fates, job, sealed.files, warehouse=warehouse))
     before: FieldShares = orjson.loads(last.report)["field_shares"] if last else {}
     named = sealed.names_beside(before, entries=last.entries if last else 0)
     now = _only(sealed.shares, named)
@@ -99,6 +104,8 @@ def compare(
     # A later interval run may have met an absent entry without changing it, which leaves no trace.
     is_overtaken = warehouse.has_interval_after(job.resource.name, sealed.at)
     is_held = holds(findings)
+    if job.resource.parent is not None:
+        findings += _hold_parents(sealed, difference, findings)
     details = Details()
     if has_entry is not None and not is_held:
         details = ask_details(
@@ -138,6 +145,31 @@ def compare(
     landed.of_sync(report.sync_id).write_json(REPORT, report.as_json())
     landed.write_json(REPORT, report.as_json())
     return report
+
+
+def _hold_parents(
+    sealed: SealedSnapshot, difference: Difference, findings: Sequence[Finding]
+) -> Iterator[Finding]:
+    """Lets the removals of the parent wait, where the entries that would go along are over a limit.
+
+    A hold for an unproven walk alone does not: the absence of these entries is that of their parent.
+    """
+    job, entries = sealed.job, difference.population.with_parents
+    assert job.resource.parent is not None
+    is_over = any(one.level == "hold" and one.rule != UNPROVEN_WALK for one in findings)
+    waits = bool(entries) and is_over
+    if job.lands_in is None:
+        hold_parents(job, sync_id=sealed.manifest.parent_sync_id if waits else None, entries=entries)
+    if waits:
+        difference.carry_followers()
+        yield Finding(
+            rule="parents_wait",
+            level="warning",
+            message=(
+                f"{entries:,} entries would leave with their `{job.resource.parent.name}`: the removals of "
+                "these wait for a decision, too, and their entries stay until then."
+            ),
+        )
 
 
 def _order(sealed: SealedSnapshot, *, contradicted: bool) -> Order:
@@ -190,6 +222,7 @@ def _findings(
     yield from check_changed_share(population.changed, population.known, job.settings)
     yield from _check_removals(sealed, difference, warehouse)
     yield from _check_walk(difference, job, proof=sealed.proof)
+    yield from _check_children(job, difference)
 
 
 def _report(
@@ -226,6 +259,7 @@ def _report(
             id_type=sealed.key_type or (base.id_type if base else None),
             key=job.resource.key.names,
             directory=job.run.directory,
+            parent_sync_id=manifest.parent_sync_id,
         ),
         entries=population.entries,
         unchanged=population.unchanged,
@@ -302,7 +336,7 @@ def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[F
         return
     if difference.absent(at_most=1):
         yield Finding(
-            rule="unproven_walk",
+            rule=UNPROVEN_WALK,
             level="hold",
             message=(
                 f"Entries of `{job.resource.name}` are absent from a walk along the API's own links, and "
@@ -310,6 +344,20 @@ def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[F
                 "removed. If the API has a path of one entry, set `detail_path`, and absent entries are "
                 "asked for. If not, `removals: confirmed` removes an entry when the next snapshot lacks it "
                 f"too, and `removals: trusted` at once. They stand in {job.resource.form_file}."
+            ),
+        )
+
+
+def _check_children(job: Audit, difference: Difference) -> Iterator[Finding]:
+    """Holds removals that would take along entries of a child over its limits."""
+    if job.held_for and difference.population.newly_missing:
+        yield Finding(
+            rule=CHILDREN,
+            level="hold",
+            message=(
+                f"The entries of `{'`, `'.join(job.held_for)}` that would leave with entries of "
+                f"`{job.resource.name}` are over a limit: the removals wait for a decision. Nothing was "
+                "removed."
             ),
         )
 

@@ -7,8 +7,9 @@ from typing import Literal
 from directory_sync.config.kinds import Kind
 
 EntryFinding = Literal[
-    "added", "returned", "changed", "unchanged", "newly_missing", "still_missing", "held", "gone", "left"
-]
+    "added", "returned", "changed", "unchanged", "newly_missing", "still_missing", "held", "gone", "left",
+    "with_parent", "carried",
+]  # fmt: skip
 """How an entry of the snapshot compares with the table, see `Difference`."""
 
 Detail = Literal["no_path", "unasked", "there", "gone"]
@@ -46,6 +47,8 @@ RULES: tuple[Rule, ...] = (
     ("held", None, None, None, None),
     ("gone", None, None, None, None),
     ("left", None, None, None, None),
+    ("with_parent", None, None, None, Kind.REMOVED),
+    ("carried", None, None, None, None),
 )
 """The first rule that matches decides. docs/completeness.md shows the same table."""
 

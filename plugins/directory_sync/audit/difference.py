@@ -12,7 +12,7 @@ through counts as absent, and as proven gone. Kinds:
     rewritten  unchanged; written to the table again, but not to the change log
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -21,10 +21,12 @@ from directory_sync.api.answer import EntryId, hash_record, parse_record
 from directory_sync.audit.change_rows import ChangeRows
 from directory_sync.audit.decisions import Order, decisions
 from directory_sync.audit.held import HeldSet
+from directory_sync.audit.parents import Fate
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
 from directory_sync.config.mode import Mode
+from directory_sync.config.parent import Parent
 from directory_sync.config.steps import run_steps
 from directory_sync.landing.files import LandedFiles
 from directory_sync.warehouse.warehouse import Warehouse
@@ -41,6 +43,7 @@ class Population:
         entries: entries of the snapshot.
         changed: entries with another hash.
         newly_missing: entries present in the table, and absent from a snapshot for the first time.
+        with_parents: how many of these leave because their parent does.
         held: entries absent for longer, waiting for a decision.
         unchanged: entries with the same hash.
     """
@@ -49,6 +52,7 @@ class Population:
     entries: int
     changed: int
     newly_missing: int
+    with_parents: int = 0
     held: int
     unchanged: int
 
@@ -172,6 +176,38 @@ class Difference:
             {"partial": is_partial},
         )
 
+    def follow_parents(
+        self, parent: Parent, fates: "Callable[[Iterable[EntryId]], Mapping[EntryId, Fate]]"
+    ) -> None:
+        """Lets absent entries whose parent has left follow it: they go with it, or stay with it.
+
+        Args:
+            parent: the parent of the resource.
+            fates: returns what becomes of entries of the parent; those that are present may be left out.
+        """
+        absent = "FROM compared WHERE finding IN ('newly_missing', 'still_missing', 'held')"
+        of: dict[EntryId, EntryId] = {
+            entry_id: parent.parent_of(entry_id)
+            for (entry_id,) in self._database.execute(f"SELECT id {absent}").fetchall()
+        }
+        found = fates(of.values()) if of else {}
+        self._database.execute(f"CREATE OR REPLACE TABLE followers (id {self._id_type}, finding VARCHAR)")
+        findings = {Fate.REMOVED: "with_parent", Fate.STAYS: "carried"}
+        followers = [(one, findings[found[of[one]]]) for one in of if found.get(of[one]) in findings]
+        for start in range(0, len(followers), ROWS_PER_BATCH):
+            ids, kinds = zip(*followers[start : start + ROWS_PER_BATCH], strict=True)
+            self._database.execute(
+                "INSERT INTO followers SELECT unnest(?), unnest(?)", [list(ids), list(kinds)]
+            )
+        self._database.execute(
+            "UPDATE compared SET finding = f.finding FROM followers AS f WHERE f.id = compared.id"
+        )
+
+    def carry_followers(self) -> None:
+        """Lets entries stay that would go with their parents, because these wait for a person's decision."""
+        self._database.execute("UPDATE compared SET finding = 'carried' WHERE finding = 'with_parent'")
+        self.__dict__.pop("population", None)
+
     def left_out(self) -> tuple[int, int]:
         """Returns how many entries a `filter` does not let through, and how many of these go missing now."""
         row = self._database.execute(
@@ -188,10 +224,13 @@ class Difference:
         counts: dict[str, int] = dict(rows)
         there = ("added", "returned", "changed", "unchanged")
         return Population(
-            known=sum(counts.get(k, 0) for k in ("changed", "unchanged", "newly_missing")),
+            known=sum(
+                counts.get(k, 0) for k in ("changed", "unchanged", "newly_missing", "with_parent", "carried")
+            ),
             entries=sum(counts.get(k, 0) for k in there),
             changed=counts.get("changed", 0),
-            newly_missing=counts.get("newly_missing", 0),
+            newly_missing=counts.get("newly_missing", 0) + counts.get("with_parent", 0),
+            with_parents=counts.get("with_parent", 0),
             held=counts.get("held", 0),
             unchanged=counts.get("unchanged", 0),
         )

@@ -52,6 +52,9 @@ class Audit:
         limits: the limits on removals that apply to this run.
         folder: the task's own folder; its scratch database works there.
         raised_limits: which of the deployment's limits this run raises, and who triggered it; None: none.
+        parent: of a child resource, its parent.
+        parent_landed: of a child resource, the folder of its parent's snapshot.
+        held_for: the children over whose limits the removals of this snapshot would go.
         lands_in: the folder for the difference and the report; None: the snapshot's own.
     """
 
@@ -63,3 +66,6 @@ class Audit:
     folder: Path
     raised_limits: str | None = None
     lands_in: LandedSnapshot | None = None
+    parent: Resource | None = None
+    parent_landed: LandedSnapshot | None = None
+    held_for: tuple[str, ...] = ()

@@ -64,6 +64,9 @@ class LandedTables:
         """
         self.database, self._key = database, key
         self.added = PageColumns(AUDIT_SHARD, key)
+        # Only a child resource has lists: one for each parent.
+        self._has_parents = bool(files.lists)
+        self._of_list = ", parent, answer" if self._has_parents else ""
         with naming_damage("windows"):
             self._create_windows(files)
         with naming_damage("entries"):
@@ -107,14 +110,15 @@ class LandedTables:
             """CREATE OR REPLACE TABLE windows (
                  number BIGINT, shard INTEGER NOT NULL, "window" BIGINT NOT NULL, asked INTEGER NOT NULL,
                  entries INTEGER NOT NULL, total BIGINT, requested_at TIMESTAMPTZ NOT NULL,
-                 retries INTEGER, refused INTEGER)"""
+                 retries INTEGER, refused INTEGER, parent BIGINT, answer INTEGER, status INTEGER)"""
         )
         if files.windows:
+            of_list = "parent, answer, status" if self._has_parents else "NULL, NULL, NULL"
             self.database.execute(
-                """INSERT INTO windows
-                   SELECT row_number() OVER (ORDER BY "window", requested_at, shard), shard, "window",
-                          asked, entries, total, requested_at, retries, refused
-                   FROM read_parquet(?)""",
+                f"""INSERT INTO windows
+                    SELECT row_number() OVER (ORDER BY "window", requested_at, shard), shard, "window",
+                           asked, entries, total, requested_at, retries, refused, {of_list}
+                    FROM read_parquet(?)""",
                 [list(files.windows)],
             )
 
@@ -135,10 +139,10 @@ class LandedTables:
         self._make_positions(found or "BIGINT")
         if files.entries:
             self.database.execute(
-                """INSERT INTO positions
-                   SELECT e.id, w.number, e.position, e.row_hash, e.requested_at, e."window"
-                   FROM read_parquet(?) AS e
-                   JOIN windows AS w USING (shard, "window", requested_at)""",
+                f"""INSERT INTO positions
+                    SELECT e.id, w.number, e.position, e.row_hash, e.requested_at, e."window"
+                    FROM read_parquet(?) AS e
+                    JOIN windows AS w USING (shard, "window", requested_at{self._of_list})""",
                 [list(files.entries)],
             )
         return found
@@ -178,7 +182,7 @@ class LandedTables:
         number, self._next_number = self._next_number, self._next_number + 1
         self.added.add(page)
         self.database.execute(
-            "INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
             [
                 number,
                 AUDIT_SHARD,

@@ -21,7 +21,7 @@ from directory_sync.config.keys import ID
 from directory_sync.landing.damage import damaged, naming_damage
 from directory_sync.landing.files import MANIFEST, LandedFiles, Moment
 from directory_sync.landing.snapshot import LandedSnapshot
-from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS
+from directory_sync.landing.tables import ENTRIES, FIELDS, LISTS, WINDOWS
 
 HASH_VERSION = 1
 OWN_WINDOWS, OWN_ENTRIES = "audit/windows.parquet", "audit/entries.parquet"
@@ -59,6 +59,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         entries: distinct entries.
         id_type: BIGINT or VARCHAR; None: there is no entry.
         key: the fields that name an entry.
+        parent_sync_id: of a child resource, the sync of the parent's snapshot that it was read for.
         order_is_observed: the ids, or the resource's `sort_field`, ascend or descend over the whole chain.
     """
 
@@ -78,6 +79,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     entries: int = 0
     id_type: str | None = None
     key: tuple[str, ...] = ID.names
+    parent_sync_id: str | None = None
     order_is_observed: bool
 
     def as_json(self) -> dict[str, Any]:
@@ -98,12 +100,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """Returns the files that the manifest names."""
 
         def of(table: str) -> tuple[str, ...]:
-            return tuple(landed.file(name) for name in self.files[table])
+            return tuple(landed.file(name) for name in self.files.get(table, ()))
 
-        return LandedFiles(loads=self.loads, entries=of(ENTRIES), windows=of(WINDOWS), fields=of(FIELDS))
+        return LandedFiles(
+            loads=self.loads,
+            entries=of(ENTRIES),
+            windows=of(WINDOWS),
+            fields=of(FIELDS),
+            lists=of(LISTS),
+        )
 
 
-_NOT_DIGESTED = frozenset({"sync_id", "entries", "id_type", "key", "order_is_observed"})
+_NOT_DIGESTED = frozenset({"sync_id", "entries", "id_type", "key", "parent_sync_id", "order_is_observed"})
 """What follows from the rest."""
 
 
@@ -143,7 +151,8 @@ def manifest_of(
         interval=job.run.interval_text,
         loads=files.loads,
         files={
-            table: tuple(job.landed.relative(getattr(files, table))) for table in (ENTRIES, WINDOWS, FIELDS)
+            table: tuple(job.landed.relative(getattr(files, table)))
+            for table in (ENTRIES, WINDOWS, FIELDS, *([LISTS] if files.lists else ()))
         },
         seal=proof,
         api=ApiFigures(

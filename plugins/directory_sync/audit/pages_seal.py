@@ -109,6 +109,20 @@ def accept_walk(snapshot: Snapshot) -> Seal:
     )
 
 
+def join_list(readings: Sequence[Reading], overlapping: set[tuple[int, int]]) -> bool | None:
+    """Joins the pages of one list of a child resource.
+
+    Args:
+        readings: its answers, in the order of their requests.
+        overlapping: the pairs of answers to one page that share an entry, each pair in both orders.
+
+    Returns:
+        Whether its pages moved while they were read; None: nothing proves it.
+    """
+    pages = _Rereads(readings, overlapping)
+    return bool(pages.displaced or pages.hidden) if pages.reach_the_end() else None
+
+
 class _Rereads:
     """The answers to each page, and the joints between neighbouring pages.
 

@@ -57,7 +57,8 @@ class RecordTables(LandedTables):
                 f"""WITH keyed AS (
                      SELECT w.number, e.position, {_at(path, "json_extract_string")} AS text,
                             {_at(path, "json_type")} IN ('BIGINT', 'UBIGINT', 'DOUBLE') AS is_number
-                     FROM read_parquet($files) AS e JOIN windows AS w USING (shard, "window", requested_at)),
+                     FROM read_parquet($files) AS e
+                     JOIN windows AS w USING (shard, "window", requested_at{self._of_list})),
                    typed AS (
                      SELECT number, position, text,
                             CASE WHEN is_number THEN CAST(text AS DOUBLE) END AS value,

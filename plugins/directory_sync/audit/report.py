@@ -61,6 +61,7 @@ class Origin:
         publication_order: the number of the publication, see `publications`; None: it has none yet.
         directory: the directory of the resource, see `ownership`; None: it is not marked.
         key: the fields that name an entry.
+        parent_sync_id: of a child resource, the sync of its parent whose entries it was read for.
     """
 
     sync_id: str
@@ -75,6 +76,7 @@ class Origin:
     publication_order: int | None = None
     directory: str | None = None
     key: tuple[str, ...] = ID.names
+    parent_sync_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

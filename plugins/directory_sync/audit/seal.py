@@ -7,6 +7,13 @@ import msgspec
 
 from directory_sync.audit.checks import check_seal
 from directory_sync.audit.job import Audit
+from directory_sync.audit.lists_seal import (
+    ListsSeal,
+    check_lists,
+    counts_of_lists,
+    parent_sync,
+    seal_lists,
+)
 from directory_sync.audit.manifest import OWN_ENTRIES, OWN_FIELDS, OWN_WINDOWS, Manifest, manifest_of
 from directory_sync.audit.pages_seal import accept_walk, verify_rereads
 from directory_sync.audit.proof import ReadPage, Seal
@@ -38,9 +45,15 @@ def seal_snapshot(
     Raises:
         SnapshotError: the windows do not form one chain, or the API's own count contradicts it.
     """
-    proof = _prove(job.resource, snapshot, read_page)
-    counts, entries = snapshot.counts(), snapshot.distinct_ids()
+    if job.resource.parent is not None:
+        proof: Seal = seal_lists(job, snapshot, files)
+        counts = counts_of_lists(snapshot.counts())
+    else:
+        proof, counts = _prove(job.resource, snapshot, read_page), snapshot.counts()
+    entries = snapshot.distinct_ids()
     findings = list(check_seal(proof, counts, entries=entries, resource=job.resource))
+    if isinstance(proof, ListsSeal):
+        findings += check_lists(proof, job.resource)
     errors = [finding.message for finding in findings if finding.level == "error"]
     if errors:
         raise SnapshotError(
@@ -54,6 +67,7 @@ def seal_snapshot(
         entries=entries,
         id_type=snapshot.id_type,
         key=job.resource.key.names,
+        parent_sync_id=parent_sync(job),
         order_is_observed=proof.order_is_observed
         or (field is not None and not proof.contradictions and snapshot.field_ascends(files, field)),
     )

@@ -143,6 +143,12 @@ SYNCS = (
         name="directory", type="text", is_later=True, purpose="the directory that the resource belongs to"
     ),
     Column(name="resource", type="text", purpose="the resource that was published"),
+    Column(
+        name="parent_sync_id",
+        type="text",
+        is_later=True,
+        purpose="of a child resource: the sync of its parent whose entries it was read for; else null",
+    ),
     Column(name="run_id", type="text", purpose="the Dag run"),
     Column(name="mode", type="text", purpose="the mode of the run"),
     Column(

@@ -10,6 +10,14 @@ from directory_sync.config.incremental import Incremental, parse_incremental
 from directory_sync.config.keys import ID, Key, parse_key
 from directory_sync.config.paginator import parse_pages
 from directory_sync.config.paging import Pages
+from directory_sync.config.parent import (
+    Parent,
+    Reference,
+    parse_reference,
+    resolve_parents,
+    with_placeholders,
+    without_placeholders,
+)
 from directory_sync.config.paths import parse_list_path
 from directory_sync.config.refusal import refuse, refuse_unknown
 from directory_sync.config.sign_in import check_sign_in
@@ -23,7 +31,10 @@ FORM_FILE = "the Dag file"
 _FORM = {"client", "resource_defaults", "resources"}
 _CLIENT = {"base_url", "auth", "headers", "paginator"}
 _HONOURED = {"columns", "schema_contract", "max_table_nesting"}
-_RESOURCE = {"name", "primary_key", "write_disposition", "endpoint", "processing_steps", *_HONOURED}
+_RESOURCE = {
+    "name", "primary_key", "write_disposition", "endpoint", "processing_steps", "include_from_parent",
+    *_HONOURED,
+}  # fmt: skip
 _OURS = {"order", "sort_field", "total", "ignored_fields", "detail_path", "removals", "label_field", "empty"}
 _ENDPOINT = {
     "path", "method", "params", "headers", "json", "data", "data_selector", "paginator", "incremental",
@@ -62,6 +73,8 @@ class Resource:
         label_field: the field shown beside an entry's id when a person decides on its removal; None: id only.
         removals_are_trusted: an entry that is absent from a linked list is removed without a decision.
         removals_are_confirmed: an entry is removed at the second snapshot that lacks it, without a decision.
+        parent: the resource for whose entries this one is read, one list for each; None: it is one list.
+        parent_fields: in the resource of one parent's list, the parent's fields that its entries get.
         form_file: the file of the form, for messages.
     """
 
@@ -87,6 +100,8 @@ class Resource:
     asked: ListRequest = field(default_factory=ListRequest)
     end_statuses: frozenset[int] = frozenset()
     absent_is_empty: bool = False
+    parent: Parent | None = None
+    parent_fields: Mapping[str, Any] | None = field(default=None, repr=False)
     form_file: str = FORM_FILE
 
     def refuse_other_key(self, names: Sequence[str], *, of: str) -> None:
@@ -150,9 +165,12 @@ def _parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
     listed = form.get("resources") or []
     if not listed:
         raise ConfigError("`resources` of the configuration is empty. List the resources to sync there.")
+    references: dict[str, Reference] = {}
     resources = tuple(
-        _parse_resource(_with_defaults(one, form.get("resource_defaults") or {}), client) for one in listed
+        _parse_resource(_with_defaults(one, form.get("resource_defaults") or {}), client, references)
+        for one in listed
     )
+    resources = resolve_parents(resources, references)
     names = [
         table for r in resources for table in (r.name, r.changes_table, r.history_view, r.rejected_table)
     ]
@@ -183,7 +201,10 @@ def _endpoint(endpoint: Any) -> dict[str, Any]:
     return {"path": endpoint} if isinstance(endpoint, str) else dict(endpoint or {})
 
 
-def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resource:
+def _parse_resource(
+    one: Mapping[str, Any], client: Mapping[str, Any], references: dict[str, Reference]
+) -> Resource:
+    """Parses a resource; notes in `references` what it says of its parent."""
     name = one.get("name")
     if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
         raise ConfigError(
@@ -195,9 +216,12 @@ def _parse_resource(one: Mapping[str, Any], client: Mapping[str, Any]) -> Resour
             f"The resource's `name` {name!r} has {len(name)} characters. At most {MAX_NAME} are allowed, "
             "because the names of its tables are longer."
         )
-    where, endpoint = f"resource `{name}`", one["endpoint"]
+    where = f"resource `{name}`"
     refuse_unknown(one, _RESOURCE | _OURS, where=where)
-    refuse_unknown(endpoint, _ENDPOINT, where=f"`endpoint` of {where}")
+    refuse_unknown(one["endpoint"], _ENDPOINT, where=f"`endpoint` of {where}")
+    endpoint = with_placeholders(one["endpoint"], where=where)
+    if (reference := parse_reference(one, endpoint, where=where)) is not None:
+        references[name] = reference
     _check_disposition(one, where=where)
     key = parse_key(one, where=where)
     pages = parse_pages(endpoint.get("paginator") or client.get("paginator"), where=where)
@@ -276,7 +300,8 @@ def _parse_field(one: Mapping[str, Any], key: str, *, where: str) -> tuple[str, 
 def _parse_detail_path(path: Any, key: Key, *, where: str) -> str | None:
     if path is None:
         return None
-    key.check_placeholders(path, where=f"`detail_path` of {where}")
+    own = without_placeholders(path) if isinstance(path, str) else path
+    key.check_placeholders(own, where=f"`detail_path` of {where}")
     _refuse_userinfo(path, where=f"`detail_path` of {where}")
     return str(path)
 
@@ -299,9 +324,10 @@ def _parse_ignored(paths: Any, *, where: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _plain(value: Any, *, where: str) -> Any:
-    """Returns a plain value; one bound to another resource or to dlt's incremental state is refused."""
-    if isinstance(value, Mapping) or (isinstance(value, str) and re.search(r"\{[^}]*\}", value)):
-        refuse(f"The binding in {where}", "a plain value")
+    """Returns a plain value, or one with references to a parent; one bound to dlt's state is refused."""
+    text = without_placeholders(value) if isinstance(value, str) else ""
+    if isinstance(value, Mapping) or re.search(r"\{[^}]*\}", text):
+        refuse(f"The binding in {where}", "a plain value, or `{resources.<parent>.<field>}`")
     return value
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +19,6 @@ REFUSED_HINTS = ("merge_key", "hard_delete", "dedup_sort")
 """Column hints that would make dlt delete or drop rows on its own."""
 
 _INT64 = range(-(2**63), 2**63)
-_AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _TYPES: Mapping[type, str] = {
     type(None): "null",
     bool: "boolean",
@@ -138,7 +138,8 @@ def as_text(values: Sequence[EntryId]) -> str:
 
     It has no white space, and no escapes but those that JSON requires.
     """
-    return _AS_JSON(values)
+    texts = (encode_basestring(value) if isinstance(value, str) else str(value) for value in values)
+    return f"[{','.join(texts)}]"
 
 
 ID = Key()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from directory_sync.api.client import DirectoryClient
     from directory_sync.api.page import Page
     from directory_sync.extract.progress import ReadFacts
+    from directory_sync.landing.parents import ListedParent
 
 SCHEMA_NAME = "directory"
 BATCH_ROWS = 5_000
@@ -47,6 +48,13 @@ class Reading(Protocol):
             share_of: how many tasks share the API's allowance of requests.
             connections: how many connections are kept alive.
         """
+
+    @property
+    def parent(self) -> Resource | None:
+        """The parent of a child resource."""
+
+    def parents(self, shard: Shard) -> "Iterator[ListedParent]":
+        """Yields the parents whose lists a shard of a child resource reads."""
 
     def done(self, facts: "ReadFacts") -> None:
         """Receives the statistics of a shard after it was read; not called for a shard without work."""
@@ -117,6 +125,12 @@ def read_shard(shard: Shard, requests_in_flight: int, reading: Reading) -> Itera
 
     resource = reading.resource
     with closing(reading.client(share_of=shard.count, connections=requests_in_flight)) as client:
+        if resource.parent is not None:
+            from directory_sync.extract.children import read_lists
+
+            for table, name in read_lists(shard, requests_in_flight, reading, client):
+                yield table if name is None else _marked(table, name)
+            return
         if not resource.pages.is_shared_out:
             if shard.number:
                 return

@@ -13,7 +13,13 @@ MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parqu
 PUBLISHED, SKIPPED = "published.json", "skipped.json"
 QUESTION, DECISION = "question.json", "decision.json"
 ROLLED_FORWARD = "rolled_forward.json"
-SYNC_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}(-removal)*")
+FAILED_PARENTS = "failed_parents.json"
+"""Which entries of the parent have a list that is not complete, and why. It holds keys: content."""
+FAILED_PARENTS = "failed_parents.json"
+"""Which entries of the parent have a list that is not complete, and why. It holds keys: content."""
+WITH_PARENTS = "-with-parents"
+"""Ends the id of a publication that removes entries of a child with their parents, after an approval."""
+SYNC_ID = re.compile(rf"\d{{8}}T\d{{6}}-[0-9a-f]{{8}}(-removal|{WITH_PARENTS})*")
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone."""
@@ -53,9 +59,11 @@ class LandedFiles:
         entries: the paths of the files of ENTRIES, as DuckDB reads them.
         windows: the paths of the files of WINDOWS.
         fields: the paths of the files of FIELDS.
+        lists: the paths of the files of LISTS; only a child resource has some.
     """
 
     loads: tuple[str, ...] = ()
     entries: tuple[str, ...] = ()
     windows: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ from directory_sync.landing.files import (
     Published,
 )
 from directory_sync.landing.folder import LandedFolder, path_of
-from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS
+from directory_sync.landing.tables import ENTRIES, FIELDS, LISTS, WINDOWS
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +101,7 @@ class LandedSnapshot(LandedFolder):
             entries=of(ENTRIES),
             windows=of(WINDOWS),
             fields=of(FIELDS),
+            lists=of(LISTS),
         )
 
     def published(self) -> tuple[Mark, ...]:
@@ -148,7 +149,7 @@ class LandedSnapshot(LandedFolder):
 
     def make_durable(self, files: LandedFiles) -> None:
         """Flushes files that dlt has written to the disk; called before the manifest names them."""
-        make_durable(self._fs, (*files.entries, *files.windows, *files.fields), root=self.path)
+        make_durable(self._fs, (*files.entries, *files.windows, *files.fields, *files.lists), root=self.path)
 
     def relative(self, paths: Sequence[str]) -> list[str]:
         """Returns paths relative to the snapshot's folder, as the manifest has them."""

@@ -11,20 +11,22 @@ if TYPE_CHECKING:
 
     from directory_sync.api.page import Page
 
-ENTRIES, WINDOWS, FIELDS = "entries", "windows", "fields"
+ENTRIES, WINDOWS, FIELDS, LISTS = "entries", "windows", "fields", "lists"
 AUDIT_SHARD = -1
 """The shard number of pages that the audit read itself."""
 MAX_FIELDS = 20_000
 """How many pairs of field and JSON type are counted at most."""
 
 
-def landing_schema(table: str, *, id_type: type | None = None) -> "pa.Schema":
+def landing_schema(table: str, *, id_type: type | None = None, has_parents: bool = False) -> "pa.Schema":
     """Returns the Arrow schema of a landed table, as its files have it.
 
     Args:
         table: ENTRIES: one row per entry and window; WINDOWS: one row per answer; FIELDS: one row per field
-            and JSON type.
+            and JSON type; LISTS: of a child resource, one row per parent.
         id_type: the type of the entries' ids, int or str; None: str.
+        has_parents: the table is of a child resource. An answer belongs to the list of a parent then, and
+            has a number in that list.
     """
     import pyarrow as pa
 
@@ -50,7 +52,12 @@ def landing_schema(table: str, *, id_type: type | None = None) -> "pa.Schema":
             ("refused", pa.int32()),
         ],
         FIELDS: [shard, ("field", pa.string()), ("json_type", pa.string()), ("entries", pa.int64())],
+        LISTS: [shard, ("parent", pa.int64()), ("parent_sync_id", pa.string()), ("outcome", pa.string())],
     }
+    if has_parents:
+        of_list = [("parent", pa.int64()), ("answer", pa.int32())]
+        columns[ENTRIES] += of_list
+        columns[WINDOWS] += [*of_list, ("status", pa.int32())]
     return pa.schema(columns[table])
 
 
@@ -60,25 +67,33 @@ class PageColumns:
     Args:
         shard: the number of the shard that read the pages, or AUDIT_SHARD.
         key: the fields that name an entry, for messages.
+        has_parents: the pages are of a child resource.
 
     Attributes:
         rows: how many entries were collected since the last `take_entries`.
     """
 
-    def __init__(self, shard: int, key: Key = ID) -> None:
+    def __init__(self, shard: int, key: Key = ID, *, has_parents: bool = False) -> None:
         """Holds nothing yet."""
-        self._shard, self._key = shard, key
+        self._shard, self._key, self._has_parents = shard, key, has_parents
         self._id_type: type | None = None
         self._fields: Counter[tuple[str, str]] = Counter()
         self._windows: list[dict[str, Any]] = []
         self._clear()
 
     def _clear(self) -> None:
-        self._columns: dict[str, list[Any]] = {name: [] for name in landing_schema(ENTRIES).names}
+        self._columns: dict[str, list[Any]] = {
+            name: [] for name in landing_schema(ENTRIES, has_parents=self._has_parents).names
+        }
         self.rows = 0
 
-    def add(self, page: "Page") -> None:
+    def add(self, page: "Page", *, parent: int | None = None, answer: int | None = None) -> None:
         """Adds the entries of a page, and its row of WINDOWS.
+
+        Args:
+            page: the page.
+            parent: the number of the parent to whose list it belongs; None: it is of no child resource.
+            answer: its number within that list.
 
         Raises:
             EnvelopeError: the ids are integers and strings mixed.
@@ -92,6 +107,9 @@ class PageColumns:
         columns["row_hash"] += [entry.row_hash for entry in entries]
         columns["record"] += [entry.record for entry in entries]
         columns["requested_at"] += [page.requested_at] * len(entries)
+        if self._has_parents:
+            columns["parent"] += [parent] * len(entries)
+            columns["answer"] += [answer] * len(entries)
         for entry in entries:
             self._fields.update(entry.fields)
         if len(self._fields) > MAX_FIELDS:
@@ -108,6 +126,7 @@ class PageColumns:
                 "requested_at": page.requested_at,
                 "retries": page.retries,
                 "refused": page.refused,
+                **({"parent": parent, "answer": answer, "status": page.status} if self._has_parents else {}),
             }
         )
 
@@ -121,7 +140,7 @@ class PageColumns:
         """Returns the collected entries as a table of ENTRIES, and clears them."""
         import pyarrow as pa
 
-        table = pa.table(self._columns, schema=landing_schema(ENTRIES, id_type=self._id_type))
+        table = pa.table(self._columns, schema=self._schema(ENTRIES))
         self._clear()
         return table
 
@@ -129,7 +148,10 @@ class PageColumns:
         """Returns the table WINDOWS: for each answer what was requested, what came, and the retries."""
         import pyarrow as pa
 
-        return pa.Table.from_pylist(self._windows, schema=landing_schema(WINDOWS))
+        return pa.Table.from_pylist(self._windows, schema=self._schema(WINDOWS))
+
+    def _schema(self, table: str) -> "pa.Schema":
+        return landing_schema(table, id_type=self._id_type, has_parents=self._has_parents)
 
     def fields(self) -> "pa.Table":
         """Returns the table FIELDS: for each field and JSON type, how many entries had it."""

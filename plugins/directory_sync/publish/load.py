@@ -1,12 +1,13 @@
 """Checks, normalises and loads one publication into the warehouse, through dlt.
 
-A warehouse with transactions gets one load package. Other warehouses get several, all of them normalised
-before the first one is loaded.
+A resource and its children are one publication. A warehouse with transactions gets one load package. Other
+warehouses get several, all of them normalised before the first one is loaded.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,19 +39,50 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One resource's part of a publication.
+
+    Attributes:
+        resource: the resource whose tables are written.
+        content: the change rows and the sync's row.
+        limits: the limits on removals, which also limit entries that are set aside; None: the deployment's.
+    """
+
+    resource: Resource
+    content: SyncContent
+    limits: RemovalLimits | None = None
+
+
 def load(
     resource: Resource, content: SyncContent, *, warehouse: Warehouse, limits: RemovalLimits | None = None
 ) -> Mapping[str, Any]:
-    """Checks and normalises everything, then loads it.
+    """Checks and normalises one resource's publication, then loads it; see `load_together`.
 
     Args:
         resource: the resource whose tables are written.
         content: the change rows and the sync's row.
         warehouse: open, and held by this process.
-        limits: the limits on removals, which also limit entries that are set aside; None: the deployment's.
+        limits: see `Part`.
 
     Returns:
         The sync's row as written.
+    """
+    return load_together([Part(resource=resource, content=content, limits=limits)], warehouse=warehouse)[0]
+
+
+def load_together(parts: Sequence[Part], *, warehouse: Warehouse) -> list[Mapping[str, Any]]:
+    """Checks and normalises the parts of a publication, then loads all of them.
+
+    A warehouse with transactions gets them in one. Another one gets the rows of `directory_syncs` together,
+    after all else.
+
+    Args:
+        parts: a resource, and its children that are published with it.
+        warehouse: open, and held by this process.
+
+    Returns:
+        The sync's row of each part, as written.
 
     Raises:
         ConfigError: a name, a hint or a schema contract does not fit the warehouse.
@@ -59,42 +91,61 @@ def load(
     """
     import pyarrow as pa
 
-    key = json.loads(content.sync_values["report"]).get("key", ID.names)
-    resource.refuse_other_key(key, of=f"the sync {content.sync_values['sync_id']}")
-    pipeline = warehouse.pipeline
+    for part in parts:
+        key = json.loads(part.content.sync_values["report"]).get("key", ID.names)
+        part.resource.refuse_other_key(key, of=f"the sync {part.content.sync_values['sync_id']}")
     failure: DirectorySyncError | None = None
+    first = parts[0].resource
     try:
-        staged = Staged(Path(pipeline.pipelines_dir) / "staged")
-        limits = limits or warehouse.settings.removal_limits
-        content, checked = _checked(resource, content, warehouse, staged=staged, limits=limits)
-        table = None
-        sources = [_source_of(_sync_resource(content.sync_values), pipeline)]
-        if checked and checked.rejected:
-            rejected = rejected_resource(resource, checked.rejected, content.sync_values)
-            sources.insert(0, _source_of(rejected, pipeline))
-        if checked and not content.is_empty:
-            table = table_resource(resource, content, checked, warehouse=warehouse)
-            sources = [_source_of(_changes_resource(resource, content), pipeline), table, *sources]
-        rows: Counter[str] = Counter()
-        for package in [sources] if warehouse.is_transactional else [[one] for one in sources]:
-            pipeline.extract(package, loader_file_format=warehouse.file_format)
-            rows.update(pipeline.normalize().row_counts)
-            if table in package:
-                rows.update(staged.join(pipeline, warehouse.file_format))
-        warehouse.load(_loading(resource, content, rows, pipeline=pipeline))
+        prepared = [_Prepared(part, warehouse) for part in parts]
+        _load(prepared, warehouse)
     except PipelineStepFailed as e:
-        failure = _failure(e, resource)
+        failure = _failure(e, first)
     except (pa.ArrowException, ValueError, OverflowError) as e:
         # From the rows that join the load. The message quotes them, so it is not passed on.
         failure = WarehouseError(
-            f"Loading `{resource.name}` failed: rows cannot be written ({type(e).__name__}). Nothing was "
+            f"Loading `{first.name}` failed: rows cannot be written ({type(e).__name__}). Nothing was "
             "published. Airflow tries again."
         )
     if failure:
         # Raised outside the handlers: dlt's exceptions quote rows, so none may be chained to ours.
         raise failure
-    warehouse.create_history_view(resource)
-    return content.sync_values
+    for part in parts:
+        warehouse.create_history_view(part.resource)
+    return [one.content.sync_values for one in prepared]
+
+
+class _Prepared:
+    """A part that was checked: its sources for dlt, and the rows that join them after the normaliser."""
+
+    def __init__(self, part: Part, warehouse: Warehouse) -> None:
+        resource, pipeline = part.resource, warehouse.pipeline
+        self.resource = resource
+        self.staged = Staged(Path(pipeline.pipelines_dir) / "staged" / resource.name)
+        limits = part.limits or warehouse.settings.removal_limits
+        self.content, checked = _checked(resource, part.content, warehouse, staged=self.staged, limits=limits)
+        self.table: DltSource | None = None
+        self.sources: list[DltSource] = []
+        if checked and not self.content.is_empty:
+            self.table = table_resource(resource, self.content, checked, warehouse=warehouse)
+            self.sources = [_source_of(_changes_resource(resource, self.content), pipeline), self.table]
+        if checked and checked.rejected:
+            rejected = rejected_resource(resource, checked.rejected, self.content.sync_values)
+            self.sources.append(_source_of(rejected, pipeline))
+
+
+def _load(prepared: Sequence[_Prepared], warehouse: Warehouse) -> None:
+    pipeline = warehouse.pipeline
+    syncs = _sync_resource([one.content.sync_values for one in prepared])
+    sources = [*(source for one in prepared for source in one.sources), _source_of(syncs, pipeline)]
+    rows: Counter[str] = Counter()
+    for package in [sources] if warehouse.is_transactional else [[one] for one in sources]:
+        pipeline.extract(package, loader_file_format=warehouse.file_format)
+        rows.update(pipeline.normalize().row_counts)
+        for one in prepared:
+            if one.table in package:
+                rows.update(one.staged.join(pipeline, warehouse.file_format))
+    warehouse.load(*(_loading(one.resource, one.content, rows, pipeline=pipeline) for one in prepared))
 
 
 def _source_of(resource: "DltResource", pipeline: dlt.Pipeline) -> DltSource:
@@ -172,9 +223,9 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
     )
 
 
-def _sync_resource(values: Mapping[str, Any]) -> "DltResource":
+def _sync_resource(rows: Sequence[Mapping[str, Any]]) -> "DltResource":
     return dlt.resource(
-        [dict(values)],
+        [dict(values) for values in rows],
         name=SYNCS,
         primary_key="sync_id",
         write_disposition="merge",

@@ -5,8 +5,9 @@ is a separate publication that follows the one that asked. If another publicatio
 is stale and is refused.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 
 import orjson
 
@@ -19,12 +20,13 @@ from directory_sync.config.kinds import KINDS, Kind
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.mode import Mode
 from directory_sync.errors import RemovalsHeld
-from directory_sync.landing.files import DIFFERENCE, QUESTION, REPORT
+from directory_sync.landing.files import DIFFERENCE, QUESTION, REPORT, WITH_PARENTS
 from directory_sync.landing.snapshot import LandedSnapshot
+from directory_sync.publish.load import Part, load_together
 from directory_sync.publish.logged import logged_rows
 from directory_sync.publish.publications import mark_published, numbered
 from directory_sync.publish.question import Question, landed_question, void_decision
-from directory_sync.publish.stage import publish_landed, roll_forward
+from directory_sync.publish.stage import landed_content, roll_forward
 from directory_sync.warehouse.warehouse import Warehouse
 
 SAMPLE_SIZE = 20
@@ -88,9 +90,15 @@ def was_never_asked(resource: Resource, landed: LandedSnapshot, *, warehouse: Wa
 
 
 def remove(
-    resource: Resource, landed: LandedSnapshot, question: Question, *, run_id: str, warehouse: Warehouse
+    resource: Resource,
+    landed: LandedSnapshot,
+    question: Question,
+    *,
+    run_id: str,
+    warehouse: Warehouse,
+    children: Sequence[tuple[Resource, LandedSnapshot]] = (),
 ) -> AuditReport:
-    """Marks the entries of an approved question as removed. Idempotent.
+    """Marks the entries of an approved question as removed, and their entries of children. Idempotent.
 
     Args:
         resource: the resource of the entries.
@@ -98,6 +106,7 @@ def remove(
         question: the approved question.
         run_id: the Dag run that carries out the removal.
         warehouse: open, and held by this process.
+        children: the children of the resource, with the folders of their runs.
 
     Returns:
         The report of the removal.
@@ -113,7 +122,7 @@ def remove(
         return AuditReport.from_json(orjson.loads(published.report))
     absences, last = list(warehouse.held(resource)), warehouse.last_sync(resource.name)
     held = HeldSet.of(absences)
-    if last is None or (last.sync_id, held.digest) != (question.sync_id, question.digest):
+    if last is None or (_asked_for(last.sync_id), held.digest) != (question.sync_id, question.digest):
         void_decision(landed)
         raise RemovalsHeld(
             f"The approval for `{resource.name}` is stale: it was given for {question.held:,} entries on top "
@@ -121,6 +130,86 @@ def remove(
             f"{held.count:,} held. Nothing was removed. Trigger the Dag with mode `decide` to be asked about "
             "the present ones; see docs/runbook.md#removalsheld."
         )
+    removals = [
+        _removal(resource, landed, dict(absences), sync_id=sync_id, run_id=run_id, warehouse=warehouse)
+    ]
+    for child, of_child in children:
+        roll_forward(child, warehouse=warehouse, landed_of=of_child.of_run)
+        along = _entries_of(child, {entry_id for entry_id, _ in absences}, warehouse=warehouse)
+        if along and (of_last := warehouse.last_sync(child.name)):
+            name = f"{of_last.sync_id}{WITH_PARENTS}"
+            removals.append(
+                _removal(
+                    child,
+                    of_child,
+                    along,
+                    sync_id=name,
+                    run_id=run_id,
+                    warehouse=warehouse,
+                    parent_sync_id=sync_id,
+                )
+            )
+    parts = [Part(resource=one.resource, content=landed_content(one.landed, one.report)) for one in removals]
+    loaded = load_together(parts, warehouse=warehouse)
+    for one in removals:
+        mark_published(one.landed, one.report.sync_id, warehouse=warehouse)
+    return AuditReport.from_json(orjson.loads(loaded[0]["report"]))
+
+
+def _asked_for(sync_id: str) -> str:
+    """Returns the sync after which a person was asked: before entries that went with their parents."""
+    return sync_id.removesuffix(WITH_PARENTS)
+
+
+def _entries_of(
+    child: Resource, parents: Collection[EntryId], *, warehouse: Warehouse
+) -> dict[EntryId, datetime | None]:
+    """Returns the entries of a child that belong to these parents and are not removed, with since when."""
+    assert child.parent is not None
+    names = ("id", "missing_since", "removed_at")
+    return {
+        entry_id: missing_since
+        for batch in warehouse.states(child)
+        for entry_id, missing_since, removed_at in zip(
+            *(batch.column(name).to_pylist() for name in names), strict=True
+        )
+        if removed_at is None and child.parent.parent_of(entry_id) in parents
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Removal:
+    """A landed removal: a publication of one resource."""
+
+    resource: Resource
+    landed: LandedSnapshot
+    report: AuditReport
+
+
+def _removal(
+    resource: Resource,
+    landed: LandedSnapshot,
+    absences: Mapping[EntryId, datetime | None],
+    *,
+    sync_id: str,
+    run_id: str,
+    warehouse: Warehouse,
+    parent_sync_id: str | None = None,
+) -> _Removal:
+    """Lands the removal of entries as a publication that follows the last one.
+
+    Args:
+        resource: the resource of the entries.
+        landed: the folder of its run.
+        absences: the entries, with since when they are missing; None: they are present.
+        sync_id: the publication.
+        run_id: the Dag run that carries out the removal.
+        warehouse: open, and held by this process.
+        parent_sync_id: the sync of the parent that it is published with; None: it is of no child.
+    """
+    last = warehouse.last_sync(resource.name)
+    assert last is not None
+    rest = HeldSet.of(one for one in warehouse.held(resource) if one[0] not in absences)
     snapshot = warehouse.last_snapshot(resource.name) or last
     report = AuditReport.from_json(orjson.loads(snapshot.report))
     report = replace(
@@ -133,21 +222,20 @@ def remove(
             run_id=run_id,
             snapshot_at=last.snapshot_at,
             last_requested_at=last.last_requested_at,
+            parent_sync_id=parent_sync_id,
         ),
-        changes={kind.value: 0 for kind in KINDS} | {Kind.REMOVED.value: held.count},
+        changes={kind.value: 0 for kind in KINDS} | {Kind.REMOVED.value: len(absences)},
         fields=Fields(field_shares=report.fields.field_shares),
-        holds=Holds(population=question.population),
+        holds=Holds(population=warehouse.present(resource), held=rest.count, held_digest=rest.digest),
         rewritten=0,
         rejected=0,
         findings=(),
     )
     report = numbered(report, landed, warehouse=warehouse)
-    rows = logged_rows(
-        resource, warehouse, dict(absences), kind=Kind.REMOVED, sync_id=sync_id, at=last.snapshot_at
-    )
+    rows = logged_rows(resource, warehouse, absences, kind=Kind.REMOVED, sync_id=sync_id, at=last.snapshot_at)
     landed.of_sync(sync_id).write_tables(DIFFERENCE, rows)
     landed.of_sync(sync_id).write_json(REPORT, report.as_json())
-    return publish_landed(resource, landed, report, warehouse=warehouse)
+    return _Removal(resource=resource, landed=landed, report=report)
 
 
 def _sample(resource: Resource, warehouse: Warehouse, ids: Sequence[EntryId]) -> Iterator[tuple[str, str]]:

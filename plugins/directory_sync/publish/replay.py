@@ -152,7 +152,8 @@ def _load(job: Audit, publication: Publication, *, warehouse: Warehouse) -> bool
         # The new difference goes to the task's folder, so that the landed one stays.
         landed = LandedSnapshot.local(job.folder / "replayed")
         run = Run(run_id=report.run_id, mode=report.mode, directory=report.origin.directory)
-        anew = replace(job, landed=publication.landed, run=run, lands_in=landed)
+        parent_landed = job.parent_landed and job.parent_landed.of_run(report.run_id)
+        anew = replace(job, landed=publication.landed, run=run, lands_in=landed, parent_landed=parent_landed)
         report = compare_again(anew, warehouse=warehouse)
     report = report.numbered(publication.mark.order)
     publish_landed(

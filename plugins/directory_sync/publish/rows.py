@@ -174,7 +174,7 @@ class _Pass:
         self._rejected: list[Rejected] = []
 
     def check(self) -> Checked:
-        kept = KeptRows(Path(self._warehouse.pipeline.pipelines_dir) / "kept")
+        kept = KeptRows(Path(self._warehouse.pipeline.pipelines_dir) / "kept" / self._resource.name)
         kept.clear()
         batches = iter(self._content.rows())
         first = next(batches)

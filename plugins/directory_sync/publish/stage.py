@@ -13,7 +13,8 @@ of them carries the sync's row. A publication that cannot be finished is rolled 
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from directory_sync.audit.clocks import check_clocks
@@ -26,7 +27,7 @@ from directory_sync.errors import PermanentError
 from directory_sync.landing.files import DIFFERENCE
 from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.publish.header import CHANGE_COLUMNS, SYNC_HEADER, logged_sync_values
-from directory_sync.publish.load import load
+from directory_sync.publish.load import Part, load, load_together
 from directory_sync.publish.publications import mark_published, mend_marks, numbered, skip
 from directory_sync.publish.rows import SyncContent
 from directory_sync.warehouse.warehouse import Warehouse
@@ -36,17 +37,25 @@ logger = logging.getLogger(__name__)
 ROWS_PER_BATCH = 5_000
 
 
-def publish(job: Audit, report: AuditReport, *, warehouse: Warehouse) -> AuditReport:
+def publish(
+    job: Audit,
+    report: AuditReport,
+    *,
+    warehouse: Warehouse,
+    children: Sequence[tuple[Audit, AuditReport]] = (),
+) -> AuditReport:
     """Publishes an audited snapshot; returns the report of what the warehouse holds now.
 
     A snapshot that began before the last published one ended is skipped with a note: the table never
     moves back. If skips repeat, the run fails, see `publications`. A snapshot that was compared with an
-    older state of the warehouse is compared again.
+    older state of the warehouse is compared again. Children are published with it, in one transaction where
+    the warehouse has them, or skipped with it.
 
     Args:
         job: what the audit worked on.
         report: the report of the audit.
         warehouse: open, and held by this process.
+        children: the same of the children of the resource.
 
     Raises:
         ConfigError: a schema contract or a name does not fit the warehouse, or a clock is wrong.
@@ -54,14 +63,59 @@ def publish(job: Audit, report: AuditReport, *, warehouse: Warehouse) -> AuditRe
         SnapshotError: the landed difference is damaged.
         WarehouseError: the load failed; a retry finishes it.
     """
-    resource, landed = job.resource, job.landed
-    if known := warehouse.sync(report.sync_id):
+    is_moved, known = False, warehouse.sync(report.sync_id)
+    due: list[_Due] = []
+    if known:
         logger.info("%s is published already", report.sync_id)
         report = AuditReport.from_json(json.loads(known.report))
         # A publication may have been killed after its row and before these last two steps.
-        warehouse.create_history_view(resource)
-        mark_published(landed, report.sync_id, warehouse=warehouse)
-        return report.numbered(known.publication_order)
+        warehouse.create_history_view(job.resource)
+        mark_published(job.landed, report.sync_id, warehouse=warehouse)
+        report = report.numbered(known.publication_order)
+    else:
+        own = _due(job, report, warehouse=warehouse)
+        if isinstance(own, AuditReport):
+            return own
+        due.append(own)
+        is_moved = own.is_moved
+    for child, of_child in children:
+        if warehouse.sync(of_child.sync_id):
+            continue
+        found = _due(child, of_child, warehouse=warehouse, is_moved=is_moved)
+        if isinstance(found, AuditReport):
+            return replace(report, skipped=f"its child `{child.resource.name}` is skipped: {found.skipped}")
+        due.append(found)
+    published = publish_together(due, warehouse=warehouse) if due else []
+    return report if known else published[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Due:
+    """A landed difference that is about to be loaded.
+
+    Attributes:
+        job: what the audit worked on.
+        report: its report, with its number.
+        is_moved: the snapshot was compared again, because the warehouse had changed.
+    """
+
+    job: Audit
+    report: AuditReport
+    is_moved: bool = False
+
+
+def _due(
+    job: Audit, report: AuditReport, *, warehouse: Warehouse, is_moved: bool = False
+) -> "_Due | AuditReport":
+    """Prepares a publication; returns the report with the reason where it is skipped.
+
+    Args:
+        job: what the audit worked on.
+        report: the report of the audit.
+        warehouse: open, and held by this process.
+        is_moved: the snapshot of the parent was compared again.
+    """
+    resource, landed = job.resource, job.landed
     roll_forward(resource, warehouse=warehouse, landed_of=landed.of_run, but=report.sync_id)
     marks = mend_marks(resource, landed.of_all_runs(), warehouse=warehouse)
     check_clocks(
@@ -74,11 +128,54 @@ def publish(job: Audit, report: AuditReport, *, warehouse: Warehouse) -> AuditRe
     last, fence = warehouse.last_sync(resource.name), warehouse.last_snapshot(resource.name)
     if fence and report.snapshot_at <= fence.last_requested_at:
         return skip(report, landed, fence=fence)
-    if (last.sync_id if last else None) != report.origin.base_sync_id:
-        logger.info("The warehouse has moved on since the audit; comparing again")
+    has_moved = is_moved or (last.sync_id if last else None) != report.origin.base_sync_id
+    if has_moved or job.held_for:
+        logger.info("The warehouse or a child's audit asks for it: comparing again")
         report = compare_again(job, warehouse=warehouse)
-    report = numbered(report, landed, warehouse=warehouse, marks=marks)
-    return publish_landed(resource, landed, report, warehouse=warehouse, limits=job.limits)
+    return _Due(
+        job=job, report=numbered(report, landed, warehouse=warehouse, marks=marks), is_moved=has_moved
+    )
+
+
+def publish_together(due: "Sequence[_Due]", *, warehouse: Warehouse) -> list[AuditReport]:
+    """Loads landed differences of a resource and its children as one publication, and marks them.
+
+    Args:
+        due: the differences.
+        warehouse: open, and held by this process.
+
+    Returns:
+        Their reports, without the entries that the warehouse cannot hold.
+    """
+    parts = [
+        Part(
+            resource=one.job.resource,
+            content=landed_content(one.job.landed, one.report),
+            limits=one.job.limits,
+        )
+        for one in due
+    ]
+    loaded = load_together(parts, warehouse=warehouse)
+    for one in due:
+        mark_published(one.job.landed, one.report.sync_id, warehouse=warehouse)
+    return [AuditReport.from_json(json.loads(values["report"])) for values in loaded]
+
+
+def landed_content(landed: LandedSnapshot, report: AuditReport) -> SyncContent:
+    """Returns what the publication of a landed difference writes.
+
+    Args:
+        landed: the run's folder; the difference is in its sub-folder of the sync.
+        report: the report of the difference.
+    """
+    rows = partial(
+        landed.of_sync(report.sync_id).read_tables,
+        DIFFERENCE,
+        rows=ROWS_PER_BATCH,
+        columns=CHANGE_COLUMNS,
+        expected=sum(report.changes.values()) + report.rewritten,
+    )
+    return SyncContent(rows=rows, sync_values=report.sync_values())
 
 
 def publish_landed(
@@ -103,15 +200,7 @@ def publish_landed(
     Returns:
         The report, without the entries that the warehouse cannot hold.
     """
-    rows = partial(
-        landed.of_sync(report.sync_id).read_tables,
-        DIFFERENCE,
-        rows=ROWS_PER_BATCH,
-        columns=CHANGE_COLUMNS,
-        expected=sum(report.changes.values()) + report.rewritten,
-    )
-    content = SyncContent(rows=rows, sync_values=report.sync_values())
-    values = load(resource, content, warehouse=warehouse, limits=limits)
+    values = load(resource, landed_content(landed, report), warehouse=warehouse, limits=limits)
     mark_published(marked_in or landed, report.sync_id, warehouse=warehouse)
     return AuditReport.from_json(json.loads(values["report"]))
 

@@ -77,7 +77,7 @@ class Staged:
             pipeline.pipeline_name,
             destination=pipeline.destination,
             dataset_name=pipeline.dataset_name,
-            pipelines_dir=f"{pipeline.pipelines_dir}/trial",
+            pipelines_dir=f"{pipeline.pipelines_dir}/trial/{table}",
         )
         try:
             trial.extract(source, loader_file_format=file_format)

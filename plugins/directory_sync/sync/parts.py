@@ -1,6 +1,6 @@
 """What a sync works with: the protocol that a task, a test and the bench fulfil."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from directory_sync.audit.job import Run
@@ -33,6 +33,10 @@ class Parts(Protocol):
     @property
     def resource_names(self) -> Collection[str]:
         """The names of all resources of the form. They are read without a connection."""
+
+    @property
+    def resources(self) -> "Sequence[Resource]":
+        """All resources of the form: a child is read for its parent, and published with it."""
 
     @property
     def settings(self) -> "SyncSettings":

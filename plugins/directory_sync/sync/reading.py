@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from directory_sync.api.client import DirectoryClient
     from directory_sync.config.form import Resource
     from directory_sync.config.settings import SyncSettings
+    from directory_sync.extract.plan import Shard
     from directory_sync.extract.progress import ReadFacts
+    from directory_sync.landing.parents import ListedParent
     from directory_sync.landing.snapshot import LandedSnapshot
 
 
@@ -67,6 +69,36 @@ class RunReading:
         return replace(
             resource, params={**resource.params, **resource.incremental.params(*self.run.interval)}
         )
+
+    @property
+    def parent(self) -> "Resource | None":
+        """The parent of a child resource; None: the resource is one list."""
+        of = self.resource.parent
+        return None if of is None else next(one for one in self._parts.resources if one.name == of.name)
+
+    @property
+    def children(self) -> "tuple[Resource, ...]":
+        """The resources that are read once for each entry of this one."""
+        name = self._parts.resource.name
+        return tuple(one for one in self._parts.resources if one.parent and one.parent.name == name)
+
+    @property
+    def parent_landed(self) -> "LandedSnapshot | None":
+        """The folder of this run's snapshot of the parent; None: the resource is no child."""
+        parent = self.resource.parent
+        return None if parent is None else self._parts.landing.snapshot(parent.name, self.run.run_id)
+
+    def parents(self, shard: "Shard") -> "Iterator[ListedParent]":
+        """Yields the parents whose lists a shard reads, from the parent's sealed snapshot.
+
+        Raises:
+            SnapshotError: the parent was not audited in this run.
+        """
+        from directory_sync.landing.parents import read_parents
+
+        landed = self.parent_landed
+        assert landed is not None
+        return read_parents(landed, self.resource.name, shard=shard.number, count=shard.count)
 
     @property
     def skip_reason(self) -> str | None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from directory_sync.audit.report import AuditReport
+    from directory_sync.config.form import Resource
     from directory_sync.landing.snapshot import LandedSnapshot
     from directory_sync.publish.question import Question
     from directory_sync.warehouse.warehouse import Warehouse
@@ -67,6 +68,7 @@ class Sync(RunReading):
             raise
 
     def _audit(self) -> Outcome:
+        from directory_sync.audit.parents import land_parents
         from directory_sync.audit.stage import compare_sealed, sealed
 
         with (
@@ -83,6 +85,8 @@ class Sync(RunReading):
                     read_page=client.page,
                     has_entry=client.has_entry if self.resource.detail_path else None,
                 )
+            if not self.run.is_partial:
+                land_parents(snapshot, self.children)
             snapshot.keep()
         _log(report)
         is_dry = not self.run.mode.publishes
@@ -144,9 +148,21 @@ class Sync(RunReading):
             warehouse: open, and held by this process.
             folder: the one it was opened in.
         """
+        from directory_sync.audit.parents import held_for
         from directory_sync.publish.stage import publish
 
-        report = publish(self.job(folder), _landed_report(self.landed), warehouse=warehouse)
+        report = _landed_report(self.landed)
+        if self.resource.parent is not None and not warehouse.sync(report.sync_id):
+            reason = f"`{self.resource.parent.name}` was not published, and its children only with it."
+            return Outcome(skipped=reason, note=f"Skipped: {self.resource.name}: {reason}")
+        job = self.job(folder)
+        held = held_for(self.landed, self.children, sync_id=report.sync_id)
+        report = publish(
+            replace(job, held_for=held),
+            report,
+            warehouse=warehouse,
+            children=[] if self.run.is_partial else self._children_audited(folder),
+        )
         if report.skipped:
             return replace(self._told(report), skipped=report.headline())
         question = self.ask(warehouse, report) if self._asks(report, warehouse) else None
@@ -157,6 +173,11 @@ class Sync(RunReading):
             question=question,
             is_last=question is None,
         )
+
+    def _children_audited(self, folder: Path) -> "list[tuple[Audit, AuditReport]]":
+        """Returns what the audits of the children worked on, and their reports."""
+        jobs = [self.job(folder, of=child) for child in self.children]
+        return [(job, _landed_report(job.landed)) for job in jobs]
 
     def _asks(self, report: "AuditReport", warehouse: "Warehouse") -> bool:
         """Tells whether a person must be asked: the audit says so, or an earlier run never asked."""
@@ -203,7 +224,15 @@ class Sync(RunReading):
             return Outcome(skipped="No removal was approved in this run.")
         with task_folder() as folder, self.open_warehouse(folder) as warehouse:
             report = removals.remove(
-                self.resource, self.landed, question, run_id=self.run.run_id, warehouse=warehouse
+                self.resource,
+                self.landed,
+                question,
+                run_id=self.run.run_id,
+                warehouse=warehouse,
+                children=[
+                    (child, self._parts.landing.snapshot(child.name, self.run.run_id))
+                    for child in self.children
+                ],
             )
         told = self._told(report, f"({decision.note(question.held)})")
         return replace(told, sync_ids=(report.sync_id,))
@@ -229,15 +258,23 @@ class Sync(RunReading):
 
     # ---- for all stages
 
-    def job(self, folder: Path) -> Audit:
+    def job(self, folder: Path, *, of: "Resource | None" = None) -> Audit:
         """Returns what the audit of this run works on.
 
         Args:
             folder: the task's own folder, for scratch files.
+            of: a child of the resource, whose audit is meant; None: the resource's own.
         """
+        parent, parent_landed = self.parent, self.parent_landed
+        if of is not None:
+            parent, parent_landed = self.resource, self.landed
+            folder = folder / of.name
+            folder.mkdir(exist_ok=True)
         return Audit(
-            resource=self.resource,
-            landed=self.landed,
+            resource=of or self.resource,
+            landed=self._parts.landing.snapshot(of.name, self.run.run_id) if of else self.landed,
+            parent=parent,
+            parent_landed=parent_landed,
             run=self.run,
             settings=self.settings,
             limits=self._parts.limits,

@@ -6,7 +6,7 @@ interrupted publication.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -71,7 +71,7 @@ class Warehouse(Entries, Views):
     def __init__(self, pipeline: dlt.Pipeline, client: Any, destination: Destination) -> None:
         """Runs no statement yet."""
         super().__init__(pipeline, client, destination)
-        self._loading: Loading | None = None
+        self._loading: Sequence[Loading] = ()
 
     @property
     def file_format(self) -> "TLoaderFileFormat":
@@ -144,29 +144,30 @@ class Warehouse(Entries, Views):
         """Whether all tables of one load package are written in one transaction."""
         return self._destination.is_transactional
 
-    def load(self, loading: Loading) -> None:
+    def load(self, *loadings: Loading) -> None:
         """Loads the normalised package if the preconditions hold, see `assert_expected`.
 
         Args:
-            loading: the load and its preconditions.
+            loadings: the load and its preconditions, for each resource that it publishes.
 
         Raises:
             WarehouseError: a precondition does not hold. Nothing was written.
         """
-        self._loading = loading
+        self._loading = loadings
+        staged = loadings[0].staged
         try:
             if not self.is_transactional:
                 self.assert_expected(self._client)
             self._assert_held()
             tables = self.pipeline.default_schema.tables
             self._destination.make_room(
-                columns=sum(len(tables[name]["columns"]) for name in loading.staged),
-                rows=max(loading.staged.values(), default=0),
-                bytes_a_row=loading.bytes_a_row,
+                columns=sum(len(tables[name]["columns"]) for name in staged),
+                rows=max(staged.values(), default=0),
+                bytes_a_row=max(loading.bytes_a_row for loading in loadings),
             )
             self.pipeline.load(raise_on_failed_jobs=True)
         finally:
-            self._loading = None
+            self._loading = ()
 
     def assert_expected(self, client: Any) -> None:
         """Checks the preconditions of the load, and keeps them true until the client's transaction ends.
@@ -181,24 +182,24 @@ class Warehouse(Entries, Views):
             WarehouseError: another process may hold the warehouse, has published, or writes into the staging
                 tables.
         """
-        loading = self._loading
-        assert loading is not None
+        assert self._loading
         within = Warehouse(self.pipeline, client, self._destination)
         if self.is_transactional:
             with client.with_alternative_dataset_name(client.staging_dataset_name):
-                tables = {name: within._table(name) for name in loading.staged}
+                tables = {name: within._table(name) for name in self._loading[0].staged}
             self._destination.fence(client, sorted(tables.values()))
-            within._assert_staged(loading, tables)
+            within._assert_staged(self._loading, tables)
         self._assert_held()
         # While dlt merges tables, its client qualifies names with the staging dataset.
-        with client.with_alternative_dataset_name(self._client.dataset_name):
-            last = within.last_sync(loading.resource.name)
-        if (last.sync_id if last else None) != loading.base_sync_id:
-            raise WarehouseError(
-                f"Another process has published `{loading.resource.name}` meanwhile: the last sync is "
-                f"{last.sync_id if last else 'none'}, but {loading.sync_id} is based on "
-                f"{loading.base_sync_id or 'none'}. Nothing was published. Airflow tries again."
-            )
+        for loading in self._loading:
+            with client.with_alternative_dataset_name(self._client.dataset_name):
+                last = within.last_sync(loading.resource.name)
+            if (last.sync_id if last else None) != loading.base_sync_id:
+                raise WarehouseError(
+                    f"Another process has published `{loading.resource.name}` meanwhile: the last sync is "
+                    f"{last.sync_id if last else 'none'}, but {loading.sync_id} is based on "
+                    f"{loading.base_sync_id or 'none'}. Nothing was published. Airflow tries again."
+                )
 
     def _assert_held(self) -> None:
         if not self._destination.is_held():
@@ -207,22 +208,22 @@ class Warehouse(Entries, Views):
                 "docs/runbook.md#warehouseerror."
             )
 
-    def _assert_staged(self, loading: Loading, tables: Mapping[str, str]) -> None:
+    def _assert_staged(self, loadings: Sequence[Loading], tables: Mapping[str, str]) -> None:
         """Checks that the staging tables hold only the rows of this load: all processes share them."""
-        marks = {
-            loading.resource.name: ("_dlt_load_id", loading.load_id),
-            SYNCS: ("_dlt_load_id", loading.load_id),
-            loading.resource.changes_table: ("sync_id", loading.sync_id),
-        }
+        first = loadings[0]
+        marks = {SYNCS: ("_dlt_load_id", first.load_id)}
+        for loading in loadings:
+            marks[loading.resource.name] = ("_dlt_load_id", loading.load_id)
+            marks[loading.resource.changes_table] = ("sync_id", loading.sync_id)
         for name, table in tables.items():
             column, value = marks.get(name, ("", ""))
             condition = f"WHERE {self._name(column)} = %s" if column else ""
             found = self._query(f"SELECT count(*) FROM {table} {condition}", *([value] if column else []))
             everything = self._query(f"SELECT count(*) FROM {table}")
-            if not found == everything == [(loading.staged[name],)]:
+            if not found == everything == [(first.staged[name],)]:
                 raise WarehouseError(
-                    f"Another process loads `{loading.resource.name}` at the same time: the rows in the "
-                    f"staging table of `{name}` are not those of {loading.sync_id}. Nothing was published. "
+                    f"Another process loads `{first.resource.name}` at the same time: the rows in the "
+                    f"staging table of `{name}` are not those of {first.sync_id}. Nothing was published. "
                     "Airflow tries again."
                 )
 

@@ -59,8 +59,12 @@ def test_the_key_is_the_id_that_is_different_in_every_entry():
 
 def test_without_an_id_what_may_be_a_key_is_named():
     found = words_of(entries(uuid=lambda n: f"SENTINEL{n}", group_id=lambda _: 1, name=str))
-    assert "No key: no field `id`" in found
-    assert "different in every entry: `uuid` (string)." in found
+    assert 'The key: "primary_key": "uuid", string, different in every entry.' in found
+    found = words_of(entries(sys_id=lambda n: f"SENTINEL{n}", number=lambda n: n))
+    assert (
+        'The key: "primary_key": "sys_id", string, different in every entry. Also: "number", integer.'
+        in found
+    )
 
 
 @pytest.mark.parametrize("ids", [[1, 1], [1, "2"], [1, None], [True, False], ["", "a"]])

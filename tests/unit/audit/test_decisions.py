@@ -33,6 +33,8 @@ CASES = [
     ("held", "no_path", "proven", False, None),
     ("gone", "no_path", "proven", False, None),
     ("left", "no_path", "proven", False, None),
+    ("with_parent", "no_path", "assumed", True, "removed"),
+    ("carried", "no_path", "proven", False, None),
 ]
 
 

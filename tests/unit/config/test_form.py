@@ -101,7 +101,7 @@ NOT_HONOURED = {
         {"endpoint": {"params": {"org": {"type": "resolve", "resource": "o", "field": "id"}}}},
         "parameter `org`",
     ),
-    "resolve placeholder": ({"endpoint": {"path": "/orgs/{resources.o.id}"}}, "`path`"),
+    "resolve placeholder": ({"endpoint": {"path": "/orgs/{resources.o.id}"}}, "The parent `o`"),
     "PUT": ({"endpoint": {"method": "PUT"}}, "`method` 'PUT'"),
     "json body of a GET": (
         {"endpoint": {"json": {"query": "x"}}},

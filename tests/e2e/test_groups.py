@@ -1,0 +1,62 @@
+"""Groups and their members under a real Airflow: two nights, a member who leaves and a group that leaves."""
+
+import json
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from demo.local_airflow import CHECKOUT, LocalAirflow
+from demo.warehouse import reading, warehouse_path
+from tests.groups_api import GroupsApi
+
+DAG_ID = "groups_sync"
+PRESENT = "SELECT _groups_id, id FROM access.members WHERE _removed_at IS NULL"
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[GroupsApi]:
+    with GroupsApi({group: list(range(100, 108)) for group in range(1, 31)}) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def airflow(api: GroupsApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    home = tmp_path_factory.mktemp("airflow")
+    dags = home / "dags"
+    shutil.copytree(CHECKOUT / "dags", dags)
+    shutil.copy(CHECKOUT / "docs" / "examples" / "groups_dag.py", dags)
+    connection = {
+        "conn_type": "directory_api",
+        "host": api.url,
+        "login": "client",
+        "password": "secret-not-a-real-one",
+    }
+    environment = {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection),
+        "AIRFLOW_CONN_GROUPS_API": json.dumps(connection),
+    }
+    with LocalAirflow(home, environment=environment) as airflow:
+        yield airflow
+
+
+def test_two_nights_of_groups_and_members(api: GroupsApi, airflow: LocalAirflow) -> None:
+    first = airflow.api.trigger(DAG_ID).run_id
+    assert airflow.api.wait(DAG_ID, first, seconds=240).state == "success"
+    with reading(warehouse_path(airflow.home)) as database:
+        assert set(database.execute(PRESENT).fetchall()) == api.memberships
+
+    api.groups[1].remove(103)
+    del api.groups[2]
+    second = airflow.api.trigger(DAG_ID).run_id
+    assert airflow.api.wait(DAG_ID, second, seconds=240).state == "success"
+    with reading(warehouse_path(airflow.home)) as database:
+        assert set(database.execute(PRESENT).fetchall()) == api.memberships
+        removed = database.execute(
+            "SELECT resource, removed FROM access.directory_syncs WHERE run_id = ? ORDER BY 1", [second]
+        ).fetchall()
+    assert removed == [("groups", 1), ("members", 9)]
+    states = {one.task_id: one.state for one in airflow.api.task_runs(DAG_ID, second)}
+    assert (states["publish"], states["members.publish"]) == ("success", "success")
+    assert states["members.approve_removals"] == "skipped"
