@@ -5,13 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # The short form of the chaos; `make test-all` runs all of it.
-SHORT_CHAOS := tests/chaos/test_pulls.py tests/chaos/test_moving_end.py tests/chaos/test_ends.py
+SHORT_CHAOS := tests/chaos/test_pulls.py tests/chaos/test_moving_end.py tests/chaos/test_ends.py \
+	tests/chaos/test_lists.py tests/chaos/test_children.py
 SHORT_CHAOS_WITH_AIRFLOW := \
 	'tests/chaos/test_kills.py::test_a_run_killed_three_times_ends_as_an_undisturbed_one[one]' \
 	tests/chaos/test_two_runs.py::test_a_snapshot_older_than_the_published_one_is_skipped_with_a_note
-TESTS := tests/unit tests/integration tests/dag $(SHORT_CHAOS)
+TESTS := tests/unit tests/integration tests/vendors tests/foreign tests/dag $(SHORT_CHAOS)
 # They keep an Airflow running to the end of a worker, so they run apart from the rest.
-WITH_AIRFLOW := tests/e2e/test_scheduled_runs.py tests/browser $(SHORT_CHAOS_WITH_AIRFLOW)
+WITH_AIRFLOW := tests/e2e/test_scheduled_runs.py tests/e2e/test_airflow_api.py tests/e2e/test_groups.py tests/browser \
+	$(SHORT_CHAOS_WITH_AIRFLOW)
 # What PostgreSQL is tried with beside tests/integration/test_postgres.py; `make test-all` tries it with all.
 ON_POSTGRES := tests/integration/test_cycle.py \
 	tests/integration/test_interruptions.py::test_a_publication_killed_between_packages_is_rolled_forward \
@@ -85,7 +87,7 @@ test-dag: install ## the Dag as declared: no scheduler, no network
 	@$(PYTEST) tests/dag
 
 test-e2e: install ## the Dag under the real scheduler
-	@$(PYTEST) tests/e2e/test_scheduled_runs.py
+	@$(PYTEST) tests/e2e/test_scheduled_runs.py tests/e2e/test_airflow_api.py tests/e2e/test_groups.py
 
 PULLS ?= 5000
 ENDS ?= 2000
@@ -100,6 +102,12 @@ test-browser: browser ## the page in Airflow's interface, in a real browser
 # Silent unless something is wrong, as the other checks are.
 test-ui: node ## the page's pure functions, in node
 	@said=$$(node --test tests/ui/*.test.js 2>&1) || { echo "$$said"; exit 1; }
+
+# Half a gigabyte of packages, in `.foreign`; hence no part of `test-all`.
+.PHONY: test-installed
+test-installed: install node ## json-server, Directus, pygeoapi and Mailman: installed, and synced on two nights each
+	@$(BIN)/python -m tests.installed.install
+	@$(PYTEST) tests/installed
 
 # Asked first: the test that needs it comes late.
 .PHONY: redis-server
@@ -149,5 +157,5 @@ ui: node $(MODULES) ## eslint, on the page's JavaScript
 	@node node_modules/eslint/bin/eslint.js --max-warnings 0 .
 
 clean: ## removes the environment, the demo's state and all caches
-	@rm -rf $(VENV) node_modules .demo .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) node_modules .demo .foreign .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

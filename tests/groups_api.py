@@ -86,6 +86,13 @@ class GroupsApi:
         self._thread.join()
         self._server.server_close()
 
+    def reset(self, groups: dict[int | str, list[int]]) -> None:
+        """Serves other groups, without faults."""
+        self.groups, self.style, self.cap, self.states_total = groups, "offset", 100, False
+        self.statuses, self.gone = {}, set()
+        self.before = lambda api, g, q: None
+        self.asked.clear()
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"

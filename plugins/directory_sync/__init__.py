@@ -19,6 +19,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       access.py                   the source connection: where the API is, and who we are there
       token_options.py            how OAuth2 tokens are requested; private_key.py: the key that signs for us
       sign_in.py, key_place.py    how a form says the API signs in; the connection alone holds the secrets
+      agreement.py                the sign-in that form and connection name together
       network.py                  the proxy, and our own certificate
       dlt_provider.py             Airflow connections answer dlt's look-ups
       directory.py                one directory: form, connections, settings
@@ -36,7 +37,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       sign_in.py, oauth.py        signs requests; the token: fetched once, renewed in time
       token_request.py            the request for a token; assertion.py: the JWT that signs it
       answer.py, page.py          the answer: its entries, or what is wrong with it
-      envelope.py                 what it says besides: totals in headers, whether more follows
+      envelope.py, next_page.py   what it says besides: totals in headers, whether and where more follows
       shape.py                    what an answer seems to hold, for the Test button
     landing/        one snapshot per run
       zone.py                     the landing zone as a whole: which resources and runs it holds
@@ -49,7 +50,8 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
     extract/        stage 1: N shard tasks read the directory (stage.py)
       windows.py                  offset windows that overlap, several in flight; plan.py: which come next
       reach.py                    how far offsets reach, and where they begin
-      children.py                 the lists of a child resource, several at once; offset_list.py: one of them
+      children.py                 the lists of a child resource, one for each entry of its parent
+      list_threads.py             several of them at once; offset_list.py: one of them
       numbered.py, linked.py      pages by their numbers; pages along the API's own links (links.py)
       progress.py                 how far a shard is, for its log
     warehouse/      all SQL to its tables
@@ -95,6 +97,8 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
     sync/           the stages of one run put together (stages.py); tasks, tests and the bench call it
       parts.py, outcome.py        what a sync works with; what a stage came to
       reading.py                  what a run reads, and its extract stage
+    probe/          reads a page or two of a list and writes its form (probe.py), for the command line
+      seen.py, paging.py          what one answer shows; the usual ways to page, tried in turn
     airflow/        the edge to Airflow
       tasks.py, approval.py       declares the tasks (params.py, retry.py: their parameters and retries)
       bodies.py                   what each task does: calls one stage of `Sync`
@@ -102,6 +106,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       display.py, notes.py        what the UI shows of a task, and of a run
       deadline.py                 the alert when a run is late
       hook.py, provider.py        the connection type in the UI, and its Test button
+      command.py                  `python -m directory_sync probe`
       empty_port.py               mends that button in Airflow 3.3.1 and 3.3.2
     ui/             the page "Directory"
     dag.py          the Dag of one directory

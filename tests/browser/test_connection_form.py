@@ -73,7 +73,7 @@ def page(page_of, heard, airflow) -> Iterator[Page]:
 def test_the_form_has_the_labelled_fields_and_no_others(page, picture):
     form = add(page)
     groups = form.get_by_role("region", name="Standard Fields").get_by_role("group")
-    expect(groups).to_have_text(["Base URL", "Client ID", "Client secret"])
+    expect(groups).to_have_text(["Base URL", "Client ID or user", "Client secret, token, key or password"])
     expect(form.get_by_label("Client secret")).to_have_attribute("type", "password")
     values = {
         "Base URL": "https://directory.example.org",
@@ -85,18 +85,27 @@ def test_the_form_has_the_labelled_fields_and_no_others(page, picture):
     picture(page, "connection", height=770)
     form.get_by_role("button", name="Extra Fields", exact=True).click()
     for label, description in {
-        "Token URL": "Absolute, or a path on the base URL. Empty: /oauth/token",
-        "Scope": "The scope to request for the token, if the API needs one.",
-        "Auth method": "How the client's id and secret are sent to the token URL.",
+        "Sign-in": "Empty: as the form in the Dag file says; OAuth2 where it says nothing.",
+        "API key: name": "Of the header, parameter or cookie. Empty: Authorization",
+        "Token URL": "OAuth2. Absolute, or a path on the base URL. Empty: /oauth/token",
+        "Scope": "OAuth2. The scope to request for the token, if the API needs one.",
+        "Auth method": "OAuth2. How the client says who it is at the token URL. Empty: in the body.",
+        "Proxy": "Such as http://proxy.example.org:3128, or: environment.",
         "Verify TLS": "Turn off only for a test server. For your own CA, put its path into the extra.",
         "Timeout (seconds)": "How long to wait for an answer. Empty: 30",
         "Requests per second": "The rate that the API allows this client. Empty: it is found by adapting.",
         "Path to try": "The path that the Test button reads, such as /v1/directory?limit=5.",
     }.items():
         expect(extra(form, label)).to_contain_text(description)
-    form.get_by_label("Auth method").click()
+    form.get_by_label("Sign-in").click()
     expect(page.get_by_role("option")).to_have_text(
-        ["In the form (client_secret_post)", "In the header (client_secret_basic)"]
+        [
+            "OAuth2: tokens for a client id and its secret or key",
+            "Token: sent as it is (bearer)",
+            "API key: in a header, the query or a cookie",
+            "User and password (HTTP basic)",
+            "None",
+        ]
     )
     page.keyboard.press("Escape")
 

@@ -16,7 +16,7 @@ from tests.chaos.children import (  # noqa: E402  the path comes first
     children_table,
 )
 from tests.chaos.ends import by_server, end_objections, end_table, pull_of_seed  # noqa: E402  the path comes first
-from tests.chaos.figures import Compared, by_churn, objections, prepare, table  # noqa: E402  the path comes first
+from tests.chaos.figures import Compared, by_churn, objections, prepare, quiet, table  # noqa: E402  the path comes first
 from tests.chaos.lists import by_style, list_objections, list_of_seed, list_table  # noqa: E402  the path comes first
 from tests.chaos.walks import by_kind, walk_objections, walk_of_seed, walk_table  # noqa: E402  the path comes first
 
@@ -46,6 +46,8 @@ def main() -> int:
         servers = by_server(pool.map(pull_of_seed, ends, chunksize=SEEDS_AT_ONCE))
         styles = by_style(pool.map(list_of_seed, seeds_of(arguments.lists), chunksize=SEEDS_AT_ONCE))
         children = list(pool.map(children_of_seed, seeds_of(arguments.children)))
+    # A warehouse cannot be loaded where an import of pandas fails.
+    with ProcessPoolExecutor(arguments.processes, mp_context=context, initializer=quiet) as pool:
         kinds = by_kind(pool.map(walk_of_seed, seeds_of(arguments.walks)))
     figures = by_churn(compared)
     for line in table(figures):

@@ -156,7 +156,6 @@ def children_of_seed(seed: int) -> Outcome:
                 for number, group in enumerate(lists.groups)
             ),
         )
-        files = _land(lists, Reading(resources, parent_landed), folder)
         job = Audit(
             resource=resources[1],
             landed=LandedSnapshot.local(folder / "members"),
@@ -167,9 +166,9 @@ def children_of_seed(seed: int) -> Outcome:
             parent=resources[0],
             parent_landed=parent_landed,
         )
-        snapshot = Snapshot(database, files, resources[1].key)
         try:
-            seal_lists(job, snapshot, files)
+            files = _land(lists, Reading(resources, parent_landed), folder)
+            seal_lists(job, Snapshot(database, files, resources[1].key), files)
         except SnapshotError:
             is_sealed, read = False, lists.lasting
         else:

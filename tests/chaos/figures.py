@@ -18,9 +18,15 @@ HEADINGS = (
 )  # fmt: skip
 
 
+def quiet() -> None:
+    """Quiets the log: faults are meant, and each retry is a warning; so is what dlt says of each load."""
+    for name in ("directory_sync", "dlt"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def prepare() -> None:
     """Quiets the log, and a search: DuckDB looks for pandas, in vain, with every value it binds."""
-    logging.getLogger("directory_sync").setLevel(logging.WARNING)
+    quiet()
     sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]  # an import of it then fails at once
 
 

@@ -20,9 +20,16 @@ def bag():
 def test_every_example_makes_the_dag_listed_here(bag):
     made = {Path(dag.fileloc).name: dag.dag_id for dag in bag.dags.values()}
     assert made == {
+        "bamboohr_dag.py": "bamboohr_sync",
         "consume_changes_dag.py": "consume_directory_changes",
+        "entra_dag.py": "entra_sync",
+        "github_organisation_dag.py": "github_organisation_sync",
+        "google_workspace_dag.py": "google_workspace_sync",
         "groups_dag.py": "groups_sync",
+        "keycloak_dag.py": "keycloak_sync",
+        "okta_dag.py": "okta_sync",
         "partners_dag.py": "partners_sync",
+        "scim_dag.py": "scim_sync",
     }
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(made)
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.local_airflow import CHECKOUT, LocalAirflow
+from demo.local_airflow import CHECKOUT, DAG_ID, LocalAirflow
 from demo.warehouse import reading, warehouse_path
 from tests.groups_api import GroupsApi
 
-DAG_ID = "groups_sync"
 PRESENT = "SELECT _groups_id, id FROM access.members WHERE _removed_at IS NULL"
 
 
@@ -25,7 +24,9 @@ def airflow(api: GroupsApi, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     home = tmp_path_factory.mktemp("airflow")
     dags = home / "dags"
     shutil.copytree(CHECKOUT / "dags", dags)
-    shutil.copy(CHECKOUT / "docs" / "examples" / "groups_dag.py", dags)
+    # Under the id of the Dag that such an Airflow waits for when it starts.
+    example = (CHECKOUT / "docs" / "examples" / "groups_dag.py").read_text(encoding="utf-8")
+    (dags / "directory_sync_dag.py").write_text(example.replace('"groups_sync"', f'"{DAG_ID}"'))
     connection = {
         "conn_type": "directory_api",
         "host": api.url,
@@ -34,23 +35,23 @@ def airflow(api: GroupsApi, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     }
     environment = {
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection),
         "AIRFLOW_CONN_GROUPS_API": json.dumps(connection),
+        "DIRECTORY_SYNC_SHARDS": "2",
     }
     with LocalAirflow(home, environment=environment) as airflow:
         yield airflow
 
 
 def test_two_nights_of_groups_and_members(api: GroupsApi, airflow: LocalAirflow) -> None:
-    first = airflow.api.trigger(DAG_ID).run_id
-    assert airflow.api.wait(DAG_ID, first, seconds=240).state == "success"
+    first = airflow.begin_run().run_id
+    assert airflow.api.wait(DAG_ID, first, seconds=300).state == "success"
     with reading(warehouse_path(airflow.home)) as database:
         assert set(database.execute(PRESENT).fetchall()) == api.memberships
 
     api.groups[1].remove(103)
     del api.groups[2]
-    second = airflow.api.trigger(DAG_ID).run_id
-    assert airflow.api.wait(DAG_ID, second, seconds=240).state == "success"
+    second = airflow.begin_run().run_id
+    assert airflow.api.wait(DAG_ID, second, seconds=300).state == "success"
     with reading(warehouse_path(airflow.home)) as database:
         assert set(database.execute(PRESENT).fetchall()) == api.memberships
         removed = database.execute(

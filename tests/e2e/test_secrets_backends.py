@@ -50,7 +50,7 @@ with DAG("settings_seen"):
             "warehouse": str(destination_of(warehouse, settings, folder=Path("/")).path),
             "landing": landing_place(landing, settings).url,
         }
-        Path(os.environ["SETTINGS_SEEN"]).write_text(json.dumps(found))
+        Path(os.environ["SETTINGS_SEEN"]).write_text(json.dumps(found, default=sorted))
 
     seen()
 """

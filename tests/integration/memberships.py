@@ -44,7 +44,7 @@ class Memberships:
     groups: Mapping[str, Any] = field(default_factory=dict)
     members: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    shards: int = 2
+    shards: int = 1
     postgres: PostgresServer | None = None
 
     @property

@@ -263,6 +263,7 @@ LONG_AGO = format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)
 PAGE = f"/v1/directory at offset {AT}"
 HOST = "Check the host of the connection and the path and parameters"
 VENDOR = ("Check `data_selector`", "ask the API's vendor")
+KEY = ("Set `primary_key`", "ask the API's vendor")
 WAIT = "Airflow tries again; check whether the API is available"
 FOUR = "4 time(s) in a row"
 SECOND_ENTRY = f"`$.data[1]` of {PAGE}"
@@ -443,16 +444,16 @@ BODIES = {
     "entry that is a list": fails(
         Bad(page=instead_of_entry([MARKER])), EnvelopeError, SECOND_ENTRY, "is of type array", *VENDOR
     ),
-    "id missing": fails(Bad(page=entry(id=...)), EnvelopeError, SECOND_ENTRY, "`id` (missing)", *VENDOR),
-    "id null": fails(Bad(page=entry(id=None)), EnvelopeError, SECOND_ENTRY, "`id` (null)", *VENDOR),
-    "id empty": fails(Bad(page=entry(id="")), EnvelopeError, SECOND_ENTRY, "`id` (an empty string)", *VENDOR),
-    "id boolean": fails(Bad(page=entry(id=True)), EnvelopeError, SECOND_ENTRY, "`id` (boolean)", *VENDOR),
-    "id float": fails(Bad(page=entry(id=20.0)), EnvelopeError, SECOND_ENTRY, "`id` (number)", *VENDOR),
+    "id missing": fails(Bad(page=entry(id=...)), EnvelopeError, SECOND_ENTRY, "`id` (missing)", *KEY),
+    "id null": fails(Bad(page=entry(id=None)), EnvelopeError, SECOND_ENTRY, "`id` (null)", *KEY),
+    "id empty": fails(Bad(page=entry(id="")), EnvelopeError, SECOND_ENTRY, "`id` (an empty string)", *KEY),
+    "id boolean": fails(Bad(page=entry(id=True)), EnvelopeError, SECOND_ENTRY, "`id` (boolean)", *KEY),
+    "id float": fails(Bad(page=entry(id=20.0)), EnvelopeError, SECOND_ENTRY, "`id` (number)", *KEY),
     "id very long": fails(
-        Bad(page=entry(id=MARKER * 1000)), EnvelopeError, SECOND_ENTRY, "more than 1024 characters", *VENDOR
+        Bad(page=entry(id=MARKER * 1000)), EnvelopeError, SECOND_ENTRY, "more than 1024 characters", *KEY
     ),
     "id of more than 64 bits": fails(
-        Bad(page=entry(id=2**63)), EnvelopeError, SECOND_ENTRY, "more than 64 bits", *VENDOR
+        Bad(page=entry(id=2**63)), EnvelopeError, SECOND_ENTRY, "more than 64 bits", *KEY
     ),
     "ids mixed in a page": fails(
         Bad(page=entry(id=MARKER)),

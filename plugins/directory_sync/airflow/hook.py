@@ -45,7 +45,7 @@ class DirectoryApiHook(BaseHook):
         try:
             return True, self._try_out()
         except DirectorySyncError as e:
-            return False, _in_words(e)
+            return False, in_words(e, path="its `Path to try`")
 
     def _try_out(self) -> str:
         api = ApiSettings.from_connection(connection_fields(self._conn_id))
@@ -71,11 +71,16 @@ class DirectoryApiHook(BaseHook):
         return f"{granted}{client.path} answered in {milliseconds:.0f} ms. {words}"
 
 
-def _in_words(error: DirectorySyncError) -> str:
-    """Returns the message without its sentences about publishing and retries, which a test has not."""
+def in_words(error: DirectorySyncError, *, path: str) -> str:
+    """Returns the message without its sentences about publishing and retries, which a test has not.
+
+    Args:
+        error: what went wrong.
+        path: what names the path that was read, in place of a resource's.
+    """
     sentences = re.split(r"(?<=\.) (?=[A-Z])", str(error))
     words = " ".join(s for s in sentences if not s.startswith(("Nothing ", "Airflow tries again")))
-    words = words.replace("the path and parameters of the resource", "its `Path to try`")
+    words = words.replace("the path and parameters of the resource", path)
     if isinstance(error, ApiUnavailableError):
         words += " Check the base URL, and whether the API is up."
     return words[:1].upper() + words[1:]

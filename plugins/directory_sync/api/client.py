@@ -230,11 +230,22 @@ class DirectoryClient:
         )
         return page, response
 
+    def note_only_page(self, response: Response, page: Page, where: str) -> None:
+        """Notes the end of a walk that had one page, for `check_declared`.
+
+        Args:
+            response: the answer.
+            page: its page.
+            where: the request, for messages.
+        """
+        self._declared.ended(response, entries=len(page.entries), where=where)
+
     def check_declared(self) -> None:
-        """Refuses a total that the form declares and that no answer had. Call it after the last answer.
+        """Refuses paths of the form that no answer had, see `Declared.check`. Call it after the last answer.
 
         Raises:
-            ConfigError: no answer had it.
+            ConfigError: no answer had the declared total.
+            EnvelopeError: no answer had the path to the next page, and more seems to follow.
         """
         self._declared.check()
 
@@ -248,6 +259,14 @@ class DirectoryClient:
         response = self._send_signed(request, Attempts(), self.path)
         self._raise_for_status(_status_of(response, self._resource), self.path)
         return response
+
+    def answer_to(self, request: Request) -> Response:
+        """Returns the raw answer to a request, sent signed and with retries, whatever its status.
+
+        Raises:
+            ApiUnavailableError, AuthError, ConfigError: see `page`.
+        """
+        return self._send_signed(request, Attempts(), self.path)
 
     def has_entry(self, entry_id: EntryId) -> bool:
         """Tells whether the API has an entry, by its `detail_path`: 200 means yes, 404 and 410 mean no.
@@ -315,10 +334,15 @@ class DirectoryClient:
         if status == 401:
             raise AuthError(f"{where} answered 401{self._sign_in.in_words()}")
         if status == 403:
+            has_scope = self._api.auth_type == OAUTH2
+            what, remedy = (
+                ("the scope or the right", ", and set `scope` of the connection if one is needed")
+                if has_scope
+                else ("the right", "")
+            )
             raise AuthError(
-                f"{where} answered 403: the client has not the scope or the right to read it. Nothing was "
-                "published. Ask the API's owner for that right, and set `scope` of the connection if one is "
-                "needed."
+                f"{where} answered 403: the client has not {what} to read it. Nothing was published. Ask the "
+                f"API's owner for that right{remedy}."
             )
         message = (
             f"{where} answered {status}. Nothing was published. Check the host of the connection and "

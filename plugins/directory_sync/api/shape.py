@@ -6,6 +6,7 @@ from typing import Any
 
 from directory_sync.api.answer import MAX_KEYS_OF_AN_ENVELOPE, json_type
 from directory_sync.config.fields import is_name
+from directory_sync.config.paths import written
 
 MAX_DEPTH = 3
 """How many keys deep a list is searched for."""
@@ -31,7 +32,7 @@ def shape_in_words(body: bytes, headers: Mapping[str, str]) -> str:
         start = body.lstrip()[:1]
         kind = "empty" if not start else "HTML or XML" if start == b"<" else "no JSON"
         return f"The body is {kind}: it cannot be read as a list."
-    lists = sorted(_lists(document), key=lambda found: (-_objects(found[1]), len(found[0])))
+    lists = lists_in(document)
     if not lists:
         return f"No list is in the body: {_described(document)}."
     path, entries = lists[0]
@@ -43,6 +44,44 @@ def shape_in_words(body: bytes, headers: Mapping[str, str]) -> str:
     )
 
 
+def lists_in(document: Any) -> list[tuple[tuple[str, ...], list[Any]]]:
+    """Returns the lists in a body with their paths; the one that seems to be the list of entries is first."""
+    return sorted(_lists(document), key=lambda found: (-_objects(found[1]), len(found[0])))
+
+
+def total_in(
+    document: Any, headers: Mapping[str, str], *, entries: int
+) -> tuple[tuple[str, ...] | str, int] | None:
+    """Returns where a count of all entries seems to be, as keys or as a header's name, and what it says.
+
+    Args:
+        document: the body.
+        headers: the answer's headers.
+        entries: the number of entries in this answer; a smaller number is no count of all.
+    """
+    counts = [(path, count) for path, count in _counts(document) if count >= entries]
+    counts.sort(key=lambda found: _rank(found[0][-1]))
+    if counts and _rank(counts[0][0][-1]) < len(_TOTAL_NAMES):
+        return counts[0]
+    for header in TOTAL_HEADERS:
+        if (text := headers.get(header, "").strip()).isdecimal():
+            return header, int(text)
+    return None
+
+
+def keys_of(entries: Sequence[Any]) -> list[str]:
+    """Returns the fields whose values are there and different in every entry; the likeliest key is first."""
+    if not entries or _objects(entries) < len(entries):
+        return []
+    names = [name for name, _ in _named(entries[0]) if _is_key(entries, name)]
+    return sorted(names, key=lambda name: (_key_rank(name), name))
+
+
+def is_like_a_key(name: str) -> bool:
+    """Tells whether a field's name is one that keys have."""
+    return _key_rank(name) < len(_KEY_NAMES)
+
+
 def _lists(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
     if isinstance(document, list):
         yield path, document
@@ -52,16 +91,14 @@ def _lists(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 
 
 def _total_in_words(document: Any, headers: Mapping[str, str], *, entries: int) -> str:
-    counts = sorted(
-        (path for path, count in _counts(document) if count >= entries), key=lambda path: _rank(path[-1])
-    )
-    if counts and _rank(counts[0][-1]) < len(_TOTAL_NAMES):
-        found = dict(_counts(document))[counts[0]]
-        return f'The count: "total_path": "{_path(counts[0])}", which says {found:,}.'
-    for header in TOTAL_HEADERS:
-        if (text := headers.get(header, "").strip()).isdecimal():
-            return f"The count: the header `{header}`, which says {int(text):,}."
-    return "No count of all entries was found."
+    found = total_in(document, headers, entries=entries)
+    if found is None:
+        return "No count of all entries was found."
+    place, count = found
+    if isinstance(place, str):
+        header = f'"total_header": "{place}"'
+        return f"The count: the header `{place}`, which says {count:,}. In the form: {header}."
+    return f'The count: "total_path": "{_path(place)}", which says {count:,}.'
 
 
 def _counts(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -86,9 +123,7 @@ def _key_in_words(entries: Sequence[Any]) -> str:
         return "The list is empty: its key cannot be seen."
     if _objects(entries) < len(entries):
         return f"Not every entry is an object: {', '.join(sorted({json_type(one) for one in entries}))}."
-    names = [name for name, _ in _named(entries[0]) if _is_key(entries, name)]
-    names.sort(key=lambda name: (_key_rank(name), name))
-    like_keys = [name for name in names if _key_rank(name) < len(_KEY_NAMES)]
+    like_keys = [name for name in keys_of(entries) if is_like_a_key(name)]
     if not like_keys:
         return (
             "No key: no field with such a name is there and different in every entry. `primary_key` may name "
@@ -124,7 +159,7 @@ def _described(document: Any) -> str:
 
 
 def _named(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    return ((name, value) for name, value in found.items() if is_name(name) and name.isidentifier())
+    return ((name, value) for name, value in found.items() if is_name(name))
 
 
 def _is_envelope(value: Any) -> bool:
@@ -137,4 +172,4 @@ def _objects(entries: Sequence[Any]) -> int:
 
 
 def _path(path: Sequence[str]) -> str:
-    return ".".join(path) or "$"
+    return written(tuple(path))

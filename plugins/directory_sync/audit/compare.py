@@ -147,6 +147,21 @@ def compare(
     return report
 
 
+def _order(sealed: SealedSnapshot, *, contradicted: bool) -> Order:
+    """Returns whether the order of the list proves an absence.
+
+    Args:
+        sealed: the snapshot.
+        contradicted: another answer of the list shows an absent entry.
+    """
+    resource = sealed.job.resource
+    if resource.removals_are_confirmed:
+        return "assumed"
+    if sealed.proof == Proof.WALK and not resource.removals_are_trusted:
+        return "unproven"
+    return "assumed" if sealed.order == "assumed" or contradicted else "proven"
+
+
 def _hold_parents(
     sealed: SealedSnapshot, difference: Difference, findings: Sequence[Finding]
 ) -> Iterator[Finding]:
@@ -170,21 +185,6 @@ def _hold_parents(
                 "these wait for a decision, too, and their entries stay until then."
             ),
         )
-
-
-def _order(sealed: SealedSnapshot, *, contradicted: bool) -> Order:
-    """Returns whether the order of the list proves an absence.
-
-    Args:
-        sealed: the snapshot.
-        contradicted: another answer of the list shows an absent entry.
-    """
-    resource = sealed.job.resource
-    if resource.removals_are_confirmed:
-        return "assumed"
-    if sealed.proof == Proof.WALK and not resource.removals_are_trusted:
-        return "unproven"
-    return "assumed" if sealed.order == "assumed" or contradicted else "proven"
 
 
 def _only(shares: FieldShares, names: Collection[str]) -> dict[str, Mapping[str, float]]:

@@ -27,7 +27,7 @@ from directory_sync.config import columns
 from directory_sync.config.form import Resource
 from directory_sync.config.mode import Mode
 from directory_sync.config.parent import Parent
-from directory_sync.config.steps import run_steps
+from directory_sync.config.steps import lets_through
 from directory_sync.landing.files import LandedFiles
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -142,7 +142,7 @@ class Difference:
             ids = [
                 entry_id
                 for entry_id, record in rows
-                if not run_steps(parse_record(record), steps, form_file=form_file)[1]
+                if not lets_through(parse_record(record), steps, form_file=form_file)
             ]
             self._database.execute("INSERT INTO left_out SELECT unnest(?)", [ids])
         self._database.execute("DELETE FROM present WHERE id IN (SELECT id FROM left_out)")
@@ -176,6 +176,15 @@ class Difference:
             {"partial": is_partial},
         )
 
+    def left_out(self) -> tuple[int, int]:
+        """Returns how many entries a `filter` does not let through, and how many of these go missing now."""
+        row = self._database.execute(
+            """SELECT count(*), count(*) FILTER (finding = 'newly_missing')
+               FROM left_out LEFT JOIN compared USING (id)"""
+        ).fetchone()
+        assert row is not None
+        return int(row[0]), int(row[1])
+
     def follow_parents(
         self, parent: Parent, fates: "Callable[[Iterable[EntryId]], Mapping[EntryId, Fate]]"
     ) -> None:
@@ -207,15 +216,6 @@ class Difference:
         """Lets entries stay that would go with their parents, because these wait for a person's decision."""
         self._database.execute("UPDATE compared SET finding = 'carried' WHERE finding = 'with_parent'")
         self.__dict__.pop("population", None)
-
-    def left_out(self) -> tuple[int, int]:
-        """Returns how many entries a `filter` does not let through, and how many of these go missing now."""
-        row = self._database.execute(
-            """SELECT count(*), count(*) FILTER (finding = 'newly_missing')
-               FROM left_out LEFT JOIN compared USING (id)"""
-        ).fetchone()
-        assert row is not None
-        return int(row[0]), int(row[1])
 
     @cached_property
     def population(self) -> Population:

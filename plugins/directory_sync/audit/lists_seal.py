@@ -24,7 +24,7 @@ from directory_sync.audit.scratch import Counts, Reading, Snapshot
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages
 from directory_sync.errors import SnapshotError
-from directory_sync.extract.children import ANSWERS_PER_ATTEMPT, GONE, READ
+from directory_sync.extract.list_threads import ANSWERS_PER_ATTEMPT, GONE, READ
 from directory_sync.extract.offset_list import Evidence, OffsetList, Trust, UnreadableListError
 from directory_sync.landing.damage import naming_damage
 from directory_sync.landing.files import FAILED_PARENTS, REPORT, LandedFiles

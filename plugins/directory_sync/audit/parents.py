@@ -16,7 +16,7 @@ from directory_sync.audit.lists_seal import gone_parents
 from directory_sync.audit.sealed import SealedSnapshot
 from directory_sync.config.form import Resource
 from directory_sync.config.kinds import Kind
-from directory_sync.config.steps import run_steps
+from directory_sync.config.steps import lets_through
 from directory_sync.landing.files import DIFFERENCE, REPORT, LandedFiles
 from directory_sync.landing.parents import ListedParent, read_parents, write_parents
 from directory_sync.landing.snapshot import LandedSnapshot
@@ -35,7 +35,7 @@ class Fate(StrEnum):
 
 
 def land_parents(sealed: SealedSnapshot, children: Iterable[Resource]) -> None:
-    """Lands the entries of a sealed snapshot for the shards of its children.
+    """Lands the entries of a sealed snapshot for the shards of its children, less those left out by a filter.
 
     Args:
         sealed: the snapshot of the parent.
@@ -63,7 +63,7 @@ def _listed(sealed: SealedSnapshot, child: Resource) -> Iterator[ListedParent]:
     for rows in iter(partial(cursor.fetchmany, ROWS), []):
         for entry_id, text in rows:
             record = parse_record(text)
-            if not run_steps(record, parent.steps, form_file=parent.form_file)[1]:
+            if not lets_through(record, parent.steps, form_file=parent.form_file):
                 # A filter of the form leaves it out of the directory, and its list with it.
                 continue
             yield ListedParent(

@@ -3,18 +3,17 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
-from inspect import signature
 from typing import Any, Self, cast
 from urllib.parse import urljoin, urlsplit
 
+from directory_sync.config.agreement import auth_method_of, auth_type_of, key_place_of, with_connection
 from directory_sync.config.connections import (
     API_CONNECTION,
     ConnectionFields,
     missing_connection,
     refuse_unknown,
 )
-from directory_sync.config.key_place import KeyPlace, check_key_place
+from directory_sync.config.key_place import KeyPlace
 from directory_sync.config.network import check_proxy, client_certificate
 from directory_sync.config.private_key import private_key
 from directory_sync.config.sign_in import (
@@ -23,8 +22,6 @@ from directory_sync.config.sign_in import (
     BEARER,
     FROM_CONNECTION,
     OAUTH2,
-    FormSignIn,
-    known_type,
     parse_sign_in,
 )
 from directory_sync.config.token_options import (
@@ -34,7 +31,6 @@ from directory_sync.config.token_options import (
     NO_SECRET,
     PRIVATE_KEY_JWT,
     REFRESH_TOKEN,
-    SECRET_BASIC,
     SECRET_POST,
     TOKEN_EXTRA,
     TokenOptions,
@@ -138,6 +134,11 @@ class ApiSettings:
                     f"The {name} of {where} holds {FROM_CONNECTION!r}, the placeholder for it in a form. "
                     "Nothing was requested. Replace it by the value that the API's owner gave you."
                 )
+        if self.auth_type == BASIC and ":" in self.client_id:
+            raise ConfigError(
+                f"The login of {where} has a `:`, which HTTP basic cannot send (RFC 7617). Nothing was "
+                "requested. What stands after it belongs into the password."
+            )
         if self.auth_type in (BEARER, API_KEY) and not self.client_secret.isprintable():
             raise ConfigError(
                 f"The password of {where} has a line end or another character that cannot be sent. Nothing "
@@ -221,7 +222,7 @@ class ApiSettings:
         if not base_url:
             base_url = str((client or {}).get("base_url") or "")
             token_url = token_url or form.token_url
-        auth_type = _auth_type(connection, form)
+        auth_type = auth_type_of(connection, form)
         tokens = TokenOptions.from_connection(
             connection, form_params=form.token_params, seconds=form.token_seconds, key=key
         )
@@ -231,11 +232,11 @@ class ApiSettings:
             client_secret=connection.password,
             token_url=str(token_url or key.token_url or cls.token_url),
             scope=str(extra.get("scope") or ""),
-            auth_method=_auth_method(connection, tokens),
+            auth_method=auth_method_of(connection, tokens),
             auth_type=auth_type,
-            key=_key_place(connection, form, auth_type=auth_type),
+            key=key_place_of(connection, form, auth_type=auth_type),
             tokens=tokens,
-            make_auth=form.make and _with_connection(form.make, connection),
+            make_auth=form.make and with_connection(form.make, connection),
             verify=_verify(extra.get("verify", True)),
             client_cert=client_certificate(connection),
             proxy=str(extra.get("proxy") or "").strip(),
@@ -245,60 +246,6 @@ class ApiSettings:
             retry_statuses=_statuses(connection),
             test_path=_test_path(connection),
         )
-
-
-def _auth_type(connection: ConnectionFields, form: FormSignIn) -> str:
-    """Returns how requests are signed: as the form says, else as the connection says."""
-    where = f"`auth_type` of connection `{connection.conn_id}`"
-    given = known_type(connection.extra.get("auth_type"), where=where)
-    if form.type and given and form.type != given:
-        raise ConfigError(
-            f"`client.auth` of the form is `{form.type}`, but {where} is `{given}`. Nothing was requested. "
-            "Correct one of them, or remove it: the other alone then decides."
-        )
-    return form.type or given or OAUTH2
-
-
-def _auth_method(connection: ConnectionFields, tokens: TokenOptions) -> str:
-    """Returns how the client says who it is; an assertion as the grant says it already."""
-    given = str(connection.extra.get("auth_method") or "")
-    if tokens.grant_type == JWT_BEARER and given in (SECRET_POST, SECRET_BASIC):
-        raise ConfigError(
-            f"`auth_method` of connection `{connection.conn_id}` is {given!r}, but with the grant "
-            f"{JWT_BEARER} the password is a private key, which is never sent. Nothing was requested. Remove "
-            f"it, or set {PRIVATE_KEY_JWT!r}."
-        )
-    return given or (NO_SECRET if tokens.grant_type == JWT_BEARER else SECRET_POST)
-
-
-def _key_place(connection: ConnectionFields, form: FormSignIn, *, auth_type: str) -> KeyPlace:
-    """Returns where requests have the API key, as the form and the connection say."""
-    where, extra = f"connection `{connection.conn_id}`", connection.extra
-    names = ("name", "location", "prefix")
-    said = {name: str(extra[f"key_{name}"]) for name in names if extra.get(f"key_{name}")}
-    if said and auth_type != API_KEY:
-        raise ConfigError(
-            f"`key_{next(iter(said))}` of {where} is only for the sign-in `{API_KEY}`, and it is "
-            f"`{auth_type}`. Nothing was requested. Set `auth_type` to {API_KEY!r}, or remove it."
-        )
-    check_key_place(said, where=where)
-    for name in said.keys() & form.key.keys():
-        if said[name].strip() != form.key[name].strip():
-            raise ConfigError(
-                f"`{name}` in `client.auth` of the form is {form.key[name]!r}, but `key_{name}` of {where} "
-                f"is {said[name]!r}. Nothing was requested. Remove one of them."
-            )
-    return KeyPlace(**{**form.key, **said})
-
-
-def _with_connection(make: Callable[..., Any], connection: ConnectionFields) -> Callable[[], Any]:
-    """Returns a function without arguments; one that takes an argument gets the connection."""
-    needed = [
-        one
-        for one in signature(make).parameters.values()
-        if one.default is one.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
-    ]
-    return partial(make, connection) if needed else make
 
 
 def _base_url(connection: ConnectionFields) -> str:

@@ -107,7 +107,7 @@ def parse_sign_in(auth: Any) -> FormSignIn:
         auth = {"type": auth}
     elif kind := _kind_of_dlt(auth):
         # Tested before a mapping: dlt's auth objects are mappings, too.
-        given = {key: getattr(auth, key, None) for key in _KEYS[kind]}
+        given = {} if isinstance(auth, type) else {key: getattr(auth, key, None) for key in _KEYS[kind]}
         auth = {"type": kind, **{key: value for key, value in given.items() if value not in (None, {})}}
     elif callable(auth) or not isinstance(auth, Mapping):
         return FormSignIn(type=OWN, make=_maker(auth))
@@ -117,7 +117,9 @@ def parse_sign_in(auth: Any) -> FormSignIn:
     refuse_unknown(auth, {"type", *known}, where="`client.auth`")
     key = _key_place(auth)
     for name, connection_field in CONNECTION_FIELDS.items():
-        if auth.get(name) not in (None, FROM_CONNECTION) and not (name == "api_key" and "prefix" in key):
+        value = auth.get(name)
+        has_prefix = name == "api_key" and isinstance(value, str) and value.endswith(FROM_CONNECTION)
+        if value not in (None, FROM_CONNECTION) and not has_prefix:
             refuse(
                 f"The value of `{name}` in `client.auth`",
                 f'dlt.secrets["{name}"], which stands for the {connection_field} of the connection',
@@ -236,13 +238,13 @@ def _maker(auth: Any) -> Callable[..., Any]:
 
 
 def _holds_placeholder(auth: Any) -> bool:
-    return any(isinstance(v, str) and FROM_CONNECTION in v for v in vars(auth).values())
+    return any(isinstance(v, str) and FROM_CONNECTION in v for v in getattr(auth, "__dict__", {}).values())
 
 
 def _kind_of_dlt(auth: Any) -> str | None:
-    """Returns the type that a class of dlt's stands for; None: it is no such class, or one made from it."""
-    is_of_dlt = type(auth).__module__.startswith("dlt.")
-    return _OF_DLT.get(type(auth).__name__) if is_of_dlt else None
+    """Returns the type that an auth class of dlt, or an object of it, stands for; None: it is another."""
+    kind = auth if isinstance(auth, type) else type(auth)
+    return _OF_DLT.get(kind.__name__) if kind.__module__.startswith("dlt.") else None
 
 
 def _with_headers(form: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -77,20 +77,35 @@ def run_steps(
         ConfigError: a step fails, or the last one returns no mapping. The message has no value.
     """
     row: Any = record
-    lets_through = True
+    is_let_through = True
     for step in steps:
         result = _run(step, row, form_file=form_file)
         if step.kind == "map":
             row = result
         elif not result:
-            lets_through = False
+            is_let_through = False
             break
     if not isinstance(row, dict):
         raise ConfigError(
             "A `map` of `processing_steps` returned no mapping. Nothing was published. To leave entries out, "
             f"use a `filter`. Correct {form_file}."
         )
-    return row, lets_through
+    return row, is_let_through
+
+
+def lets_through(record: dict[str, Any], steps: Sequence[Step], *, form_file: str) -> bool:
+    """Tells whether an entry belongs to the directory: whether all filters let it through.
+
+    Args:
+        record: the entry as the API gave it.
+        steps: the steps, in their order; those behind the last filter do not run.
+        form_file: the file of the form, for messages.
+
+    Raises:
+        ConfigError: see `run_steps`.
+    """
+    filters = [number for number, step in enumerate(steps, start=1) if step.kind == "filter"]
+    return not filters or run_steps(record, steps[: filters[-1]], form_file=form_file)[1]
 
 
 def _run(step: Step, row: Any, *, form_file: str) -> Any:

@@ -2,8 +2,8 @@
 
 A walk proves nothing: if the links leave entries out, these are not read, and nothing shows it. These faults
 can be detected and are refused: a link to another host, which would get the token; a link back to a page; a
-walk that brings nothing new for MAX_STALE_PAGES pages in a row; a path to the next page that is in no answer
-although more seems to follow (`api/envelope.py`).
+walk that brings nothing new for MAX_STALE_PAGES pages in a row. A path to the next page that is in no answer,
+although more seems to follow, is refused after the last answer (`api/next_page.py`).
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,6 @@ from itertools import count
 from requests import Response
 
 from directory_sync.api.client import DirectoryClient
-from directory_sync.api.envelope import unfollowed
 from directory_sync.api.page import Page
 from directory_sync.config.paging import LinkedPages
 from directory_sync.errors import EnvelopeError
@@ -99,15 +98,11 @@ class LinkedReader:
             )
 
     def _check_end(self, page: Page, response: Response, where: str, *, is_only: bool) -> None:
-        """Refuses an end that is probably none: more is said to follow, or the path to it seems wrong."""
+        """Refuses an end behind which more is said to follow; notes that of a single page."""
         if page.has_more:
             self._refuse(where, "says that more follows, and has no link or cursor to it")
-        if is_only and self._pages.paginator is None:
-            failure = unfollowed(
-                response.json(), response, resource=self._client.resource, entries=len(page.entries)
-            )
-            if failure:
-                self._refuse(where, failure)
+        if is_only and page.has_more is None and self._pages.paginator is None:
+            self._client.note_only_page(response, page, where)
 
     def _refuse(self, where: str, failure: str) -> None:
         raise EnvelopeError(

@@ -89,7 +89,7 @@ class NumberedReader:
             raise SnapshotError(
                 f"The API states {self._stated_pages:,} pages of `{self._name}`, but only "
                 f"{number - self._base:,} have entries. Nothing was published. Airflow tries again; if "
-                "`total_path` of the paginator does not lead to a count of pages, leave it out."
+                "`total_path` or `total_header` of the paginator is no count of pages, leave it out."
             )
 
     def _read(self, number: int) -> Generator[Page, None, Page]:

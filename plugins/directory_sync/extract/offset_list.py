@@ -46,7 +46,16 @@ class Evidence(IntEnum):
 
 
 class UnreadableListError(Exception):
-    """A list cannot be read to its end; the message is the reason, without content."""
+    """A list cannot be read to its end; the message is the reason, without content.
+
+    Attributes:
+        is_form: the form does not fit the API, so another attempt ends likewise.
+    """
+
+    def __init__(self, reason: str, *, is_form: bool = False) -> None:
+        """Keeps the reason."""
+        super().__init__(reason)
+        self.is_form = is_form
 
 
 @dataclass
@@ -148,7 +157,7 @@ class OffsetList:
         if self._answers > ANSWERS_ALLOWED + len(self.ids):
             raise UnreadableListError("it changed each time while its end was read")
         if len(ids) > OVERLAP and offset and tuple(ids) == self._head:
-            raise UnreadableListError("the offset has no effect: each answer is the first page")
+            raise UnreadableListError("the offset has no effect: each answer is the first page", is_form=True)
         if not self._head:
             self._begin(ids)
         elif self._is_behind:

@@ -124,11 +124,13 @@ class _Prepared:
         self.staged = Staged(Path(pipeline.pipelines_dir) / "staged" / resource.name)
         limits = part.limits or warehouse.settings.removal_limits
         self.content, checked = _checked(resource, part.content, warehouse, staged=self.staged, limits=limits)
+        self.log: DltSource | None = None
         self.table: DltSource | None = None
         self.sources: list[DltSource] = []
         if checked and not self.content.is_empty:
             self.table = table_resource(resource, self.content, checked, warehouse=warehouse)
-            self.sources = [_source_of(_changes_resource(resource, self.content), pipeline), self.table]
+            self.log = _source_of(_changes_resource(resource, self.content), pipeline)
+            self.sources = [self.table]
         if checked and checked.rejected:
             rejected = rejected_resource(resource, checked.rejected, self.content.sync_values)
             self.sources.append(_source_of(rejected, pipeline))
@@ -137,7 +139,9 @@ class _Prepared:
 def _load(prepared: Sequence[_Prepared], warehouse: Warehouse) -> None:
     pipeline = warehouse.pipeline
     syncs = _sync_resource([one.content.sync_values for one in prepared])
-    sources = [*(source for one in prepared for source in one.sources), _source_of(syncs, pipeline)]
+    # Where there is no transaction, a parent's change rows imply those of its children, see `roll_forward`.
+    logs = [one.log for one in reversed(prepared) if one.log]
+    sources = [*logs, *(source for one in prepared for source in one.sources), _source_of(syncs, pipeline)]
     rows: Counter[str] = Counter()
     for package in [sources] if warehouse.is_transactional else [[one] for one in sources]:
         pipeline.extract(package, loader_file_format=warehouse.file_format)

@@ -241,9 +241,22 @@ def roll_forward(
     return finished
 
 
+def _has_parent(resource: Resource, content: SyncContent, warehouse: Warehouse) -> bool:
+    """Tells whether the publication of the parent that a child's belongs to is in the warehouse, or begun."""
+    assert resource.parent is not None
+    sync_id = content.sync_values.get("parent_sync_id")
+    parent = replace(resource, name=resource.parent.name, parent=None)
+    return bool(sync_id) and (
+        warehouse.sync(str(sync_id)) is not None or sync_id in warehouse.unfinished_syncs(parent)
+    )
+
+
 def _goes_forward(resource: Resource, content: SyncContent, warehouse: Warehouse) -> bool:
     """Finishes a publication; returns False where no later attempt can succeed."""
     sync_id, base = content.sync_values["sync_id"], content.sync_values["base_sync_id"]
+    if resource.parent is not None and not _has_parent(resource, content, warehouse):
+        logger.warning("%s was interrupted before the publication of its parent", sync_id)
+        return False
     last = warehouse.last_sync(resource.name)
     if (last.sync_id if last else None) != base:
         logger.warning("%s does not follow the last publication", sync_id)

@@ -135,6 +135,12 @@ def test_a_refused_credential_is_not_sent_again_and_is_told_in_its_words(api, op
     assert_hides(caught.value)
 
 
+def test_a_forbidden_list_is_told_without_a_word_of_scopes_where_there_are_none(api, open_client):
+    api.get(URL, status=403)
+    with pytest.raises(AuthError, match=r"the right to read it\. .* for that right\.$"):
+        open_client("api_key").page(0)
+
+
 def query_of(call):
     return dict(parse_qsl(urlsplit(call.request.url).query))
 

@@ -114,6 +114,14 @@ def test_a_token_request_holds_what_the_connection_says_and_nothing_else(extra, 
     assert {value for value in fields.values() if "SENTINEL" in str(value)} <= set(server.masked)
 
 
+def test_airflow_itself_takes_what_is_sent_to_its_token_url():
+    from airflow.api_fastapi.auth.managers.simple.datamodels.login import LoginBody
+
+    extra, _ = WRITTEN["Airflow's"]
+    body = LoginBody.model_validate(TokenServer().fields(**extra))
+    assert (body.username, body.password) == ("client-1", SECRET)
+
+
 def test_the_forms_request_data_goes_along_as_in_dlt():
     form = {"type": "oauth2", "access_token_request_data": {"grant_type": "account_credentials", "n": True}}
     assert TokenServer().fields(form) == {"grant_type": "account_credentials", **POSTED, "n": "true"}
@@ -208,16 +216,16 @@ def test_a_code_under_200_is_told():
 def test_a_refresh_token_that_rotates_is_kept_by_the_process_and_told_once(caplog):
     caplog.set_level(logging.WARNING)
     server = TokenServer(
-        answer({"access_token": "t1", "refresh_token": "SENTINEL-R2"}),
-        answer({"access_token": "t2", "refresh_token": "SENTINEL-R2"}),
+        answer({"access_token": "t1", "refresh_token": "SENTINEL+R2"}),
+        answer({"access_token": "t2", "refresh_token": "SENTINEL+R2"}),
     )
-    source = server.source(grant_type="refresh_token", refresh_token="SENTINEL-R1")
+    source = server.source(grant_type="refresh_token", refresh_token="SENTINEL+R1")
     source.renew(source.token())
     assert [parse_qs(sent.body)["refresh_token"] for sent in server.sent] == [
-        ["SENTINEL-R1"],
-        ["SENTINEL-R2"],
+        ["SENTINEL+R1"],
+        ["SENTINEL+R2"],
     ]
-    assert {"SENTINEL-R1", "SENTINEL-R2"} <= set(server.masked)
+    assert {"SENTINEL+R1", "SENTINEL+R2"} <= set(server.masked)
     assert len(caplog.records) == 1
     assert "SENTINEL" not in caplog.text
 

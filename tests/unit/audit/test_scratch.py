@@ -10,7 +10,8 @@ import pytest
 from directory_sync.api.answer import Entry
 from directory_sync.api.page import Page
 from directory_sync.audit.scratch import Snapshot
-from directory_sync.errors import EnvelopeError
+from directory_sync.config.keys import ID, Key, as_text
+from directory_sync.errors import ConfigError, EnvelopeError
 from tests.simulation import START, land, page, snapshot_of
 
 
@@ -115,3 +116,39 @@ def test_an_answer_of_two_shards_is_kept_apart(tmp_path: Path) -> None:
     snapshot = Snapshot(duckdb.connect(), files)
     assert len(snapshot.windows()) == 2
     assert snapshot.doubled_in_a_window() == 0
+
+
+TWO = Key((("site",), ("no",)))
+
+
+def keyed(folder: Path, *ids: Any, key: Key = TWO) -> Snapshot:
+    return Snapshot(duckdb.connect(), land(folder, {0: [page(0, ids)]}), key)
+
+
+def test_the_text_of_a_key_of_several_fields_tells_no_order(tmp_path: Path) -> None:
+    ids = [as_text(("a", n)) for n in range(1, 6)]
+    assert keyed(tmp_path, *ids, key=ID).ids_ascend()
+    assert not keyed(tmp_path, *ids).ids_ascend()
+
+
+def test_each_field_of_a_key_has_one_type(tmp_path: Path) -> None:
+    assert keyed(tmp_path, as_text(("7", -7)), as_text(("b", 2**63 - 1))).key_type() == "VARCHAR, BIGINT"
+    assert keyed(tmp_path).key_type() is None
+    with pytest.raises(
+        EnvelopeError, match="The `no` of entries is an integer in some and a string in others"
+    ):
+        keyed(tmp_path, as_text(("a", 7)), as_text(("a", "7"))).key_type()
+
+
+@pytest.mark.parametrize("ids", [[1, 2], ["a", '["a",7]'], ['["a",7]', '["a",7,8]'], ['{"a":7}']])
+def test_entries_that_were_landed_by_another_key_are_refused(tmp_path: Path, ids: list[Any]) -> None:
+    with pytest.raises(ConfigError, match="was read before `primary_key` was `site`, `no`"):
+        keyed(tmp_path, *ids).key_type()
+
+
+def test_a_page_of_another_type_names_the_key(tmp_path: Path) -> None:
+    snapshot = keyed(tmp_path, 1, 2, key=Key((("sys_id",),)))
+    with pytest.raises(
+        EnvelopeError, match="The `sys_id` of entries at offset 2 has another type than before"
+    ):
+        snapshot.add(page(2, ["3"]))

@@ -61,6 +61,7 @@ def in_dlts_words():
         ({"token": token}, "bearer", KeyPlace()),
         ({"type": "bearer", "token": token}, "bearer", KeyPlace()),
         (BearerTokenAuth(token=token), "bearer", KeyPlace()),
+        (BearerTokenAuth, "bearer", KeyPlace()),
         ({"type": "api_key", "name": "X-API-Key", "api_key": key}, "api_key", header),
         (APIKeyAuth(name="X-API-Key", api_key=key), "api_key", header),
         (
@@ -81,7 +82,7 @@ def in_dlts_words():
     ]
 
 
-@pytest.mark.parametrize("index", range(15))
+@pytest.mark.parametrize("index", range(16))
 def test_dlts_words_mean_what_they_mean_there(index):
     auth, auth_type, place = in_dlts_words()[index]
     parse_form(form(auth))
@@ -97,6 +98,14 @@ def test_a_secret_in_the_form_is_refused_unseen(name):
     }  # fmt: skip
     with pytest.raises(ConfigError, match=f"`{name}` in `client.auth` .* of the connection") as caught:
         parse_form(form({"type": kinds[name], name: SECRET}))
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [SECRET, f"{SECRET} {{}} {SECRET}"])
+def test_a_key_beside_a_prefix_is_refused_unseen_too(key):
+    auth = {"type": "api_key", "prefix": "SSWS", "api_key": key.format(dlt.secrets["api_key"])}
+    with pytest.raises(ConfigError, match=r"`api_key` in `client.auth`") as caught:
+        parse_form(form(auth))
     assert SECRET not in str(caught.value)
 
 
@@ -213,6 +222,12 @@ def test_an_empty_credential_is_named_in_the_words_of_its_sign_in(extra, login, 
 )
 def test_what_a_sign_in_does_not_need_may_be_empty(extra, login, password):
     assert settings(login=login, password=password, **extra).client_secret == password
+
+
+def test_a_user_that_basic_cannot_send_is_refused_unseen():
+    with pytest.raises(ConfigError, match=r"login of connection `directory_api` has a `:`") as caught:
+        settings(auth_type="http_basic", login=f"key:{SECRET}")
+    assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["bearer", "api_key"])

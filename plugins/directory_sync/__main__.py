@@ -1,0 +1,11 @@
+"""`python -m directory_sync`, see `airflow/command.py`."""
+
+import logging
+import sys
+
+from directory_sync.airflow.command import main
+
+if __name__ == "__main__":
+    # The output is pasted into a Dag file, and Airflow logs into it.
+    logging.getLogger("directory_sync").setLevel(logging.WARNING)
+    sys.exit(main())
