@@ -49,7 +49,7 @@ def entra() -> dict[str, Any]:
                 "name": "users",
                 "endpoint": {
                     "path": "users",
-                    "params": {"$select": "displayName,userPrincipalName,accountEnabled"},
+                    "params": {"$select": "id,displayName,userPrincipalName,accountEnabled"},
                 },
                 "detail_path": "/users/{id}",
             },

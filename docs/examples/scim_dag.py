@@ -12,8 +12,8 @@ Syncs what a service shows by SCIM 2.0 (RFC 7644). A group lists its members its
 ```
 
 SCIM counts from 1. A service that only has cursors (RFC 9865) needs the paginator
-`{"type": "cursor", "cursor_path": "nextCursor", "cursor_param": "cursor"}` and the parameter `cursor` with an
-empty value; see docs/vendors.md.
+`{"type": "cursor", "cursor_path": "nextCursor", "cursor_param": "cursor", "cursor_value": ""}` and the page
+size `count` in `params`; see docs/vendors.md.
 """
 
 from typing import Any

@@ -6,6 +6,7 @@ import sys
 from directory_sync.airflow.command import main
 
 if __name__ == "__main__":
-    # The output is pasted into a Dag file, and Airflow logs into it.
+    # The output is pasted into a Dag file, and Airflow logs into it, such as that it masks no short prefix.
     logging.getLogger("directory_sync").setLevel(logging.WARNING)
+    logging.getLogger("airflow.sdk._shared.secrets_masker").setLevel(logging.ERROR)
     sys.exit(main())

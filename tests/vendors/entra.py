@@ -82,7 +82,7 @@ class Entra(Organisation):
             token = f"{stop}-empty" if stop == self.largest and not is_empty else f"{stop}"
             body["@odata.nextLink"] = self.link(asked.path, {**query, "$skiptoken": token})
         if select := query.get("$select"):
-            names = {"@odata.type", "id", *select.split(",")}
+            names = {"@odata.type", *select.split(",")}
             body["value"] = [{k: v for k, v in one.items() if k in names} for one in listed[start:stop]]
         return Answer(body)
 

@@ -13,8 +13,14 @@ from directory_sync.config.access import ApiSettings
 from directory_sync.config.connections import API_CONNECTION, ConnectionFields, missing_connection
 from directory_sync.config.sign_in import NONE
 from directory_sync.config.urls import is_http_url, shown_origin
-from directory_sync.errors import ConfigError, DirectorySyncError
+from directory_sync.errors import AuthError, ConfigError, DirectorySyncError
 from directory_sync.probe.probe import probe
+
+_UNSEEN = (
+    f"There is no connection `{API_CONNECTION}` in AIRFLOW_CONN_{API_CONNECTION.upper()} or a secrets "
+    "backend. One that was made in Airflow's interface cannot be read here: set the variable, or name "
+    "another by --connection."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = probe(given.url, _access(given.url, given.connection), mask=mask_secret)
     except DirectorySyncError as e:
         sys.stderr.write(f"{in_words(e, path='the URL')}\n")
+        if isinstance(e, AuthError) and not given.connection and connection_fields(API_CONNECTION) is None:
+            sys.stderr.write(f"{_UNSEEN}\n")
         return 1
     sys.stdout.write(f"{told}\n")
     return 0

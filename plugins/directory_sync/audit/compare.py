@@ -343,7 +343,8 @@ def _check_walk(difference: Difference, job: Audit, *, proof: str) -> Iterable[F
                 "nothing proves that these led to all entries: removals wait for a decision. Nothing was "
                 "removed. If the API has a path of one entry, set `detail_path`, and absent entries are "
                 "asked for. If not, `removals: confirmed` removes an entry when the next snapshot lacks it "
-                f"too, and `removals: trusted` at once. They stand in {job.resource.form_file}."
+                "too, and `removals: trusted` at once where the ids ascend. They stand in "
+                f"{job.resource.form_file}."
             ),
         )
 

@@ -170,8 +170,8 @@ def missing_connection(conn_id: str) -> ConfigError:
     """Returns the error for a source connection that does not exist."""
     return ConfigError(
         f"There is no connection `{conn_id}`. Create one of the type `directory_api` (host = base URL, "
-        f"login = client id, password = client secret) or set AIRFLOW_CONN_{conn_id.upper()}. Nothing was "
-        "requested."
+        "login and password = client id and secret, or what else its sign-in needs: docs/sign-in.md), or set "
+        f"AIRFLOW_CONN_{conn_id.upper()}. Nothing was requested."
     )
 
 

@@ -108,7 +108,10 @@ def _refuse_taken(body: Mapping[str, Any], path: str, *, where: str) -> None:
     for key in parents:
         at = at.get(key, {})
         if not isinstance(at, Mapping):
-            raise ConfigError(f"`{path}` leads through `{key}` in `json` of {where}, which is no object.")
+            raise ConfigError(
+                f"`{path}` leads through `{key}` in `json` of {where}, which is no object. Correct the path, "
+                "or make it an object."
+            )
     if last in at:
         refuse(f"`{path}` in `json` of {where}", "the keys of the paginator")
 

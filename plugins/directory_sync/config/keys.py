@@ -171,7 +171,7 @@ def parse_key(one: Mapping[str, Any], *, where: str) -> Key:
         refuse(f"`primary_key` {unfit[0]!r} of {where}", f"{valid}; a key cannot stand within a list")
     key = Key(tuple(_path(field) for field in fields))
     if len(set(key.paths)) < len(key.paths):
-        raise ConfigError(f"`primary_key` of {where} names a field twice: {key}.")
+        raise ConfigError(f"`primary_key` of {where} names a field twice: {key}. Name each once.")
     if hinted and set(hinted) != set(fields):
         raise ConfigError(
             f"`columns` of {where} marks `{'`, `'.join(hinted)}` as `primary_key`, but `primary_key` of the "

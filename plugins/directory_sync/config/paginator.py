@@ -64,6 +64,12 @@ def parse_pages(paginator: Any, *, where: str) -> Pages:
         paginator = described
     paginator = {"type": paginator} if isinstance(paginator, str) else paginator
     found = paginator.get("type") if isinstance(paginator, Mapping) else type(paginator).__name__
+    if paginator is None:
+        raise ConfigError(
+            f"{where} has no `paginator`, and how a list is paged is not guessed. Paginators: "
+            f'{", ".join(TYPES)}; such as {{"type": "offset", "limit": 100}}. `python -m directory_sync '
+            "probe URL` finds the one of most lists."
+        )
     if not isinstance(paginator, Mapping) or found not in TYPES:
         refuse(f"Paginator {found!r} of {where}", f'{{"type": "offset", "limit": 100}}; {", ".join(TYPES)}')
     _refuse_maximum(paginator, where=f"the paginator of {where}")
@@ -125,7 +131,10 @@ def _parse_linked(paginator: Mapping[str, Any], *, where: str) -> LinkedPages:
         try:
             compile_path(options[key])
         except JSONPathError:
-            raise ConfigError(f"`{key}` {options[key]!r} in {where} is not a JSONPath.") from None
+            raise ConfigError(
+                f"`{key}` {options[key]!r} in {where} is not a JSONPath. Write keys joined by dots, such as "
+                "`meta.next`; a key with a dot in it as `['@odata.nextLink']`."
+            ) from None
     if {"cursor_param", "cursor_body_path"} <= options.keys():
         refuse(f"`cursor_param` beside `cursor_body_path` in {where}", "one of the two")
     return LinkedPages(

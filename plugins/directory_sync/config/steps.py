@@ -53,7 +53,8 @@ def _parsed(steps: Iterable[Mapping[str, Any]], *, where: str) -> Iterator[Step]
         found = [kind for kind in kinds if step.get(kind) is not None]
         if not found or not all(callable(step[kind]) for kind in found):
             raise ConfigError(
-                f"A step in `processing_steps` of {where} has no function as its `map` or `filter`."
+                f"Step {number} of `processing_steps` of {where} has no function as its `map` or `filter`. "
+                'Write {"map": function} or {"filter": function}.'
             )
         for kind in found:
             name = f"Step {number} of `processing_steps` of {where}"

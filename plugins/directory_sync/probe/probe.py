@@ -111,7 +111,7 @@ def _written(
     }
     resource = {"name": _name(path), **({"primary_key": key} if key else {}), "endpoint": endpoint}
     form = {"client": {"base_url": api.base_url, "auth": _auth(api)}, "resources": [resource]}
-    says, unsure = _key_and_order(first, found.second, key)
+    says, unsure = _key_and_order(first, found, key)
     says = [f"Signed in by `{api.auth_type}`.", *found.says, *says]
     unsure = [*found.unsure, *unsure]
     unsure += [
@@ -139,7 +139,7 @@ def _auth(api: ApiSettings) -> dict[str, str]:
     }
 
 
-def _key_and_order(first: Seen, second: Seen | None, key: str | None) -> tuple[list[str], list[str]]:
+def _key_and_order(first: Seen, found: Paging, key: str | None) -> tuple[list[str], list[str]]:
     """Returns what was seen of the key and of the order, and what is unsure about them."""
     if key is None:
         return [], [
@@ -152,14 +152,19 @@ def _key_and_order(first: Seen, second: Seen | None, key: str | None) -> tuple[l
     if others := [f"`{name}`" for name in first.keys[1:4]]:
         unsure.append(f"These may be the key as well: {', '.join(others)}. The key must never change.")
     ids = [json.loads(one) for one in first.ids(key)]
-    if all(a < b for a, b in itertools.pairwise(ids)):
+    if found.paginator and found.paginator["type"] not in ("offset", "page_number"):
+        unsure.append(
+            "Cursors and links do not prove who left: each removal waits for a person. In the resource, set "
+            '`detail_path`, the path of one entry, or "removals": "confirmed".'
+        )
+    elif all(a < b for a, b in itertools.pairwise(ids)):
         says.append(f"Entries come in the order of `{key}`, so absent ones can be proven gone.")
     else:
         unsure.append(
             f"Entries do not come in the order of `{key}`. Look for a parameter that sorts by it, such as "
             "`sort`, and put it into `params`; without an order an absent entry is removed one sync later."
         )
-    if second is not None and second.selector != first.selector:
+    if found.second is not None and found.second.selector != first.selector:
         unsure.append("The second page has its list at another path: ask the API's vendor.")
     return says, unsure
 

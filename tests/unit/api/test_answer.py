@@ -197,7 +197,7 @@ def test_a_missing_key_within_an_object_names_the_fields_of_the_object():
 
 def test_keys_that_are_data_are_not_named_as_fields():
     """Each entry is an object keyed by data, such as by names of accounts."""
-    keyed = [{f"account_{SENTINEL.replace('-', '_')}_{n}": 1, "anna@example.org": 1} for n in range(3)]
+    keyed = [{f"account_{SENTINEL.replace('-', '_')}_{n}": 1, "press@example.org": 1} for n in range(3)]
     assert "(missing); it has 2 other fields. Nothing" in missing(ID, *keyed)
     assert "(missing); it has 40 other fields. " in missing(ID, {f"account_{n}": 1 for n in range(40)})
     assert "(missing); it has no field. " in missing(ID, {})

@@ -304,7 +304,7 @@ NOT_HONOURED = {
         "`sort_field`",
     ),
     "paginator object": ({"endpoint": {"paginator": object()}}, "Paginator 'object'"),
-    "no paginator": ({"drop": ["paginator"]}, "Paginator 'NoneType'"),
+    "no paginator": ({"drop": ["paginator"]}, "has no `paginator`"),
     "offset that starts elsewhere": (
         {"endpoint": {"paginator": {"type": "offset", "offset": 10}}},
         "`offset` 10",

@@ -283,11 +283,19 @@ def test_the_order_is_told():
         assert "do not come in the order of `id`" in probe(f"{server.url}/v1/things", access(server))
 
 
+@pytest.mark.parametrize("serve", [okta, graph, google, onelogin])
+def test_a_list_of_links_or_cursors_is_not_said_to_prove_who_left(serve):
+    with ListServer(serve) as server:
+        told = probe(f"{server.url}/v1/things", access(server))
+    assert "proven gone" not in told
+    assert "set `detail_path`" in told.split("Not sure:")[1]
+
+
 def test_a_list_whose_paging_is_not_found_gets_a_form_that_is_refused_until_it_is_named():
     with ListServer(lambda asked: Answered({"data": rows(IDS[:20]), "total": COUNT})) as server:
         told = probe(f"{server.url}/v1/things", access(server))
     assert "20 of 57 entries came" in told
-    with pytest.raises(ConfigError, match="Paginator"):
+    with pytest.raises(ConfigError, match="has no `paginator`"):
         parse_form(form_of(told))
 
 
@@ -358,6 +366,13 @@ def test_the_command_signs_in_by_the_connection_and_says_how(capsys, monkeypatch
         }
     assert "Signed in by `api_key`." in told
     assert "SENTINEL" not in told
+
+
+def test_a_refusal_without_a_connection_says_where_one_is_looked_up(capsys, monkeypatch):
+    monkeypatch.delenv("AIRFLOW_CONN_DIRECTORY_API", raising=False)
+    with ListServer(lambda asked: Answered({}, status=401)) as server:
+        assert main(["probe", f"{server.url}/v1/things"]) == 1
+    assert "There is no connection `directory_api` in AIRFLOW_CONN_DIRECTORY_API" in capsys.readouterr().err
 
 
 def test_a_connection_that_is_not_there_and_a_url_that_is_none_are_told(capsys):
