@@ -15,8 +15,6 @@ QUESTION, DECISION = "question.json", "decision.json"
 ROLLED_FORWARD = "rolled_forward.json"
 FAILED_PARENTS = "failed_parents.json"
 """Which entries of the parent have a list that is not complete, and why. It holds keys: content."""
-FAILED_PARENTS = "failed_parents.json"
-"""Which entries of the parent have a list that is not complete, and why. It holds keys: content."""
 WITH_PARENTS = "-with-parents"
 """Ends the id of a publication that removes entries of a child with their parents, after an approval."""
 SYNC_ID = re.compile(rf"\d{{8}}T\d{{6}}-[0-9a-f]{{8}}(-removal|{WITH_PARENTS})*")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from directory_sync.landing.folder import LandedFolder
 
 ROWS = 5_000
+PARENTS = "parents"
+"""The folder of these files, in that of the parent's snapshot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class ListedParent:
 
 def file_of(child: str) -> str:
     """Returns the name of the file of a child, in the folder of the parent's snapshot."""
-    return f"parents/{child}.parquet"
+    return f"{PARENTS}/{child}.parquet"
 
 
 def write_parents(landed: "LandedFolder", child: str, parents: Iterable[ListedParent]) -> None:
@@ -96,7 +98,7 @@ def read_parents(
     Raises:
         SnapshotError: the parent's audit has not landed them, or the file is damaged.
     """
-    if file_of(child).rsplit("/", 1)[1] not in landed.names("parents"):
+    if file_of(child).rsplit("/", 1)[1] not in landed.names(PARENTS):
         raise SnapshotError(
             f"The landing zone has no parents of `{child}` in this run: its parent was not audited. Nothing "
             "was published. Clear the task `audit` of the parent, and the tasks after it."

@@ -18,17 +18,18 @@ from directory_sync.landing.files import (
     SKIPPED,
     SYNC_ID,
 )
+from directory_sync.landing.parents import PARENTS
 from directory_sync.landing.snapshot import LandedSnapshot, folder_name
-from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS
+from directory_sync.landing.tables import ENTRIES, FIELDS, LISTS, WINDOWS
 from directory_sync.landing.zone import Landing
 from directory_sync.publish.ownership import Owner, owner_of
 from directory_sync.publish.publications import marks_of
 
 logger = logging.getLogger(__name__)
 
-_FILE = re.compile(r"[a-z_]+\.json(\.[0-9a-f]+)?(\.part)?")
-_FOLDERS = (DATASET, "audit")
-_LANDED = re.compile(rf"(init|{ENTRIES}|{WINDOWS}|{FIELDS}|_dlt_\w+)(\.[0-9a-f]+)?")
+_FILE = re.compile(r"([a-z_]+|held_for_\w+)\.json(\.[0-9a-f]+)?(\.part)?")
+_FOLDERS = (DATASET, "audit", PARENTS)
+_LANDED = re.compile(rf"(init|{ENTRIES}|{WINDOWS}|{FIELDS}|{LISTS}|_dlt_\w+)(\.[0-9a-f]+)?")
 _TELLING = (QUESTION, DECISION, PUBLISHED, ROLLED_FORWARD, SKIPPED)
 """Files of runs that did not read the API."""
 

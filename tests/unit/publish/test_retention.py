@@ -69,8 +69,18 @@ def test_what_is_older_is_deleted_sealed_or_not(landing: Landing) -> None:
         ("report.json", f"{SYNC}/report.json", f"{SYNC}/difference.parquet"),
         ("question.json", "decision.json", "published.json"),
         ("question.json", "report.json.0a1b2c.part", f"{SYNC}-removal/report.json"),
+        ("landed/init", "report.json", "parents/badges2.parquet", "held_for_Badges2.json"),
+        ("landed/init", "landed/lists/1.parquet", "failed_parents.json"),
     ],
-    ids=["a failed night", "a shard that was killed", "a dry run", "a decision", "cut short"],
+    ids=[
+        "a failed night",
+        "a shard that was killed",
+        "a dry run",
+        "a decision",
+        "cut short",
+        "a parent",
+        "a child",
+    ],
 )
 @pytest.mark.parametrize("resource", ["people", "no longer in the form"])
 def test_failed_nights_and_dry_runs_go_too_of_any_resource(
