@@ -156,6 +156,29 @@ def test_an_ignored_404_is_an_empty_list_and_a_filter_of_the_parent_leaves_out_l
     assert not api.asked[40]
 
 
+def test_lists_that_were_read_for_a_former_snapshot_of_the_parent_do_not_count(api, deployment):
+    """The second shard has no group left, so nothing replaces what it landed before."""
+    cleared = deployment.with_(shards=2)
+    cleared.read("second")
+    for group in (2, 3, 40):
+        del api.groups[group]
+    cleared.read("second")
+    cleared.publish("second")
+    assert (cleared.present_groups, cleared.present) == ({1}, api.memberships)
+
+
+def test_nothing_is_published_where_the_parent_alone_was_read_again(api, deployment):
+    tables = deployment.cycle.tables()
+    deployment.read("second")
+    del api.groups[1]
+    groups = deployment.sync("groups", "second")
+    groups.extract()
+    groups.audit()
+    with pytest.raises(SnapshotError, match="`members` was audited for another snapshot of `groups`"):
+        deployment.publish("second")
+    assert deployment.cycle.tables() == tables
+
+
 def test_a_dry_run_publishes_nothing(api, deployment):
     tables = deployment.cycle.tables()
     api.groups[3].append(5)

@@ -15,6 +15,8 @@ from itertools import chain, combinations, groupby, pairwise
 from operator import itemgetter
 from typing import Any
 
+import duckdb
+
 from directory_sync.api.answer import EntryId
 from directory_sync.audit.job import Audit
 from directory_sync.audit.pages_seal import join_list
@@ -29,6 +31,7 @@ from directory_sync.extract.offset_list import Evidence, OffsetList, Trust, Unre
 from directory_sync.landing.damage import naming_damage
 from directory_sync.landing.files import FAILED_PARENTS, REPORT, LandedFiles
 from directory_sync.landing.parents import ListedParent, read_parents
+from directory_sync.landing.tables import LISTS
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +141,34 @@ def seal_lists(job: Audit, snapshot: Snapshot, files: LandedFiles) -> ListsSeal:
         lists=count,
         gone=gone,
     )
+
+
+def loads_for_parent(
+    job: Audit, database: duckdb.DuckDBPyConnection, loads: dict[str, int]
+) -> dict[str, int]:
+    """Returns the loads that hold lists of the parent's present snapshot.
+
+    A shard that was cleared with its parent has no work if the parent has fewer entries now, so it lands
+    nothing that would replace its former load.
+
+    Args:
+        job: the run, with the folder of the parent's snapshot.
+        database: the scratch database.
+        loads: the shard of each complete load.
+    """
+    wanted, files, found = parent_sync(job), job.landed.load_files(LISTS), dict[str, int]()
+    for load_id, shard in loads.items():
+        syncs: list[tuple[str]] = []
+        if paths := files.get(load_id):
+            with naming_damage("lists"):
+                syncs = database.execute(
+                    "SELECT DISTINCT parent_sync_id FROM read_parquet(?)", [paths]
+                ).fetchall()
+        if syncs == [(wanted,)]:
+            found[load_id] = shard
+        else:
+            logger.warning("Load %s is left out: its lists are of another snapshot of the parent", load_id)
+    return found
 
 
 def gone_parents(job: Audit, files: LandedFiles) -> set[int]:

@@ -13,6 +13,7 @@ from directory_sync.audit.clocks import check_clocks
 from directory_sync.audit.compare import compare
 from directory_sync.audit.details import HasEntry
 from directory_sync.audit.job import Audit
+from directory_sync.audit.lists_seal import loads_for_parent
 from directory_sync.audit.manifest import Manifest, read_manifest
 from directory_sync.audit.proof import ReadPage
 from directory_sync.audit.report import AuditReport
@@ -46,6 +47,8 @@ def sealed(job: Audit, *, read_page: ReadPage) -> Iterator[SealedSnapshot]:
         database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
         try:
             loads = shard_of_load(database, job.landed)
+            if job.resource.parent is not None:
+                loads = loads_for_parent(job, database, loads)
             files = job.landed.latest_files(loads)
             make_room(database, files, memory_limit_mb=job.settings.memory_limit_mb)
             manifest = _landed_manifest(job)

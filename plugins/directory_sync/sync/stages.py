@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from directory_sync.audit.job import Audit
 from directory_sync.config.mode import Mode
-from directory_sync.errors import ConfigError, DirectorySyncError
+from directory_sync.errors import ConfigError, DirectorySyncError, SnapshotError
 from directory_sync.landing.files import REPORT, ROLLED_FORWARD
 from directory_sync.sync.outcome import Outcome
 from directory_sync.sync.reading import RunReading, task_folder
@@ -161,7 +161,7 @@ class Sync(RunReading):
             replace(job, held_for=held),
             report,
             warehouse=warehouse,
-            children=[] if self.run.is_partial else self._children_audited(folder),
+            children=[] if self.run.is_partial else self._children_audited(folder, of=report),
         )
         if report.skipped:
             return replace(self._told(report), skipped=report.headline())
@@ -174,10 +174,22 @@ class Sync(RunReading):
             is_last=question is None,
         )
 
-    def _children_audited(self, folder: Path) -> "list[tuple[Audit, AuditReport]]":
-        """Returns what the audits of the children worked on, and their reports."""
+    def _children_audited(self, folder: Path, *, of: "AuditReport") -> "list[tuple[Audit, AuditReport]]":
+        """Returns what the audits of the children worked on, and their reports.
+
+        Raises:
+            SnapshotError: a child was audited for another snapshot of this resource.
+        """
         jobs = [self.job(folder, of=child) for child in self.children]
-        return [(job, _landed_report(job.landed)) for job in jobs]
+        audited = [(job, _landed_report(job.landed)) for job in jobs]
+        for job, report in audited:
+            if report.origin.parent_sync_id != of.sync_id:
+                name = job.resource.name
+                raise SnapshotError(
+                    f"`{name}` was audited for another snapshot of `{self.resource.name}`. Nothing was "
+                    f"published. Clear the `extract` tasks of `{name}`, and the tasks after them."
+                )
+        return audited
 
     def _asks(self, report: "AuditReport", warehouse: "Warehouse") -> bool:
         """Tells whether a person must be asked: the audit says so, or an earlier run never asked."""
