@@ -31,6 +31,7 @@ class GroupsApi:
         before: called with the api, the group (None: the list of groups) and the query before each answer.
         asked: how often the members of each group were asked for.
         states_total: whether answers state the number of entries.
+        says_more: the groups whose answers say that more follows, always; of others they say it rightly.
     """
 
     groups: dict[int | str, list[int]] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class GroupsApi:
     asked: Counter[int | str] = field(default_factory=Counter)
     states_total: bool = False
     gone: set[int | str] = field(default_factory=set)
+    says_more: set[int | str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __enter__(self) -> Self:
@@ -89,7 +91,7 @@ class GroupsApi:
     def reset(self, groups: dict[int | str, list[int]]) -> None:
         """Serves other groups, without faults."""
         self.groups, self.style, self.cap, self.states_total = groups, "offset", 100, False
-        self.statuses, self.gone = {}, set()
+        self.statuses, self.gone, self.says_more = {}, set(), set()
         self.before = lambda api, g, q: None
         self.asked.clear()
 
@@ -131,6 +133,7 @@ class GroupsApi:
         elif self.style == "single_page":
             size = len(members)
         body: dict[str, Any] = {"data": [{"id": one, "role": "reader"} for one in members[at : at + size]]}
+        body["more"] = at + size < len(members) or path[1] in map(str, self.says_more)
         if at + size < len(members):
             following = f"{self.url}/{'/'.join(path)}?after={at + size}"
             body["next"] = following if self.style == "json_link" else at + size

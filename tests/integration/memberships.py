@@ -1,7 +1,7 @@
 """A deployment with groups and their members, and the stages of its runs; without Airflow."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class Memberships:
         style: how the API pages the members.
         groups: what the form says of the groups, beyond the usual.
         members: what it says of the members.
+        owners: what it says of the owners, a second child with the same lists.
+        children: which children the form has.
         settings: switches.
         postgres: the server of the warehouse; None: a DuckDB file.
     """
@@ -43,6 +45,8 @@ class Memberships:
     style: str = "offset"
     groups: Mapping[str, Any] = field(default_factory=dict)
     members: Mapping[str, Any] = field(default_factory=dict)
+    owners: Mapping[str, Any] = field(default_factory=dict)
+    children: Sequence[str] = ("members",)
     settings: Mapping[str, Any] = field(default_factory=dict)
     shards: int = 1
     postgres: PostgresServer | None = None
@@ -62,16 +66,19 @@ class Memberships:
                     },
                     **self.groups,
                 },
-                {
-                    "name": "members",
-                    "include_from_parent": ["name"],
-                    "endpoint": {
-                        "path": "groups/{resources.groups.id}/members",
-                        "data_selector": "data",
-                        "paginator": PAGINATORS[self.style],
-                    },
-                    **self.members,
-                },
+                *(
+                    {
+                        "name": name,
+                        "include_from_parent": ["name"],
+                        "endpoint": {
+                            "path": "groups/{resources.groups.id}/members",
+                            "data_selector": "data",
+                            "paginator": PAGINATORS[self.style],
+                        },
+                        **getattr(self, name),
+                    }
+                    for name in self.children
+                ),
             ],
         }
 
@@ -98,7 +105,7 @@ class Memberships:
     def read(self, run_id: str, *, mode: str = "sync") -> dict[str, Outcome]:
         """Extracts and audits both, in the order of the Dag."""
         audited = {}
-        for name in ("groups", "members"):
+        for name in ("groups", *self.children):
             sync = self.sync(name, run_id, mode=mode)
             sync.extract()
             audited[name] = sync.audit()
@@ -111,7 +118,7 @@ class Memberships:
 
     def publish(self, run_id: str, *, mode: str = "sync") -> dict[str, AuditReport]:
         published = {}
-        for name in ("groups", "members"):
+        for name in ("groups", *self.children):
             outcome = self.sync(name, run_id, mode=mode).publish()
             assert outcome.report is not None, outcome
             published[name] = outcome.report
@@ -130,7 +137,7 @@ class Memberships:
         return report
 
     def replay(self) -> None:
-        for name in ("groups", "members"):
+        for name in ("groups", *self.children):
             self.sync(name, "replay", mode="replay").publish()
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -102,6 +102,60 @@ def test_a_group_stays_where_its_memberships_are_over_the_limit(api, deployment)
     assert (limited.present_groups, limited.present) == ({2, 3, 40}, api.memberships)
 
 
+def test_a_group_that_leaves_at_the_second_snapshot_waits_with_its_memberships(api, deployment):
+    """They are over the limit when the group is already missing: a person is asked about the group."""
+    limited = deployment.with_(
+        settings={"max_removed_share": 1.0, "max_removed_count": 2}, groups={"removals": "confirmed"}
+    )
+    before = api.memberships
+    del api.groups[1]
+    held = []
+    for run in ("second", "third", "fourth"):
+        held.append(limited.run(run)["groups"].holds.held)
+        assert (limited.present_groups, limited.present) == ({1, 2, 3, 40}, before)
+    assert held == [0, 1, 1]
+    limited.approve("groups", "fourth")
+    assert (limited.present_groups, limited.present) == ({2, 3, 40}, api.memberships)
+    tables = limited.cycle.tables()
+    limited.cycle.lose_warehouse()
+    limited.replay()
+    assert limited.cycle.tables() == tables
+
+
+def test_a_person_is_asked_about_memberships_of_a_group_that_left_without_them(api, deployment):
+    """The form had no members for a night, and those of the group are over the limit."""
+    before = api.memberships
+    del api.groups[1]
+    alone = Memberships(deployment.url, deployment.home, settings=deployment.settings, children=())
+    alone.run("second")
+    limited = deployment.with_(settings={"max_removed_share": 1.0, "max_removed_count": 2})
+    for run in ("third", "fourth"):
+        assert limited.run(run)["members"].holds.held == 3
+        assert limited.present == before
+    limited.approve("members", "fourth")
+    assert limited.present == api.memberships
+
+
+def test_a_group_that_waits_for_one_child_keeps_its_entries_of_the_other(api, deployment):
+    """Its three members are over the limit, its two owners are not."""
+    two = deployment.with_(
+        children=("members", "owners"), owners={"processing_steps": [{"filter": lambda row: row["id"] != 12}]}
+    )
+    two.run("zero")
+    two = two.with_(settings={"max_removed_share": 1.0, "max_removed_count": 2})
+
+    def owners():
+        return set(two.query("SELECT _groups_id, id FROM owners WHERE _removed_at IS NULL"))
+
+    before, owners_before = two.present, owners()
+    assert owners_before == before - {(1, 12)}
+    del api.groups[1]
+    assert two.run("second")["groups"].holds.held == 1
+    assert (two.present, owners()) == (before, owners_before)
+    two.approve("groups", "second")
+    assert two.present == owners() == api.memberships
+
+
 def test_nothing_is_published_where_one_list_fails(api, deployment):
     tables = deployment.cycle.tables()
     api.groups[3].append(99)
@@ -114,6 +168,17 @@ def test_nothing_is_published_where_one_list_fails(api, deployment):
     failed = json.loads((deployment.home / "landing/members/second/failed_parents.json").read_text())
     assert failed["failed"] == [{"parent": 2, "reason": "the API refused it (401 or 403)"}]
     assert deployment.cycle.tables() == tables
+
+
+@pytest.mark.parametrize("group", [2, 3])
+def test_a_list_whose_end_says_that_more_follows_is_not_complete(api, deployment, group):
+    paginator = {"type": "offset", "limit": 100, "has_more_path": "more"}
+    endpoint = {**deployment.form["resources"][1]["endpoint"], "paginator": paginator}
+    asks = deployment.with_(members={"endpoint": endpoint})
+    asks.run("second")
+    api.says_more = {group}
+    with pytest.raises(SnapshotError, match="1: its last answer with entries says that more follow"):
+        asks.read("third")
 
 
 @pytest.mark.parametrize("style", ["page_number", "json_link"])

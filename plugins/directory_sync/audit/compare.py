@@ -96,6 +96,8 @@ def compare(
     )
     if job.resource.parent is not None:
         difference.follow_parents(job.resource.parent, partial(fates, job, sealed.files, warehouse=warehouse))
+    for removed in job.held_for.values():
+        difference.miss_anew(removed)
     before: FieldShares = orjson.loads(last.report)["field_shares"] if last else {}
     named = sealed.names_beside(before, entries=last.entries if last else 0)
     now = _only(sealed.shares, named)
@@ -169,14 +171,15 @@ def _hold_parents(
 
     A hold for an unproven walk alone does not: the absence of these entries is that of their parent.
     """
-    job, entries = sealed.job, difference.population.with_parents
+    job, entries = sealed.job, difference.leaving_with_parents
     assert job.resource.parent is not None
     is_over = any(one.level == "hold" and one.rule != UNPROVEN_WALK for one in findings)
     waits = bool(entries) and is_over
     if job.lands_in is None:
         hold_parents(job, sync_id=sealed.manifest.parent_sync_id if waits else None, entries=entries)
+    if is_over:
+        difference.hold_followers()
     if waits:
-        difference.carry_followers()
         yield Finding(
             rule="parents_wait",
             level="warning",

@@ -43,7 +43,6 @@ class Population:
         entries: entries of the snapshot.
         changed: entries with another hash.
         newly_missing: entries present in the table, and absent from a snapshot for the first time.
-        with_parents: how many of these leave because their parent does.
         held: entries absent for longer, waiting for a decision.
         unchanged: entries with the same hash.
     """
@@ -52,7 +51,6 @@ class Population:
     entries: int
     changed: int
     newly_missing: int
-    with_parents: int = 0
     held: int
     unchanged: int
 
@@ -200,22 +198,56 @@ class Difference:
             for (entry_id,) in self._database.execute(f"SELECT id {absent}").fetchall()
         }
         found = fates(of.values()) if of else {}
-        self._database.execute(f"CREATE OR REPLACE TABLE followers (id {self._id_type}, finding VARCHAR)")
-        findings = {Fate.REMOVED: "with_parent", Fate.STAYS: "carried"}
-        followers = [(one, findings[found[of[one]]]) for one in of if found.get(of[one]) in findings]
+        self._database.execute(f"CREATE OR REPLACE TABLE followers (id {self._id_type}, fate VARCHAR)")
+        followers = [(one, found[of[one]]) for one in of if found.get(of[one], Fate.PRESENT) != Fate.PRESENT]
         for start in range(0, len(followers), ROWS_PER_BATCH):
-            ids, kinds = zip(*followers[start : start + ROWS_PER_BATCH], strict=True)
+            ids, of_parents = zip(*followers[start : start + ROWS_PER_BATCH], strict=True)
             self._database.execute(
-                "INSERT INTO followers SELECT unnest(?), unnest(?)", [list(ids), list(kinds)]
+                "INSERT INTO followers SELECT unnest(?), unnest(?)", [list(ids), list(of_parents)]
             )
         self._database.execute(
-            "UPDATE compared SET finding = f.finding FROM followers AS f WHERE f.id = compared.id"
+            f"""UPDATE compared
+               SET finding = CASE f.fate WHEN '{Fate.STAYS}' THEN 'carried' ELSE 'with_parent' END
+               FROM followers AS f WHERE f.id = compared.id"""
         )
 
-    def carry_followers(self) -> None:
-        """Lets entries stay that would go with their parents, because these wait for a person's decision."""
-        self._database.execute("UPDATE compared SET finding = 'carried' WHERE finding = 'with_parent'")
+    @property
+    def leaving_with_parents(self) -> int:
+        """How many entries leave because this run removes their parent."""
+        row = self._database.execute(
+            f"SELECT count(*) FROM followers WHERE fate = '{Fate.REMOVED}'"
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def hold_followers(self) -> None:
+        """Lets entries stay that would go with their parents, because a person decides.
+
+        Those of parents that this run removes wait with these. Those of parents that left before are
+        absences of their own.
+        """
+        self._database.execute(
+            f"""UPDATE compared SET
+                 finding = CASE WHEN f.fate = '{Fate.REMOVED}' THEN 'carried'
+                                WHEN missing_since IN (SELECT moment FROM held_moments) THEN 'held'
+                                ELSE 'newly_missing' END,
+                 missing_since = CASE WHEN f.fate = '{Fate.REMOVED}'
+                                        OR missing_since IN (SELECT moment FROM held_moments)
+                                      THEN missing_since END
+               FROM followers AS f WHERE f.id = compared.id AND finding = 'with_parent'"""
+        )
         self.__dict__.pop("population", None)
+
+    def miss_anew(self, ids: Iterable[EntryId]) -> None:
+        """Counts missing entries as newly missing, so that a person is asked about them.
+
+        Args:
+            ids: the entries; those that are not missing stay as they are.
+        """
+        self._database.execute(
+            """UPDATE compared SET finding = 'newly_missing', missing_since = NULL
+               WHERE finding = 'still_missing' AND id IN (SELECT unnest(?))""",
+            [list(ids)],
+        )
 
     @cached_property
     def population(self) -> Population:
@@ -230,7 +262,6 @@ class Difference:
             entries=sum(counts.get(k, 0) for k in there),
             changed=counts.get("changed", 0),
             newly_missing=counts.get("newly_missing", 0) + counts.get("with_parent", 0),
-            with_parents=counts.get("with_parent", 0),
             held=counts.get("held", 0),
             unchanged=counts.get("unchanged", 0),
         )

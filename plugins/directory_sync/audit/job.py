@@ -1,10 +1,12 @@
 """What an audit works on: the run, its snapshot and the limits that apply."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from directory_sync.config.form import Resource
+from directory_sync.config.keys import EntryId
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.mode import Mode
 from directory_sync.config.settings import SyncSettings
@@ -54,7 +56,7 @@ class Audit:
         raised_limits: which of the deployment's limits this run raises, and who triggered it; None: none.
         parent: of a child resource, its parent.
         parent_landed: of a child resource, the folder of its parent's snapshot.
-        held_for: the children over whose limits the removals of this snapshot would go.
+        held_for: the children over whose limits the removals of this snapshot would go, with these removals.
         lands_in: the folder for the difference and the report; None: the snapshot's own.
     """
 
@@ -68,4 +70,4 @@ class Audit:
     lands_in: LandedSnapshot | None = None
     parent: Resource | None = None
     parent_landed: LandedSnapshot | None = None
-    held_for: tuple[str, ...] = ()
+    held_for: Mapping[str, frozenset[EntryId]] = field(default_factory=dict)

@@ -30,6 +30,8 @@ class Fate(StrEnum):
 
     PRESENT = "present"
     REMOVED = "removed"
+    LEFT = "left"
+    """An earlier publication removed it, while the child was not in the form."""
     STAYS = "stays"
     """It is absent from the snapshot, and stays in the table."""
 
@@ -104,7 +106,8 @@ def fates(
         ids, removed_at = batch.column("id").to_pylist(), batch.column("removed_at").to_pylist()
         stays.update(one for one, at in zip(ids, removed_at, strict=True) if one in rest and at is None)
     removed = _removed(job.parent_landed, sync_id)
-    return found | {one: Fate.STAYS if one in stays - removed else Fate.REMOVED for one in rest}
+    of_absent = {one: Fate.STAYS if one in stays else Fate.LEFT for one in rest}
+    return found | of_absent | dict.fromkeys(rest & removed, Fate.REMOVED)
 
 
 def _removed(landed: LandedSnapshot, sync_id: str | None) -> set[EntryId]:
@@ -138,20 +141,23 @@ def hold_parents(job: Audit, *, sync_id: str | None, entries: int) -> None:
     assert job.parent_landed is not None
     if sync_id is None:
         job.parent_landed.forget(held_file(job.resource.name))
-    else:
-        job.parent_landed.write_json(held_file(job.resource.name), {"sync_id": sync_id, "entries": entries})
+        return
+    removed = sorted(_removed(job.parent_landed, sync_id))
+    mark = {"sync_id": sync_id, "entries": entries, "parents": removed}
+    job.parent_landed.write_json(held_file(job.resource.name), mark)
 
 
-def held_for(landed: LandedSnapshot, children: Iterable[Resource], *, sync_id: str) -> tuple[str, ...]:
-    """Returns the children for which the removals of a parent's sync must wait.
+def held_for(
+    landed: LandedSnapshot, children: Iterable[Resource], *, sync_id: str
+) -> dict[str, frozenset[EntryId]]:
+    """Returns the children for which the removals of a parent's sync must wait, with these removals.
 
     Args:
         landed: the folder of the parent's snapshot.
         children: its children.
         sync_id: the parent's sync.
     """
-    return tuple(
-        child.name
-        for child in children
-        if (landed.read_json(held_file(child.name)) or {}).get("sync_id") == sync_id
-    )
+    marks = {child.name: landed.read_json(held_file(child.name)) or {} for child in children}
+    return {
+        name: frozenset(mark["parents"]) for name, mark in marks.items() if mark.get("sync_id") == sync_id
+    }

@@ -219,10 +219,15 @@ class ListThreads:
 
     def _windows(self, client: DirectoryClient, parent: ListedParent, *, limit: int) -> "Iterator[Page]":
         one = OffsetList(limit)
+        says_more = None
         while (offset := one.next) is not None and not self._believes(one):
             page = read_or_refusal(lambda at: client.page(at, limit), offset, limit=limit)
             yield page
             one.answered(offset, [entry.id for entry in page.entries], status=page.status)
+            if page.entries or not one.ids:
+                says_more = page.has_more
+        if says_more:
+            raise UnreadableListError("its last answer with entries says that more follow")
         pages = self._reading.resource.pages
         with self._lock:
             # The first list with entries shows whether the API counts from 1, as the form says.

@@ -81,7 +81,9 @@ def publish(
     for child, of_child in children:
         if warehouse.sync(of_child.sync_id):
             continue
-        found = _due(child, of_child, warehouse=warehouse, is_moved=is_moved)
+        # The parent's removals wait for one child: entries of the others stay, too.
+        is_held = bool(job.held_for) and child.resource.name not in job.held_for
+        found = _due(child, of_child, warehouse=warehouse, is_moved=is_moved or is_held)
         if isinstance(found, AuditReport):
             return replace(report, skipped=f"its child `{child.resource.name}` is skipped: {found.skipped}")
         due.append(found)
