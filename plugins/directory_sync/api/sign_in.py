@@ -18,7 +18,7 @@ from directory_sync.config.access import ApiSettings
 from directory_sync.config.key_place import KeyPlace
 from directory_sync.config.masking import header_secrets, looks_random, url_secrets
 from directory_sync.config.sign_in import API_KEY, BASIC, BEARER, NONE, OAUTH2
-from directory_sync.errors import ConfigError
+from directory_sync.errors import ConfigError, DirectorySyncError
 
 Mask = Callable[[str], None]
 _SHORT = 8
@@ -170,11 +170,26 @@ class _Own(AuthBase):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         before = dict(request.headers)
-        signed: PreparedRequest = self._made(request)
+        signed = self._signed(request)
         added = {k: v for k, v in signed.headers.items() if before.get(k) != v}
         for secret in (*header_secrets(added), *url_secrets(signed.url or "")):
             self._mask(secret)
         return signed
+
+    def _signed(self, request: PreparedRequest) -> PreparedRequest:
+        reason = ""
+        try:
+            signed: PreparedRequest = self._made(request)
+            return signed
+        except (OSError, ValueError, DirectorySyncError):
+            # Those of `requests` and of Python; `Exchange` keeps their texts from messages.
+            raise
+        except Exception as e:  # noqa: BLE001  its text may hold the secret: raised again without it, below
+            reason = type(e).__name__
+        raise ConfigError(
+            f"The form's own sign-in, a {type(self._made).__name__}, failed with a {reason}. Nothing was "
+            "requested. Check the connection and the function in `client.auth`."
+        )
 
     def _built(self) -> AuthBase:
         reason = ""

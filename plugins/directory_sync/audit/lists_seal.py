@@ -239,7 +239,11 @@ def _prove(number: int, answers: Sequence[_Answer], resource: Resource, lists: _
                     short = number, answers[0].shard, one.evidence, one.largest
             moved = one.moved if one else None
         case NumberedPages():
-            moved = join_list(*_readings(answers))
+            joined = join_list(*_readings(answers))
+            moved = None if joined is None else joined.has_moved or joined.has_holes
+            # The API may leave out entries by mistake, so their order proves no absence.
+            lists.ascends = lists.ascends and not (joined and joined.has_holes)
+            lists.descends = lists.descends and not (joined and joined.has_holes)
         case LinkedPages():
             pass
         case pages:

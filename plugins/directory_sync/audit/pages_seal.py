@@ -109,18 +109,30 @@ def accept_walk(snapshot: Snapshot) -> Seal:
     )
 
 
-def join_list(readings: Sequence[Reading], overlapping: set[tuple[int, int]]) -> bool | None:
-    """Joins the pages of one list of a child resource.
+@dataclass(frozen=True, kw_only=True)
+class JoinedList:
+    """One list of a child resource whose pages are joined.
+
+    Attributes:
+        has_moved: whether its pages moved while they were read.
+        has_holes: whether a page was empty although pages behind it hold entries.
+    """
+
+    has_moved: bool
+    has_holes: bool
+
+
+def join_list(readings: Sequence[Reading], overlapping: set[tuple[int, int]]) -> JoinedList | None:
+    """Joins the pages of one list of a child resource; returns None where nothing proves it.
 
     Args:
         readings: its answers, in the order of their requests.
         overlapping: the pairs of answers to one page that share an entry, each pair in both orders.
-
-    Returns:
-        Whether its pages moved while they were read; None: nothing proves it.
     """
     pages = _Rereads(readings, overlapping)
-    return bool(pages.displaced or pages.hidden) if pages.reach_the_end() else None
+    if not pages.reach_the_end():
+        return None
+    return JoinedList(has_moved=bool(pages.displaced), has_holes=bool(pages.hidden))
 
 
 class _Rereads:

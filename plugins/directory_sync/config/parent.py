@@ -110,6 +110,9 @@ class Parent:
             child: the child resource.
             values: the values of the placeholders.
             fields: the parent's fields that each entry gets.
+
+        Raises:
+            ConfigError: the path would be normalised to that of another list.
         """
 
         def fill(text: str, *, in_path: bool) -> str:
@@ -117,9 +120,17 @@ class Parent:
                 lambda found: quote(values[found[2]], safe="") if in_path else values[found[2]], text
             )
 
+        path = fill(child.path, in_path=True)
+        parts = zip(child.path.split("/"), path.split("/"), strict=True)
+        if any(filled in (".", "..") and filled != part for part, filled in parts):
+            raise ConfigError(
+                f"An entry of `{self.name}` has `.` or `..` in a field of the path of `{child.name}`: a URL "
+                "with it leads to another list. Nothing was published. Use another field, or leave such "
+                f"entries out by a `filter` of `{self.name}`."
+            )
         return replace(
             child,
-            path=fill(child.path, in_path=True),
+            path=path,
             params={
                 name: fill(value, in_path=False) if isinstance(value, str) else value
                 for name, value in child.params.items()

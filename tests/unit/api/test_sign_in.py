@@ -300,3 +300,14 @@ def assert_hides(error):
         shown += repr(error) + json.dumps([str(part) for part in error.args])
         error = error.__context__
     assert "SENTINEL" not in shown
+
+
+def test_an_own_sign_in_that_fails_shows_no_secret(open_client):
+    class Failing(AuthBase):
+        def __call__(self, request):
+            raise RuntimeError(f"no signature with {SECRET}")
+
+    client = open_client(OWN, make_auth=Failing)
+    with pytest.raises(ConfigError, match="failed with a RuntimeError") as error:
+        client.page(0)
+    assert SECRET not in "".join(traceback.format_exception(error.value))

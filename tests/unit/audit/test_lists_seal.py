@@ -1,5 +1,6 @@
 """The audit proves the lists of a child from their landed answers, whatever the shard says of them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -14,8 +15,10 @@ from directory_sync.audit.lists_seal import seal_lists
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.config.form import parse_form
 from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.paging import NumberedPages
 from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import SnapshotError
+from directory_sync.extract.numbered import NumberedReader
 from directory_sync.landing.files import LandedFiles
 from directory_sync.landing.parents import ListedParent, write_parents
 from directory_sync.landing.snapshot import LandedSnapshot
@@ -35,16 +38,17 @@ RESOURCES = parse_form(
 )
 
 
-def seal(folder, lists, *, parents=2, outcome="read", sync_id="one", total=None):
+def seal(
+    folder, lists, *, parents=2, outcome="read", sync_id="one", total=None, child=RESOURCES[1], size=100
+):
     """Seals landed lists, each a list of (offset, ids) in the order of the requests."""
-    child = RESOURCES[1]
     columns, number = PageColumns(0, child.key, has_parents=True), 0
     for parent, answers in enumerate(lists):
         for answer, (offset, ids) in enumerate(answers):
             number += 1
             at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
             entries = [Entry(f"[{parent},{one}]", "hash", "{}", ()) for one in ids]
-            columns.add(Page(offset, 100, entries, total, at), parent=parent, answer=answer)
+            columns.add(Page(offset, size, entries, total, at), parent=parent, answer=answer)
     said = [
         {"shard": 0, "parent": parent, "parent_sync_id": sync_id, "outcome": outcome}
         for parent in range(len(lists))
@@ -113,3 +117,20 @@ def test_parents_that_are_gone_need_no_list(tmp_path):
 def test_ids_that_do_not_ascend_leave_the_order_assumed(tmp_path):
     turned = [(offset, ids[::-1]) for offset, ids in PROVEN]
     assert not seal(tmp_path, [PROVEN, turned]).order_is_observed
+
+
+@pytest.mark.parametrize(("hidden", "is_observed"), [((), True), ((3, 4), False)])
+def test_a_hole_in_numbered_pages_leaves_the_order_assumed(tmp_path, hidden, is_observed):
+    """The API leaves entries out after it has cut the page, perhaps by mistake."""
+    answers = []
+
+    def read(number):
+        shown = [one for one in (1, 2, 3, 4, 5)[2 * number : 2 * number + 2] if one not in hidden]
+        answers.append((2 * number, shown))
+        entries = [Entry(one, "hash", "{}", ()) for one in shown]
+        return Page(2 * number, 2, entries, None, datetime(2026, 1, 1, tzinfo=UTC))
+
+    list(NumberedReader(read, base_page=0, page_param="page", name="members").pages())
+    numbered = replace(RESOURCES[1], pages=NumberedPages())
+    proof = seal(tmp_path, [answers], parents=1, child=numbered, size=2)
+    assert proof.order_is_observed == is_observed

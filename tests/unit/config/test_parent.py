@@ -51,6 +51,16 @@ def test_values_are_encoded_in_a_path_and_plain_in_parameters():
     assert one.params == {"of": "group:a/b c", "size": 3}
 
 
+@pytest.mark.parametrize("value", [".", ".."])
+def test_a_value_that_makes_a_path_another_one_is_refused(value):
+    """`groups/../members` is requested as `members`."""
+    found = child()
+    with pytest.raises(ConfigError, match=r"`\.` or `\.\.` in a field of the path of `members`"):
+        found.parent.list_of(found, {"id": value}, {"_groups_id": value})
+    beside = child(path="../groups/of-{resources.groups.id}/members")
+    assert beside.parent.list_of(beside, {"id": value}, {}).path == f"../groups/of-{value}/members"
+
+
 def test_several_fields_of_one_parent_may_stand_in_the_path():
     found = child(path="sites/{resources.groups.site}/groups/{resources.groups.id}")
     values = found.parent.values_of({"id": 7, "site": "north"})
