@@ -101,8 +101,10 @@ class PlacedKey(AuthBase):
         if self._place.location == "query":
             request.url = _with_param(request.url or "", name, value)
         elif self._place.location == "cookie":
-            others = request.headers.get("Cookie")
-            request.headers["Cookie"] = f"{others}; {name}={value}" if others else f"{name}={value}"
+            # The API may have set a cookie of this name, and servers take the first of two.
+            sent = (request.headers.get("Cookie") or "").split("; ")
+            others = [one for one in sent if one and one.partition("=")[0] != name]
+            request.headers["Cookie"] = "; ".join([*others, f"{name}={value}"])
         else:
             request.headers[name] = value
         return request

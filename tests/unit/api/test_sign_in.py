@@ -311,3 +311,14 @@ def test_an_own_sign_in_that_fails_shows_no_secret(open_client):
     with pytest.raises(ConfigError, match="failed with a RuntimeError") as error:
         client.page(0)
     assert SECRET not in "".join(traceback.format_exception(error.value))
+
+
+def test_a_key_in_a_cookie_replaces_one_that_the_api_set(api, open_client):
+    body = json.dumps({"data": [], "total": 0})
+    api.get(URL, body=body, headers={"Set-Cookie": "sid=anonymous; Path=/"})
+    client = open_client(
+        "api_key", key={"name": "sid", "location": "cookie"}, resource={"selector": ("data",)}
+    )
+    for _ in range(2):
+        client.page(0)
+    assert [call.request.headers["Cookie"] for call in api.calls] == [f"sid={SECRET}"] * 2
