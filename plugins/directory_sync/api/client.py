@@ -3,7 +3,8 @@
 This table decides, after the retries of `transport.py`:
 
     200                        the page; 206 likewise, if it has `Content-Range`
-    204                        a page without entries; a status of the form's `response_actions` likewise
+    204                        a page without entries; a status of the form's `response_actions` likewise,
+                                 but not where a link or cursor of the API led there
     404, 410, 416              after the first page: a page without entries that keeps its status, as a
                                  candidate for the end of the list; on the first page: ApiError
     401                        the request is sent once more with a new token, if the sign-in has tokens; then
@@ -16,7 +17,7 @@ The form's headers may be secrets, so they are sent only to the origin of the co
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from threading import Lock
 from typing import Any
 
@@ -171,6 +172,7 @@ class DirectoryClient:
         limit: int = 0,
         before: int | None = None,
         place: tuple[str, int] | None = None,
+        is_followed: bool = False,
     ) -> tuple[Page, Response]:
         """Sends a request for the list, with a token and retries; returns the page and the raw answer.
 
@@ -181,6 +183,7 @@ class DirectoryClient:
             limit: recorded on the page, not sent.
             before: how many of the units that the API's total counts precede this page; None: `offset`.
             place: the query parameter that pages, and its value; None: the API's own links lead here.
+            is_followed: an answer of the API led here, so the form's `response_actions` do not apply.
 
         Raises:
             DirectorySyncError: see `page`.
@@ -188,7 +191,7 @@ class DirectoryClient:
         attempts = Attempts()
         before = offset if before is None else before
         response = self._send_signed(request, attempts, where)
-        status = _status_of(response, self._resource)
+        status = _status_of(response, () if is_followed else self._resource.end_statuses)
         entries: list[Entry] = []
         total = has_more = None
         if status != _NO_CONTENT and not (place and before > 0 and status in END_STATUSES):
@@ -257,7 +260,7 @@ class DirectoryClient:
         """
         request = self.list_request(body=self._resource.pages.address().body)
         response = self._send_signed(request, Attempts(), self.path)
-        self._raise_for_status(_status_of(response, self._resource), self.path)
+        self._raise_for_status(_status_of(response, self._resource.end_statuses), self.path)
         return response
 
     def answer_to(self, request: Request) -> Response:
@@ -358,10 +361,10 @@ class DirectoryClient:
         raise ApiError(message, status=status)
 
 
-def _status_of(response: Response, resource: Resource) -> int:
+def _status_of(response: Response, end_statuses: Collection[int]) -> int:
     """Returns the status of an answer, with what the form and the headers say about it."""
     status = response.status_code
-    if status in resource.end_statuses:
+    if status in end_statuses:
         return _NO_CONTENT
     if status == 206 and "Content-Range" in response.headers:
         return 200

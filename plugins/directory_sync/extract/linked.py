@@ -60,10 +60,10 @@ class LinkedReader:
         head: list[object] = []
         for number in count():
             where = f"{self._client.path} after {offset:,} entries"
-            page, response = self._client.read(request, where, offset=offset)
+            page, response = self._client.read(request, where, offset=offset, is_followed=number > 0)
             if not page.entries and self._ends_when_empty(page):
                 # One empty answer proves nothing.
-                page, response = self._client.read(request, where, offset=offset)
+                page, response = self._client.read(request, where, offset=offset, is_followed=number > 0)
             limit = limit or max(SMALLEST_LIMIT, len(page.entries))
             ids: list[object] = [entry.id for entry in page.entries]
             if ids and ids == head:

@@ -778,3 +778,19 @@ def test_an_item_without_an_entry_is_refused(server, read):
     server.serve = lambda asked: Answered({"edges": [{"node": {"id": 1}}, {"cursor": "x"}]})
     with pytest.raises(EnvelopeError, match=r"No entry at `\[1\].node` in the list of .*has `cursor`"):
         read(resource_of({"data_selector": "edges[*].node", "paginator": "single_page"}))
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_link_that_leads_to_an_ignored_status_is_not_the_end(server, read, status):
+    """A cursor that has expired answers so, and the rest of the list would be missing."""
+
+    def serve(asked: Asked) -> Answered:
+        if "after" in asked.query:
+            return Answered({}, status)
+        return Answered({"data": rows(IDS[:10]), "next": f"{server.url}/things?after=10"})
+
+    server.serve = serve
+    actions = [{"status_code": status, "action": "ignore"}]
+    paginator = {"type": "json_link", "next_url_path": "next"}
+    with pytest.raises(ApiError, match=f"answered {status}"):
+        read(resource_of({"paginator": paginator, "response_actions": actions}))
