@@ -64,8 +64,7 @@ class Parent:
             record: the entry of the parent.
 
         Raises:
-            ConfigError: the entry has no value for a placeholder, or one that is no text or integer, or that
-                leads to another path.
+            ConfigError: the entry has no value for a placeholder, or one that is no text or integer.
         """
         values = {}
         for field in self.placeholders:
@@ -75,13 +74,6 @@ class Parent:
                     f"An entry of `{self.name}` has no text or integer in its field `{field}`, which "
                     f"`{{resources.{self.name}.{field}}}` needs. Nothing was published. Use a field that "
                     "every entry has."
-                )
-            if value in (".", ".."):
-                # Percent-encoded too, they are the path above, where another list may stand.
-                raise ConfigError(
-                    f"An entry of `{self.name}` has `{value}` in its field `{field}`, which leads to another "
-                    "path. Nothing was published. Use another field of the parent, or leave the entry out by "
-                    f"a `filter` in `processing_steps` of `{self.name}`."
                 )
             values[field] = str(value)
         return values

@@ -125,10 +125,3 @@ def test_a_parent_without_the_field_of_a_placeholder_is_refused_by_the_field_s_n
     found = child(path="groups/{resources.groups.slug}/members")
     with pytest.raises(ConfigError, match=r"no text or integer in its field `slug`"):
         found.parent.values_of({"id": 5, "slug": None})
-
-
-@pytest.mark.parametrize("name", [".", ".."])
-def test_a_value_that_leads_to_the_path_above_is_refused(name):
-    parent = child().parent
-    with pytest.raises(ConfigError, match="leads to another path"):
-        parent.values_of({"id": name})
