@@ -338,18 +338,32 @@ def _failure(job: Audit, failed: Sequence[tuple[ListedParent, str]], *, count: i
 
 
 def check_lists(seal: ListsSeal, resource: Resource) -> Iterator[Finding]:
-    """Yields a warning where parents were gone when their lists were read.
+    """Yields a warning where parents were gone when their lists were read; an error where most were.
+
+    Some leave while the lists are read. If most of several seem to have left, `path` and `detail_path` of the
+    form are more likely wrong: both answer 404 to everything.
 
     Args:
         seal: what was proven.
         resource: the child resource.
     """
-    if seal.gone and resource.parent is not None:
+    parent = resource.parent
+    if parent is not None and seal.gone > max(1, seal.lists // 2):
+        yield Finding(
+            rule="gone_parents",
+            level="error",
+            message=(
+                f"{seal.gone:,} of {seal.lists:,} lists of `{resource.name}` answered 404 or 410, and so did "
+                f"the `detail_path` of their entries of `{parent.name}`. Check both paths in "
+                f"{resource.form_file}."
+            ),
+        )
+    elif parent is not None and seal.gone:
         yield Finding(
             rule="gone_parents",
             level="warning",
             message=(
-                f"{seal.gone:,} of {seal.lists:,} entries of `{resource.parent.name}` were gone, by their "
+                f"{seal.gone:,} of {seal.lists:,} entries of `{parent.name}` were gone, by their "
                 f"`detail_path`, when their list was read. Their entries of `{resource.name}` stay until the "
                 "next snapshot of the parent lacks these."
             ),

@@ -11,7 +11,7 @@ import pytest
 from directory_sync.api.answer import Entry
 from directory_sync.api.page import Page
 from directory_sync.audit.job import Audit, Run
-from directory_sync.audit.lists_seal import seal_lists
+from directory_sync.audit.lists_seal import check_lists, seal_lists
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.config.form import parse_form
 from directory_sync.config.limits import RemovalLimits
@@ -112,6 +112,15 @@ def test_a_total_that_contradicts_a_list_that_stands_still_is_no_proof(tmp_path)
 
 def test_parents_that_are_gone_need_no_list(tmp_path):
     assert seal(tmp_path, [PROVEN, PROVEN], outcome="gone").gone == 2
+
+
+@pytest.mark.parametrize(
+    ("gone", "lists", "level"), [(1, 1, "warning"), (5, 10, "warning"), (6, 10, "error")]
+)
+def test_most_parents_of_a_form_cannot_be_gone(tmp_path, gone, lists, level):
+    """A `path` and a `detail_path` that are both wrong answer 404 to everything."""
+    found = replace(seal(tmp_path, [PROVEN, PROVEN]), gone=gone, lists=lists)
+    assert [finding.level for finding in check_lists(found, RESOURCES[1])] == [level]
 
 
 def test_ids_that_do_not_ascend_leave_the_order_assumed(tmp_path):
