@@ -5,10 +5,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.local_server import LocalServer, QuietHandler
 
 PAGINATORS: dict[str, dict[str, Any]] = {
     "offset": {"type": "offset", "limit": 100},
@@ -20,7 +20,7 @@ PAGINATORS: dict[str, dict[str, Any]] = {
 
 
 @dataclass
-class GroupsApi:
+class GroupsApi(LocalServer):
     """Groups by their keys, and the keys of the members of each.
 
     Attributes:
@@ -45,15 +45,10 @@ class GroupsApi:
     says_more: set[int | str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[QuietHandler]:
         api = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *arguments: Any) -> None:
-                pass
-
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 self.answer(200, {"access_token": "token-1", "expires_in": 3600})
@@ -75,18 +70,7 @@ class GroupsApi:
                 self.end_headers()
                 self.wfile.write(content)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return Handler
 
     def reset(self, groups: dict[int | str, list[int]]) -> None:
         """Serves other groups, without faults."""
@@ -94,10 +78,6 @@ class GroupsApi:
         self.statuses, self.gone, self.says_more = {}, set(), set()
         self.before = lambda api, g, q: None
         self.asked.clear()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def memberships(self) -> set[tuple[int | str, int]]:

@@ -1,19 +1,17 @@
 """A small API over real HTTP that serves one list as a test says: any method, body, header and status."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from directory_sync.api.client import DirectoryClient
 from directory_sync.api.rate import RequestRate
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.form import Resource, parse_form
+from tests.local_server import LocalServer, QuietHandler
 
 
 class Asked(NamedTuple):
@@ -49,7 +47,7 @@ Serve = Callable[[Asked], Answered]
 
 
 @dataclass
-class ListServer:
+class ListServer(LocalServer):
     """Serves what `serve` returns for each request that is not for a token.
 
     Attributes:
@@ -60,17 +58,10 @@ class ListServer:
     serve: Serve = lambda asked: Answered({"data": []})
     asked: list[Asked] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[QuietHandler]:
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            # One packet an answer: else each waits 40 ms for an acknowledgement.
-            wbufsize = -1
-
-            def log_message(self, *arguments: Any) -> None:
-                pass
-
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 self.answer()
 
@@ -106,22 +97,7 @@ class ListServer:
                 self.end_headers()
                 self.wfile.write(content)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return Handler
 
     @contextmanager
     def client(self, resource: Resource) -> Iterator[DirectoryClient]:

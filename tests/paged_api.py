@@ -1,13 +1,12 @@
 """A small API over real HTTP that gives one list in each of the ways dlt's paginators know."""
 
 import json
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.local_server import LocalServer, QuietHandler
 
 PAGE_SIZE = 10
 LINKED = ("cursor", "json_link", "header_link", "header_cursor", "single_page")
@@ -23,7 +22,7 @@ SENTINEL = "SENTINEL-IN-BODY"
 
 
 @dataclass
-class PagedApi:
+class PagedApi(LocalServer):
     """A directory of entries by their ids, in the order of the list.
 
     Attributes:
@@ -51,17 +50,10 @@ class PagedApi:
     unlisted: set[int] = field(default_factory=set)
     tokens: int = 0
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[QuietHandler]:
         api = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            # One packet an answer: else each waits 40 ms for an acknowledgement.
-            wbufsize = -1
-
-            def log_message(self, *arguments: Any) -> None:
-                pass
-
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 api.tokens += 1
@@ -89,22 +81,7 @@ class PagedApi:
                 self.end_headers()
                 self.wfile.write(content)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return Handler
 
     @property
     def paginator(self) -> dict[str, Any]:

@@ -1,20 +1,19 @@
 """A directory API whose entries a test gives: an offset, a limit, a bearer token."""
 
 import json
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+
+from tests.local_server import LocalServer, QuietHandler
 
 ONE = "/v1/directory/"
 TOKEN = "token-of-the-listing-2b1f"
 
 
-class Listing:
+class Listing(LocalServer):
     """Serves `entries` at /v1/directory inside a `with` block, and one of them at /v1/directory/{id}.
 
     Attributes:
@@ -33,11 +32,11 @@ class Listing:
         self.asked: list[str] = []
         self.lagging: list[dict[str, Any]] | None = None
         self.answers = 0
+
+    def handler(self) -> type[QuietHandler]:
         listing = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 self._answer({"access_token": TOKEN, "expires_in": 3600})
@@ -64,11 +63,7 @@ class Listing:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *arguments: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        return Handler
 
     def here(self) -> list[dict[str, Any]]:
         """The list of the replica that answers now."""
@@ -83,21 +78,6 @@ class Listing:
     def list_ids(self, ids: Iterable[int | str]) -> None:
         """Lists entries with these ids, in order."""
         self.entries = [{"id": i, "name": f"Site {i}"} for i in sorted(ids)]
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture(scope="module")

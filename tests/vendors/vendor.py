@@ -6,14 +6,13 @@ The entries are things: machines and rooms, also where a vendor's list is called
 
 import base64
 import json
-import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tests.local_server import LocalServer, QuietHandler
 
 Record = dict[str, Any]
 
@@ -52,7 +51,7 @@ class Answer:
 
 
 @dataclass
-class Vendor(ABC):
+class Vendor(LocalServer):
     """Serves inside a `with` block.
 
     Attributes:
@@ -69,11 +68,6 @@ class Vendor(ABC):
     def answer(self, asked: Asked) -> Answer:
         """Answers one request."""
 
-    @property
-    def url(self) -> str:
-        """The address without a final slash."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
     def grant(self) -> str:
         """A new access token."""
         self.tokens.append(f"granted-{type(self).__name__.lower()}-{len(self.tokens)}")
@@ -88,15 +82,10 @@ class Vendor(ABC):
         """The URL of a page."""
         return f"{self.url}{path}?{urlencode(query)}"
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[QuietHandler]:
         vendor = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, format: str, *arguments: Any) -> None:
-                pass
-
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 asked = Asked(
@@ -119,18 +108,7 @@ class Vendor(ABC):
             def do_POST(self) -> None:
                 self.do_GET()
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return Handler
 
 
 @dataclass
