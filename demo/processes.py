@@ -111,6 +111,8 @@ class Service:
             while self._is_anyone_left() and time.monotonic() < deadline:
                 self._note_family()
                 time.sleep(_POLL_SECONDS)
+        # It may have ended between the last poll and the look at its family: then nobody has reaped it.
+        self.wait(_POLL_SECONDS)
 
     def _note_family(self) -> None:
         for process in [*self._family, *_found(self._process)]:
