@@ -20,16 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 
-from directory_sync.api.client import DirectoryClient
-from directory_sync.audit.job import Run
-from directory_sync.config.access import ApiSettings
-from directory_sync.config.connections import ConnectionFields
-from directory_sync.config.form import Resource, parse_form
-from directory_sync.config.settings import SyncSettings
-from directory_sync.landing.place import landing_place
-from directory_sync.landing.snapshot import LandedSnapshot
-from directory_sync.landing.zone import Landing
-from directory_sync.sync import Sync
+from bench.ours import Deployment
 
 FORM = {
     "client": {"auth": {"type": "oauth2"}},
@@ -119,7 +110,7 @@ def _check(home: Path, groups: int, members: int) -> int:
 
 def _stage(url: str, home: str, run_id: str, work: str) -> int:
     name, stage, shard = work.split(":")
-    sync = Sync(Deployment(url, Path(home), run_id, name))
+    sync = Deployment(url, Path(home), run_id, form=FORM, name=name).sync
     if stage == "extract":
         sync.extract(int(shard))
     else:
@@ -127,42 +118,6 @@ def _stage(url: str, home: str, run_id: str, work: str) -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print("\n" + json.dumps({"peak_mb": peak}))
     return 0
-
-
-class Deployment:
-    """The parts of a sync of one resource."""
-
-    raised_limits = owner = warehouse = None
-
-    def __init__(self, url: str, home: Path, run_id: str, name: str) -> None:
-        """Parses the form."""
-        self.settings, self.run = SyncSettings(home=home), Run(run_id=run_id)
-        self.limits = self.settings.removal_limits
-        self.resources = parse_form(FORM)
-        self.resource_names = {one.name for one in self.resources}
-        self.resource = next(one for one in self.resources if one.name == name)
-        self._connection = ConnectionFields(
-            conn_id="directory_api",
-            conn_type="directory_api",
-            host=url,
-            login="bench",
-            password="bench-secret",
-        )
-
-    @property
-    def landing(self) -> Landing:
-        """The landing zone."""
-        return Landing(landing_place(None, self.settings))
-
-    @property
-    def landed(self) -> LandedSnapshot:
-        """The folder of the run's snapshot."""
-        return self.landing.snapshot(self.resource.name, self.run.run_id)
-
-    def open_client(self, resource: Resource, *, share_of: int, connections: int) -> DirectoryClient:
-        """As a task opens it."""
-        api = ApiSettings.from_connection(self._connection).shared_by(share_of)
-        return DirectoryClient(api, resource, connections=connections)
 
 
 def _serve(groups: int, members: int, latency: float, ports: Any, counted: Any) -> None:

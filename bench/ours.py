@@ -1,6 +1,8 @@
 """This package's stages without Airflow, each in a process of its own, with the settings of `dags/.dlt`."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bench.server import CLIENT_ID, CLIENT_SECRET
 from directory_sync.api.client import DirectoryClient
@@ -14,7 +16,7 @@ from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.landing.zone import Landing
 from directory_sync.sync import Sync
 
-FORM = {
+FORM: Mapping[str, Any] = {
     "resources": [
         {
             "name": "directory_resource",
@@ -37,12 +39,21 @@ class Deployment:
         home: holds the landing zone and the warehouse.
         run_id: of the run.
         requests_per_second: the API's allowance; None: it is not given.
+        form: what is synced.
+        name: the resource of the form that is synced; None: the first one.
     """
 
     raised_limits = owner = warehouse = None
 
     def __init__(
-        self, url: str, home: Path, run_id: str, *, requests_per_second: float | None = None
+        self,
+        url: str,
+        home: Path,
+        run_id: str,
+        *,
+        requests_per_second: float | None = None,
+        form: Mapping[str, Any] = FORM,
+        name: str | None = None,
     ) -> None:
         self.settings, self.run = SyncSettings(home=home), Run(run_id=run_id)
         self.limits = self.settings.removal_limits
@@ -55,8 +66,9 @@ class Deployment:
             password=CLIENT_SECRET,
             extra=extra,
         )
-        self.resource: Resource = parse_form(FORM)[0]
-        self.resource_names, self.resources = {self.resource.name}, (self.resource,)
+        self.resources = parse_form(form)
+        self.resource_names = {one.name for one in self.resources}
+        self.resource: Resource = next(one for one in self.resources if name in (None, one.name))
 
     @property
     def landing(self) -> Landing:

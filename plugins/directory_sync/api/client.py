@@ -31,7 +31,7 @@ from directory_sync.api.rate import RequestRate
 from directory_sync.api.sign_in import open_sign_in
 from directory_sync.api.transport import MAX_RETRIES, Attempts, Transport
 from directory_sync.config.access import ApiSettings
-from directory_sync.config.endpoint import END_STATUSES
+from directory_sync.config.endpoint import END_STATUSES, GONE_STATUSES
 from directory_sync.config.form import Resource
 from directory_sync.config.masking import body_secrets, header_secrets, is_public, query_secrets, url_secrets
 from directory_sync.config.network import network_secrets
@@ -282,7 +282,7 @@ class DirectoryClient:
         headers = {"Accept": "application/json", **self._resource.headers}
         request = Request("GET", self._api.url(path), headers=headers)
         status = self._send_signed(request, Attempts(), "the detail path").status_code
-        if status in (404, 410):
+        if status in GONE_STATUSES:
             return False
         self._raise_for_status(status, "the detail path")
         return True

@@ -9,6 +9,9 @@ from directory_sync.config.paging import Pages
 from directory_sync.config.refusal import refuse, refuse_unknown
 from directory_sync.errors import ConfigError
 
+GONE_STATUSES = frozenset({404, 410})
+"""How an API answers a request for an entry that it does not have."""
+
 END_STATUSES = frozenset({404, 410, 416})
 """The statuses that can say that nothing stands at a place of the list."""
 

@@ -12,6 +12,7 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Protocol
 
 from directory_sync.api.client import DirectoryClient
+from directory_sync.config.endpoint import GONE_STATUSES
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages
 from directory_sync.errors import (
@@ -44,7 +45,6 @@ FAILURES_IN_A_ROW = 20
 FAILURES_LOGGED = 3
 READ, GONE = "read", "gone"
 """How a list ended: it was read to its end; the API has its parent no more. Any other outcome is a reason."""
-GONE_STATUSES = frozenset({404, 410})
 _QUEUE = 200
 _OFFSET_IDLE = (
     "Each answer of a list is its first page again: the offset has no effect. Nothing was published. If the "
