@@ -12,7 +12,6 @@ import requests
 ENDED = frozenset({"success", "failed"})
 _ENDED_TASK = ENDED | {"skipped", "upstream_failed", "removed"}
 _TIMEOUT_SECONDS = 120.0
-_SECONDS_TO_READ = 2.0
 _POLL_SECONDS = 0.7
 
 
@@ -186,10 +185,9 @@ class AirflowApi:
     def answer(self, dag_id: str, run_id: str, task_id: str, option: str, **fields: Any) -> None:
         """Answers what a task asks; the fields stand beside the options in its form.
 
-        Not sooner than a person would: Airflow 3.3.2 takes a task for killed that is answered before the
-        scheduler has seen the end of the process which asked.
+        Airflow 3.3.2 can take a task for killed that is answered before the scheduler has seen the end of the
+        process which asked; `LocalAirflow.questions` waits for that.
         """
-        time.sleep(_SECONDS_TO_READ)
         path = f"{_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/-1/hitlDetails"
         self._request("PATCH", path, json={"chosen_options": [option], "params_input": fields})
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from demo.airflow_api import AirflowApi, DagRun
 from demo.processes import (
@@ -130,6 +130,21 @@ class LocalAirflow:
             self._check_services()
             time.sleep(_POLL_SECONDS)
         raise TimeoutError(f"The scheduler started no run within {_START_SECONDS:.0f} s.")
+
+    def questions(self, run: DagRun) -> list[dict[str, Any]]:
+        """Returns what a run asks a person, once the scheduler has seen the end of the asking process.
+
+        On a busy machine that takes seconds. An answer before it can fail the task: Airflow 3.3.2 takes it
+        for killed. Only the scheduler's log tells when the end was seen.
+        """
+        log = self._log("scheduler").read_text(errors="replace")
+        return [
+            question
+            for question in self.api.questions(DAG_ID, run.run_id)
+            if f"executor event with state success for task instance TaskInstanceKey(dag_id='{DAG_ID}', "
+            f"task_id='{question['task_instance']['task_id']}', run_id='{run.run_id}', "
+            f"try_number={question['task_instance']['try_number']}," in log
+        ]
 
     def _start(self) -> None:
         self._on_step("its database")

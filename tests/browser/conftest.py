@@ -71,7 +71,7 @@ class Stack:
     def wait_for_question(self, run: DagRun) -> dict:
         """What a run asks a person."""
         deadline = time.monotonic() + 150
-        while not (questions := self.api.questions(DAG_ID, run.run_id)):
+        while not (questions := self.airflow.questions(run)):
             run = self.api.run(DAG_ID, run.run_id)
             assert not run.has_ended, f"{run.state}: {run.note}"
             assert time.monotonic() < deadline

@@ -143,7 +143,7 @@ def test_a_rejection_removes_nothing_and_the_note_says_why(page_of, airflow, hel
     open_question(page, held.path)
     answer(page, "Reject", "A permission was lost")
     run = airflow.api.wait(DAG_ID, held.run.run_id, seconds=300)
-    assert run.state == "success"
+    assert run.state == "success", run.note
     assert (
         f"the removal of {GONE} entries was rejected; nothing was removed (A permission was lost)" in run.note
     )
@@ -173,7 +173,7 @@ def test_mode_decide_asks_again_and_an_approval_removes_exactly_these(page_of, a
         run = airflow.api.wait(DAG_ID, run.run_id, seconds=300)
     finally:
         end(airflow, run)
-    assert run.state == "success"
+    assert run.state == "success", run.note
     assert f"the removal of {GONE} entries was approved (The vendor confirmed it)" in run.note
     assert present(airflow) == before - held.ids
     page.goto("/plugin/directory")

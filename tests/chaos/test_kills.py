@@ -7,7 +7,6 @@ from collections import Counter
 
 import pytest
 
-from demo.local_airflow import DAG_ID
 from tests.chaos.conftest import SHARDS, until
 
 UNDISTURBED = {"extract": SHARDS, "audit": 1, "publish": 1}
@@ -61,7 +60,7 @@ def test_a_run_killed_three_times_ends_as_an_undisturbed_one(deployment, twin, n
 def test_an_approved_removal_killed_three_times_is_carried_out_once(deployment, twin):
     deployment.sandbox.directory.edit(remove=len(deployment.sandbox.directory) // 5, seed=21)
     run = deployment.airflow.begin_run()
-    until(lambda: deployment.airflow.api.questions(DAG_ID, run.run_id))
+    until(lambda: deployment.airflow.questions(run))
     moments = {"the_change_rows_are_loaded", "the_table_is_half_merged", "the_table_is_loaded"}
     for moment in moments:
         deployment.arm(moment)

@@ -51,7 +51,7 @@ class Stack:
     def run_until_asked(self, **conf: object) -> DagRun:
         """One run of the Dag, until it asks a person."""
         run, deadline = self.airflow.begin_run(conf), time.monotonic() + 150
-        while not self.airflow.api.questions(DAG_ID, run.run_id):
+        while not self.airflow.questions(run):
             assert not self.airflow.api.run(DAG_ID, run.run_id).has_ended, "nobody was asked"
             assert time.monotonic() < deadline, "nobody was asked in time"
             time.sleep(0.2)
