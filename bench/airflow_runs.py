@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 import psutil
+from typing_extensions import Self
 
 from bench.contenders import Case, Result
 from bench.contenders import is_right as is_right_in_file

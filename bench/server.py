@@ -19,11 +19,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import orjson
 import uvloop
+from typing_extensions import Self
 
 from sandbox.faults import TokenBucket
 from sandbox.records import Records

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Self
+from datetime import datetime, timezone
+from typing import Any
 from urllib.parse import quote
 
 import requests
+from typing_extensions import Self
 
 ENDED = frozenset({"success", "failed"})
 _ENDED_TASK = ENDED | {"skipped", "upstream_failed", "removed"}
@@ -124,7 +125,7 @@ class AirflowApi:
         """Tells whether the scheduler is about to start a scheduled run by itself."""
         dag = self._get(f"dags/{quote(dag_id)}")
         due_at = _moment(dag["next_dagrun_run_after"])
-        is_past = due_at is not None and due_at <= datetime.now(UTC)
+        is_past = due_at is not None and due_at <= datetime.now(timezone.utc)
         return is_past and dag["is_paused"] is False
 
     def dag_exists(self, dag_id: str) -> bool:
@@ -171,7 +172,7 @@ class AirflowApi:
         """Returns the tasks of a run, in the order they began."""
         found = self._get(f"{_path(dag_id, run_id)}/taskInstances", limit=100)
         tasks = [TaskRun.parse(task) for task in found["task_instances"]]
-        latest = datetime.max.replace(tzinfo=UTC)
+        latest = datetime.max.replace(tzinfo=timezone.utc)
         return sorted(tasks, key=lambda task: (task.started_at or latest, task.task_id))
 
     def questions(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
@@ -180,7 +181,9 @@ class AirflowApi:
         A question is there a moment before its task waits; an answer in between would be lost.
         """
         found = self._get(f"{_path(dag_id, run_id)}/hitlDetails", response_received=False)
-        return [ask for ask in found["hitl_details"] if ask["task_instance"]["state"] == "awaiting_input"]
+        # Before 3.3, a task that asks is deferred to the triggerer.
+        waits = {"awaiting_input", "deferred"}
+        return [ask for ask in found["hitl_details"] if ask["task_instance"]["state"] in waits]
 
     def answer(self, dag_id: str, run_id: str, task_id: str, option: str, **fields: Any) -> None:
         """Answers what a task asks; the fields stand beside the options in its form.

@@ -7,7 +7,8 @@ number n is made with seed n.
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
+
+from typing_extensions import Self
 
 from sandbox.directory import Directory
 

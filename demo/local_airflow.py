@@ -9,12 +9,14 @@ import os
 import secrets
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+
+from typing_extensions import Self
 
 from demo.airflow_api import AirflowApi, DagRun
 from demo.processes import (
@@ -44,6 +46,7 @@ class LocalAirflow:
         port: of the interface; 0 for a free one.
         migrated: the AIRFLOW_HOME of another one, after its `migrate`; a new home begins with a copy of its
             database, which takes no time. None: the database is migrated here.
+        python: of the environment it runs in; None for the one that runs this.
         on_step: called with a word on what happens while it starts.
 
     Attributes:
@@ -58,11 +61,14 @@ class LocalAirflow:
         environment: Mapping[str, str] | None = None,
         port: int = 0,
         migrated: Path | None = None,
+        python: Path | None = None,
         on_step: Callable[[str], object] = str,
     ) -> None:
         """Starts nothing yet."""
         self.home = home.resolve()
         self._migrated = migrated.resolve() if migrated else None
+        # Not resolved: the program of an environment is a link out of it.
+        self._python = python.absolute() if python else Path(sys.executable)
         port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._environment = self._airflow_environment(port) | dict(environment or {})
@@ -174,12 +180,25 @@ class LocalAirflow:
         self._known_runs = {run.run_id for run in self.api.runs(DAG_ID)}
         self._on_step("the scheduler")
         self._serve("scheduler", "--skip-serve-logs")
+        if self._needs_triggerer():
+            self._serve("triggerer", "--skip-serve-logs")
+
+    def _needs_triggerer(self) -> bool:
+        """Tells whether a question to a person is waited for there, as before Airflow 3.3."""
+        ask = "from importlib.metadata import version; print(version('apache-airflow-core'))"
+        said = subprocess.run([self._python, "-c", ask], check=True, capture_output=True, text=True).stdout
+        major, minor, *_ = said.split(".")
+        return (int(major), int(minor)) < (3, 3)
 
     def _run(self, *words: str) -> None:
-        run_command([*_airflow_command(), *words], environment=self._environment, log=self._log(words[0]))
+        run_command(
+            [str(self._python), "-m", "airflow", *words],
+            environment=self._environment,
+            log=self._log(words[0]),
+        )
 
     def _serve(self, *words: str) -> None:
-        command = [*_airflow_command(), *words]
+        command = [str(self._python), "-m", "airflow", *words]
         service = Service(command, environment=self._environment, log=self._log(words[0]))
         self._services.append(service)
         service.start()
@@ -231,7 +250,7 @@ class LocalAirflow:
             "usage_data_collection.enabled": "False",
         }
         variables = {f"AIRFLOW__{key.replace('.', '__').upper()}": text for key, text in options.items()}
-        binaries = Path(sys.executable).parent
+        binaries = self._python.parent
         path = f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"
         return inherited_environment() | variables | {"AIRFLOW_HOME": str(self.home), "PATH": path}
 
@@ -244,10 +263,6 @@ def connection_to(sandbox: SandboxServer) -> dict[str, str]:
         "login": sandbox.settings.client_id,
         "password": sandbox.settings.client_secret,
     }
-
-
-def _airflow_command() -> list[str]:
-    return [sys.executable, "-m", "airflow"]
 
 
 def free_port(preferred: int = 0) -> int:

@@ -3,11 +3,12 @@
 import asyncio
 import http
 from dataclasses import dataclass, field
-from typing import Self, get_args
+from typing import get_args
 from urllib.parse import parse_qsl
 
 import orjson
 from starlette.types import Receive, Scope, Send
+from typing_extensions import Self
 
 from sandbox.faults import faulty_body, retry_after_header
 from sandbox.service import Sandbox

@@ -8,7 +8,7 @@ are repeated with further ids and " (2)", " (3)", ... after the name.
 
 import zlib
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import TypedDict
 
@@ -16,8 +16,8 @@ import airportsdata
 import orjson
 
 ID_STEP = 1000
-FIRST_UPDATE = datetime(2024, 1, 1, tzinfo=UTC)
-FIRST_EDIT = datetime(2025, 1, 1, tzinfo=UTC)
+FIRST_UPDATE = datetime(2024, 1, 1, tzinfo=timezone.utc)
+FIRST_EDIT = datetime(2025, 1, 1, tzinfo=timezone.utc)
 _SECONDS_OF_UPDATES = 365 * 24 * 3600
 
 

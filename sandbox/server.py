@@ -5,9 +5,10 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import uvicorn
+from typing_extensions import Self
 
 from sandbox.app import create_app
 from sandbox.directory import Directory

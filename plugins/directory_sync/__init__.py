@@ -25,6 +25,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       directory.py                one directory: form, connections, settings
       urls.py, masking.py         what messages may show of a URL; what is masked in logs
       fields.py                   names and paths of fields
+      older_python.py             what newer Pythons bring along and Python 3.10 lacks
       columns.py, kinds.py        the columns of our tables; the kinds of change and of proof
       names.py                    the tasks, the tags, the page's parameters
       memory.py                   how much memory DuckDB is given, how large a batch is

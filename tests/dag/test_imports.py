@@ -22,6 +22,7 @@ OURS = """
     airflow.tasks config config.access config.agreement config.connections config.directory
     config.dlt_provider config.endpoint config.fields config.form config.incremental config.key_place
     config.keys config.kinds config.limits config.memory config.mode config.names config.network
+    config.older_python
     config.paginator config.paging config.parent config.paths config.private_key config.refusal
     config.settings config.sign_in config.steps config.token_options config.urls dag errors extract
     extract.plan extract.reach extract.stage extract.windows landing landing.damage landing.durable

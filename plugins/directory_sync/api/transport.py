@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from requests import Request, Response
 from requests.auth import AuthBase
@@ -28,6 +28,7 @@ from directory_sync.api.waits import (
     retry_after_seconds,
 )
 from directory_sync.config.access import ApiSettings
+from directory_sync.config.older_python import UTC
 from directory_sync.errors import ApiUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,9 @@ import email.utils
 import random
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
+
+from directory_sync.config.older_python import UTC
 
 BACKOFF_FACTOR = 2.0
 JITTER_SHARE = 0.25

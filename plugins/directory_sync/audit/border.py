@@ -25,10 +25,10 @@ an API that answers at random, no number of answers does, and the snapshot is no
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
 
 from directory_sync.api.answer import EntryId
 from directory_sync.audit.scratch import Irregular
+from directory_sync.config.older_python import Self
 
 MAX_CHANCE = 1e-5
 """The largest probability that an entry which lasts hides behind a settled border."""

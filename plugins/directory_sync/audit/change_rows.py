@@ -103,7 +103,9 @@ class ChangeRows:
         import pyarrow as pa
 
         for piece, bounds in self._pieces():
-            reader = self._database.execute(
+            # A further statement on a connection ends its open result; DuckDB 1.1 closes a cursor without a name.
+            cursor = self._database.cursor()
+            found = cursor.sql(
                 f"""SELECT $sync_id AS sync_id, d.id, d.kind, e.fields AS changed_fields,
                      coalesce(r.record, l.record) AS record, d.row_hash, $at AS snapshot_at,
                      coalesce(l.first_seen_at, $at) AS first_seen_at,
@@ -118,9 +120,11 @@ class ChangeRows:
                    LEFT JOIN (FROM logged WHERE {piece}) AS l ON l.id = d.id
                    LEFT JOIN (FROM described WHERE {piece}) AS e ON e.id = d.id
                    ORDER BY d.id""",
-                {"sync_id": sync_id, "at": snapshot_at, **bounds},
-            ).to_arrow_reader(ROWS_PER_BATCH)
-            for batch in reader:
+                params={"sync_id": sync_id, "at": snapshot_at, **bounds},
+            )
+            # DuckDB 1.5 renamed it.
+            read = found.to_arrow_reader if hasattr(found, "to_arrow_reader") else found.fetch_arrow_reader
+            for batch in read(ROWS_PER_BATCH):
                 yield pa.Table.from_batches([batch])
 
     def _changed_fields(self, old: str, new: str) -> Iterator[tuple[str, str]]:

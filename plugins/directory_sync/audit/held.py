@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Self
 
 import orjson
 
 from directory_sync.api.answer import EntryId
 from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.older_python import UTC, Self
 
 
 @dataclass(frozen=True, kw_only=True)

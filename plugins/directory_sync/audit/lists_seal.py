@@ -10,7 +10,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain, combinations, groupby, pairwise
 from operator import itemgetter
 from typing import Any
@@ -24,6 +24,7 @@ from directory_sync.audit.proof import Seal
 from directory_sync.audit.report import Finding
 from directory_sync.audit.scratch import Counts, Reading, Snapshot
 from directory_sync.config.form import Resource
+from directory_sync.config.older_python import UTC
 from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages
 from directory_sync.errors import SnapshotError
 from directory_sync.extract.list_threads import ANSWERS_PER_ATTEMPT, GONE, READ

@@ -4,7 +4,6 @@ The manifest makes landed files a snapshot; the audit writes it last.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
@@ -18,6 +17,7 @@ from directory_sync.audit.report import Finding
 from directory_sync.audit.scratch import Counts
 from directory_sync.config.form import Resource
 from directory_sync.config.keys import ID
+from directory_sync.config.older_python import UTC
 from directory_sync.landing.damage import damaged, naming_damage
 from directory_sync.landing.files import MANIFEST, LandedFiles, Moment
 from directory_sync.landing.snapshot import LandedSnapshot

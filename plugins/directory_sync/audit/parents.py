@@ -6,7 +6,6 @@ because its removal waits or is not yet proven, its entries stay as they are.
 """
 
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from directory_sync.audit.lists_seal import gone_parents
 from directory_sync.audit.sealed import SealedSnapshot
 from directory_sync.config.form import Resource
 from directory_sync.config.kinds import Kind
+from directory_sync.config.older_python import StrEnum
 from directory_sync.config.steps import lets_through
 from directory_sync.landing.files import DIFFERENCE, REPORT, LandedFiles
 from directory_sync.landing.parents import ListedParent, read_parents, write_parents

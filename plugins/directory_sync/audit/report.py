@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,6 +15,7 @@ from directory_sync.config import columns
 from directory_sync.config.keys import ID
 from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.config.mode import Mode
+from directory_sync.config.older_python import Self
 from directory_sync.landing.damage import naming_damage
 from directory_sync.landing.files import REPORT, Moment
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, cast
+from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 from directory_sync.config.agreement import auth_method_of, auth_type_of, key_place_of, with_connection
@@ -15,6 +15,7 @@ from directory_sync.config.connections import (
 )
 from directory_sync.config.key_place import KeyPlace
 from directory_sync.config.network import check_proxy, client_certificate
+from directory_sync.config.older_python import Self
 from directory_sync.config.private_key import private_key
 from directory_sync.config.sign_in import (
     API_KEY,

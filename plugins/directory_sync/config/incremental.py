@@ -8,6 +8,7 @@ from typing import Any
 import pendulum
 from pendulum import DateTime
 
+from directory_sync.config.older_python import read_time
 from directory_sync.config.refusal import refuse, refuse_unknown
 from directory_sync.errors import ConfigError
 
@@ -92,4 +93,4 @@ def moment_of(value: str | datetime) -> DateTime:
     Raises:
         ValueError: the text is not a time in ISO 8601.
     """
-    return pendulum.instance(datetime.fromisoformat(value) if isinstance(value, str) else value)
+    return pendulum.instance(read_time(value) if isinstance(value, str) else value)

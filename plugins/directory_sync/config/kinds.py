@@ -1,6 +1,6 @@
 """The kinds of change and of proof, as the tables, the reports and the page *Directory* name them."""
 
-from enum import StrEnum
+from directory_sync.config.older_python import StrEnum
 
 
 class Kind(StrEnum):

@@ -7,8 +7,8 @@ absence counts once. Entries that a person was asked about do not count again.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Self
 
+from directory_sync.config.older_python import Self
 from directory_sync.errors import ConfigError
 
 _SHARES = ("max_removed_share", "max_removed_share_7_days", "max_removed_share_30_days", "max_small_share")

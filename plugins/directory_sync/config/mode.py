@@ -1,6 +1,6 @@
 """The modes of a run, and what follows from each of them."""
 
-from enum import StrEnum
+from directory_sync.config.older_python import StrEnum
 
 
 class Mode(StrEnum):

@@ -1,6 +1,6 @@
 """Names of the Dag that the page in Airflow's interface reads, and of the page itself."""
 
-from enum import StrEnum
+from directory_sync.config.older_python import StrEnum
 
 TAGS = ("directory", "dlt")
 """The tags by which the page finds its Dags."""

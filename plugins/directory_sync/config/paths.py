@@ -4,9 +4,8 @@ import re
 from typing import Any, NamedTuple
 
 from dlt.common.jsonpath import compile_path
-from jsonpath_ng import Child, Fields, JSONPath, Root, This
+from jsonpath_ng import Child, Fields, JSONPath, Root, Slice, This
 from jsonpath_ng.exceptions import JSONPathError
-from jsonpath_ng.jsonpath import Wildcard
 
 from directory_sync.config.refusal import refuse
 from directory_sync.errors import ConfigError
@@ -103,7 +102,10 @@ def _steps_of(path: JSONPath) -> list[str | None] | None:
             return []
         case Fields(fields=(str(key),)) if key != "*":
             return [key]
-        case Wildcard():
+        # `[*]` is a slice in older versions of jsonpath-ng, a class of its own in newer ones.
+        case Slice(start=None, end=None, step=None):
+            return [None]
+        case _ if type(path).__name__ == "Wildcard":
             return [None]
         case Child(left=left, right=right):
             before, behind = _steps_of(left), _steps_of(right)

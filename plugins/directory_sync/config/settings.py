@@ -9,13 +9,14 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 import pendulum
 from croniter import croniter
 
 from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.older_python import Self
 from directory_sync.config.urls import is_http_url
 from directory_sync.errors import ConfigError
 

@@ -4,9 +4,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from directory_sync.config.connections import ConnectionFields
+from directory_sync.config.older_python import Self
 from directory_sync.config.private_key import PrivateKey
 from directory_sync.errors import ConfigError
 

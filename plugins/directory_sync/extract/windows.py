@@ -7,10 +7,11 @@ finds gaps and reads them.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from directory_sync.config.older_python import UTC
 from directory_sync.errors import ApiError, ConfigError
 from directory_sync.extract.plan import OVERLAP, Plan, Shard, Wanted, after, began, next_windows
 from directory_sync.extract.reach import is_refusal, reach_error

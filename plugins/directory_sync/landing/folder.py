@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import fsspec
 
 from directory_sync.config.memory import batch_rows
+from directory_sync.config.older_python import Self
 from directory_sync.landing.damage import damaged, naming_damage
 from directory_sync.landing.durable import is_local, put_in_place
 

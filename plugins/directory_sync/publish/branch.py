@@ -11,9 +11,10 @@ Where a predecessor is no longer kept, the branch continues with the last public
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from directory_sync.audit.report import AuditReport
+from directory_sync.config.older_python import UTC
 from directory_sync.errors import SnapshotError
 from directory_sync.landing.files import PUBLISHED, REPORT, Mark
 from directory_sync.landing.snapshot import LandedSnapshot

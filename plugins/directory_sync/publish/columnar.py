@@ -15,9 +15,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from directory_sync.config.keys import as_text
+from directory_sync.config.older_python import Self
 from directory_sync.publish.shapes import (
     List,
     Object,

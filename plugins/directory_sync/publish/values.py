@@ -3,13 +3,13 @@
 import json
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from dlt.common.data_types.type_helpers import coerce_value
 from dlt.common.time import normalize_timezone
 
+from directory_sync.config.older_python import UTC, read_time
 from directory_sync.publish.places import Column
 from directory_sync.warehouse.room import Room
 
@@ -75,7 +75,7 @@ def misfit(column: Column) -> str:
 def _is_plain_time(text: str) -> bool:
     """Tells whether a text is a time that every time zone can express."""
     try:
-        return 1 < datetime.fromisoformat(text).year < 9999
+        return 1 < read_time(text).year < 9999
     except ValueError:
         return False
 

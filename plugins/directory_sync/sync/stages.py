@@ -16,12 +16,13 @@ The Dag's tasks, the integration tests and the bench call these methods. (The Da
 import logging
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from directory_sync.audit.job import Audit
 from directory_sync.config.mode import Mode
+from directory_sync.config.older_python import UTC
 from directory_sync.errors import ConfigError, DirectorySyncError, SnapshotError
 from directory_sync.landing.files import REPORT, ROLLED_FORWARD
 from directory_sync.sync.outcome import Outcome

@@ -5,12 +5,12 @@ This module writes `static/facts.js`, and a test compares the two. After a chang
 """
 
 import json
-from enum import StrEnum
 from pathlib import Path
 
 from directory_sync.config.kinds import KINDS, Proof
 from directory_sync.config.mode import Mode
 from directory_sync.config.names import PAGE_URL, TAGS, PageKey, Stage
+from directory_sync.config.older_python import StrEnum
 
 FACTS = Path(__file__).parent / "static" / "facts.js"
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.form import Resource
+from directory_sync.config.older_python import UTC
 from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import WarehouseError
 from directory_sync.warehouse.destinations import Destination, destination_of

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -11,6 +11,7 @@ from urllib.parse import quote
 import dlt
 
 from directory_sync.config.connections import refuse_unknown
+from directory_sync.config.older_python import UTC
 from directory_sync.errors import ConfigError, WarehouseError, raise_alone
 from directory_sync.warehouse.destinations.destination import Destination
 
