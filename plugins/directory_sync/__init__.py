@@ -4,6 +4,7 @@ The packages are the data flow. An entry goes from `api` through `extract` into 
 compares it; `publish` takes it into `warehouse`. They stand here in the order in which they build on one
 another: a package imports only what stands above it (`pyproject.toml` has the contract).
 
+    about.py        which code runs: its version, where it lies, how it came there
     errors.py       every error, classed by what happens next
     config/         what is synced, and every setting: parsed and validated once
       form.py                     the form of a resource: what to read
@@ -107,6 +108,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       scope.py                    looks up what a task needs: connections, settings, its run
       display.py, notes.py        what the UI shows of a task, and of a run
       deadline.py                 the alert when a run is late
+      plugin.py                   what Airflow loads: the page, the notes, the connection type
       hook.py, provider.py        the connection type in the UI, and its Test button
       command.py                  `python -m directory_sync probe`
       empty_port.py               mends that button in Airflow 3.3.1 and 3.3.2

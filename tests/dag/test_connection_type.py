@@ -10,8 +10,9 @@ import warnings
 
 import pytest
 
+from directory_sync.about import RELEASE, VERSION
 from directory_sync.airflow import empty_port
-from directory_sync.airflow.provider import PACKAGE_NAME, VERSION, get_provider_info
+from directory_sync.airflow.provider import PACKAGE_NAME, get_provider_info
 from directory_sync_plugin import DirectorySyncPlugin
 from tests.conftest import CHECKOUT
 
@@ -78,14 +79,15 @@ def test_the_plugins_folder_alone_gives_the_connection_type(tmp_path):
 
 def test_the_installed_package_and_the_plugin_give_it_once(tmp_path, installed):
     entry = ["directory_sync.airflow.provider:get_provider_info"]
-    assert what_airflow_finds(tmp_path, python_path=str(installed)) == {"installed": entry, **FOUND}
+    found = what_airflow_finds(tmp_path, python_path=str(installed))
+    assert found == {**FOUND, "installed": entry, "version": RELEASE}
 
 
 def test_the_installed_package_alone_gives_it(tmp_path, installed, monkeypatch):
     monkeypatch.setenv("AIRFLOW__CORE__PLUGINS_FOLDER", str(tmp_path / "none"))
     found = what_airflow_finds(tmp_path, python_path=str(installed))
     assert found["types"] == found["in tasks"] == ["directory_api"]
-    assert found["plugins"] == []
+    assert found["plugins"] == ["directory_sync"]
 
 
 def test_the_installed_package_holds_the_page_s_files(installed):
@@ -95,9 +97,7 @@ def test_the_installed_package_holds_the_page_s_files(installed):
 
 def test_the_names_of_the_package_agree():
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    info = get_provider_info()
-    assert (project["name"], project["version"]) == (info["package-name"], VERSION)
-    assert info["package-name"] == PACKAGE_NAME
+    assert project["name"] == get_provider_info()["package-name"] == PACKAGE_NAME
 
 
 @pytest.fixture(scope="module")

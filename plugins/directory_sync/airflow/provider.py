@@ -1,13 +1,14 @@
 """Describes the connection type `directory_api` to Airflow: its name, its form, its hook.
 
-The plugin (`plugins/directory_sync_plugin.py`) reads it, and Airflow itself where this package is installed
-with pip. It imports nothing, because a fault here would break every `airflow` command.
+The plugin (`plugin.py`) reads it, and Airflow itself where this package is installed with pip. It imports
+only `about`, because a fault here would break every `airflow` command.
 """
 
 from typing import Any
 
-PACKAGE_NAME = "directory-sync"
-VERSION = "0.1.0"
+from directory_sync.about import DISTRIBUTION
+
+PACKAGE_NAME = DISTRIBUTION
 CONNECTION_TYPE = "directory_api"
 _SIGN_INS = {
     "oauth2_client_credentials": "OAuth2: tokens for a client id and its secret or key",

@@ -1,0 +1,59 @@
+"""The Airflow plugin: the page "Directory", the note on each run, and the connection type.
+
+A wheel brings it by its entry point; in a folder deployment `plugins/directory_sync_plugin.py` hands it over.
+"""
+
+from functools import cached_property
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from directory_sync import about, ui
+from directory_sync.airflow import empty_port, notes
+from directory_sync.airflow.provider import PACKAGE_NAME, get_provider_info
+
+
+class DirectorySyncPlugin(AirflowPlugin):
+    """Registers the page and the notes for the UI, and the connection type for the UI and for tasks."""
+
+    name = "directory_sync"
+    listeners = [notes]  # noqa: RUF012  Airflow's own form
+
+    # Properties, because every process loads the plugin, but only the API server reads them.
+    @cached_property
+    def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
+        """The application that serves the files of the page Directory."""
+        empty_port.mend()
+        return ui.fastapi_apps()
+
+    @cached_property
+    def react_apps(self) -> list[Any]:  # type: ignore[override]
+        """The page Directory; empty where its files cannot be served."""
+        return ui.react_apps() if self.fastapi_apps else []
+
+    @classmethod
+    def on_load(cls, *_: Any, **__: Any) -> None:
+        """Adds the provider to the registries of Airflow, unless pip has installed it.
+
+        Airflow looks for providers before the plugins folder is on its path.
+        """
+        if about.origin() == "folder":
+            _add_provider()
+
+
+def _add_provider() -> None:
+    from airflow.providers_manager import ProviderInfo, ProvidersManager
+
+    registries: list[tuple[Any, Any]] = [(ProvidersManager, ProviderInfo)]
+    try:
+        from airflow.sdk._shared.providers_discovery import ProviderInfo as TaskProviderInfo
+        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+    except ImportError:
+        # Before Airflow 3.2 tasks read the first one.
+        pass
+    else:
+        registries.append((ProvidersManagerTaskRuntime, TaskProviderInfo))
+    for registry, info in registries:
+        manager = registry()
+        manager.initialize_providers_list()
+        manager._provider_dict.setdefault(PACKAGE_NAME, info(about.VERSION, get_provider_info()))  # noqa: SLF001
