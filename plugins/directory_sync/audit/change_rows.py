@@ -103,7 +103,7 @@ class ChangeRows:
         import pyarrow as pa
 
         for piece, bounds in self._pieces():
-            # A further statement on a connection ends its open result; DuckDB 1.1 closes a cursor without a name.
+            # A further statement ends an open result of its connection; DuckDB 1.1 closes a nameless cursor.
             cursor = self._database.cursor()
             found = cursor.sql(
                 f"""SELECT $sync_id AS sync_id, d.id, d.kind, e.fields AS changed_fields,
