@@ -1,6 +1,7 @@
 """Environments with another Airflow: made by a client of PyPI, kept by a digest of what is in them."""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -96,7 +97,9 @@ def environment_of(row: Row, wheel: Path) -> Path:
     if not (folder / "is_complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(exist_ok=True)
-        run([*uv, "venv", "-q", "--seed", "--no-python-downloads", "--python", row.python, folder])
+        run(
+            [*uv, "venv", "-q", "--seed", "--no-python-downloads", "--python", program_of(row.python), folder]
+        )
         constraints, asked = folder / "constraints.txt", folder / "asked.txt"
         airflow = f"apache-airflow=={row.airflow}" if row.airflow else "apache-airflow"
         day = ["--exclude-newer", row.released] if row.released else []
@@ -136,6 +139,22 @@ def environment_from(constraints: Path, wheel: Path) -> Path:
         (folder / "is_complete").touch()
     _install_wheel(python, wheel)
     return python
+
+
+def program_of(python: str) -> Path:
+    """Returns the program of a minor version of Python: of the PATH, or of pyenv.
+
+    Raises:
+        NoEnvironmentError: there is none on this machine.
+    """
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    on_path = shutil.which(f"python{python}")
+    found = [*sorted(root.glob(f"versions/{python}.*/bin/python")), *([Path(on_path)] if on_path else [])]
+    for program in found:
+        # pyenv's own stand-ins start only where that version is chosen.
+        if subprocess.run([program, "-c", ""], check=False, capture_output=True).returncode == 0:
+            return program
+    raise NoEnvironmentError(f"Python {python} is not on this machine: neither on the PATH nor of pyenv.")
 
 
 def _folder(name: str, parts: Iterable[str]) -> Path:
