@@ -1,11 +1,14 @@
 """The page "Directory" in Airflow's interface, as the plugin declares it.
 
-It is JavaScript in `static/`, which needs no build: Airflow provides React and Chakra UI. It reads only
+It is JavaScript in `static/`, which needs no build: Airflow lends it React and Chakra UI. It reads only
 Airflow's own REST API, with the rights of the logged-in user. It never opens the warehouse.
 
     app.py                      serves the files, only to logged-in users
     facts.py                    constants that Python and the page share -> static/facts.js
     static/page.js              what Airflow imports: the page and its tabs
+    static/lent.js              what Airflow lends to plugins, and what stands in for it in an older Airflow
+    static/plain.js             in place of Chakra UI: plain elements in the colours of Airflow's theme
+    static/addresses.js         in place of React Router: links, and the query of the page's address
     static/card.js              the card on the home page
     static/sections.js          the parts of the page, in their order
     static/verdict.js           the first sentence, and the notices below it
@@ -20,6 +23,7 @@ Airflow's own REST API, with the rights of the logged-in user. It never opens th
 
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 URL_PREFIX = "/directory-sync"
 """The path under which Airflow serves the files."""
@@ -41,7 +45,8 @@ def fastapi_apps() -> list[dict[str, Any]]:
 
 def react_apps() -> list[dict[str, Any]]:
     """Returns the places of the page: in the navigation, at each Dag and run, on the home page."""
-    files = URL_PREFIX.removeprefix("/")
+    # An absolute path, below that of Airflow: before 3.3 Airflow does not resolve it against its own address.
+    files = f"{_path_of_airflow()}{URL_PREFIX}"
     page = {
         # The name of the component and of the tab. All three places use the same component.
         "name": "Directory",
@@ -55,3 +60,10 @@ def react_apps() -> list[dict[str, Any]]:
         {**page, "url_route": "directory-run", "destination": "dag_run"},
         {**page, "name": "Directory card", "url_route": "directory-card", "destination": "dashboard"},
     ]
+
+
+def _path_of_airflow() -> str:
+    """Returns the path below which Airflow is served, such as `/airflow`; empty: at the root."""
+    from airflow.configuration import conf
+
+    return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")

@@ -2,10 +2,11 @@
 
 import { PAGE_KEY, PAGE_URL } from "./facts.js";
 import { keyOf, useDirectory, useSources } from "./directory.js";
+import { ui } from "./lent.js";
 import { Inner, InnerButton, Loading, Problem, Sign, h } from "./parts.js";
 import { changeSentence, headline, notices } from "./verdict.js";
 
-const { Box, Flex, Heading, Stack, Text } = globalThis.ChakraUI;
+const { Box, Flex, Heading, Stack, Text } = ui;
 
 /** A resource in a line or two, for the home page. */
 function Line({ source }) {

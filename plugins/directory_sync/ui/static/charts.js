@@ -1,11 +1,12 @@
 // The charts: plain SVG, drawn at the size of the page. The colours are Airflow's own, also in dark mode.
 
 import { bucketed, scaleTop, ticks } from "./shape.js";
+import { ui } from "./lent.js";
 import { Inner, Rows, h, useWidth } from "./parts.js";
 import { count, counted, day, moment, month } from "./words.js";
 
 const { useId, useState } = globalThis.React;
-const { Box, Flex, Text } = globalThis.ChakraUI;
+const { Box, Flex, Text } = ui;
 
 const MOST_POINTS = 90;
 const ENTRIES_HEIGHT = 110;

@@ -3,6 +3,7 @@
 import { Card } from "./card.js";
 import { EVENTS, keyOf, useDirectory, useSources } from "./directory.js";
 import { PAGE_KEY } from "./facts.js";
+import { router, ui } from "./lent.js";
 import { Choose, Loading, Problem, h } from "./parts.js";
 import { readEvents, readRun, readRuns, readTasks, useReading } from "./reading.js";
 import {
@@ -22,8 +23,8 @@ import { Proof, Stages } from "./trends.js";
 import { changeSentence, headline, lateness, notices, runHeadline, standing } from "./verdict.js";
 
 const { Component, useEffect, useState } = globalThis.React;
-const { Flex, Heading, SimpleGrid, Stack, Text } = globalThis.ChakraUI;
-const { useSearchParams } = globalThis.ReactRouterDOM;
+const { Flex, Heading, SimpleGrid, Stack, Text } = ui;
+const { useSearchParams } = router;
 
 const FAILED_RUNS = 100;
 const DEFAULT_RANGE = "30";

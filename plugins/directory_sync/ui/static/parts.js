@@ -1,11 +1,12 @@
 // Boxes, links and tables in the style of Airflow's interface.
 
+import { router, ui } from "./lent.js";
 import { count, exactMoment, ago } from "./words.js";
 import { problem } from "./reading.js";
 
 const { createElement: h, useEffect, useRef, useState } = globalThis.React;
-const { Badge, Box, Button, Flex, Heading, Link, NativeSelect, Skeleton, Text } = globalThis.ChakraUI;
-const { Link: RouterLink } = globalThis.ReactRouterDOM;
+const { Badge, Box, Button, Flex, Heading, Link, NativeSelect, Skeleton, Text } = ui;
+const { Link: RouterLink } = router;
 
 export { h };
 

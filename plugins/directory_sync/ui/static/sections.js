@@ -1,12 +1,13 @@
 // The parts of the page, in their order: the verdict, the numbers, the runs, the findings, the fields.
 
 import { RunsChart, RunsTable } from "./charts.js";
+import { ui } from "./lent.js";
 import { BarList, Choice, Inner, InnerButton, LEVELS, Moment, Section, Sign, Tag, Tile, h } from "./parts.js";
 import { drifts } from "./shape.js";
 import { count, counted, moment } from "./words.js";
 
 const { useState } = globalThis.React;
-const { Box, Button, Code, Flex, SimpleGrid, Text } = globalThis.ChakraUI;
+const { Box, Button, Code, Flex, SimpleGrid, Text } = ui;
 
 export const PUBLICATIONS = "the publications (asset events)";
 

@@ -1,11 +1,12 @@
 // Series of numbers as tables: the time of each stage, the requests, and the proof of completeness.
 
 import { PROOF, STAGE, STAGES } from "./facts.js";
+import { ui } from "./lent.js";
 import { Rows, Section, h } from "./parts.js";
 import { stageTimes, throughput, trend } from "./shape.js";
 import { count, counted, duration } from "./words.js";
 
-const { Text } = globalThis.ChakraUI;
+const { Text } = ui;
 
 const LINE = "var(--chakra-colors-fg-info)";
 
