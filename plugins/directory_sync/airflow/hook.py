@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
+from directory_sync.airflow.hook_form import connection_form_widgets, ui_field_behaviour
 from directory_sync.airflow.provider import CONNECTION_TYPE
 from directory_sync.airflow.scope import connection_fields
 from directory_sync.api.client import DirectoryClient
@@ -30,6 +31,9 @@ class DirectoryApiHook(BaseHook):
     default_conn_name = API_CONNECTION
     conn_type = CONNECTION_TYPE
     hook_name = "Directory API"
+    # Read before Airflow 3.2 alone.
+    get_connection_form_widgets = staticmethod(connection_form_widgets)
+    get_ui_field_behaviour = staticmethod(ui_field_behaviour)
 
     def __init__(self, directory_api_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         """Fetches nothing yet."""

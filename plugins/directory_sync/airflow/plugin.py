@@ -3,7 +3,7 @@
 A wheel brings it by its entry point; in a folder deployment `plugins/directory_sync_plugin.py` hands it over.
 """
 
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -54,6 +54,17 @@ def _add_provider() -> None:
     else:
         registries.append((ProvidersManagerTaskRuntime, TaskProviderInfo))
     for registry, info in registries:
-        manager = registry()
-        manager.initialize_providers_list()
-        manager._provider_dict.setdefault(PACKAGE_NAME, info(about.VERSION, get_provider_info()))  # noqa: SLF001
+        _add_to(registry, info(about.VERSION, get_provider_info()))
+        registry().initialize_providers_list()
+
+
+def _add_to(registry: Any, info: Any) -> None:
+    """Adds the provider to each instance of a registry: Airflow 3.2 makes a further one for the forms."""
+    find = registry.initialize_providers_list
+
+    @wraps(find)
+    def find_and_add(self: Any) -> None:
+        find(self)
+        self._provider_dict.setdefault(PACKAGE_NAME, info)
+
+    registry.initialize_providers_list = find_and_add
