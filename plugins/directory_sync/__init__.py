@@ -103,7 +103,9 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
     probe/          reads a page or two of a list and writes its form (probe.py), for the command line
       seen.py, paging.py          what one answer shows; the usual ways to page, tried in turn
     airflow/        the edge to Airflow
+      compat.py                   what differs between the Airflows from 3.0 to 3.3
       tasks.py, approval.py       declares the tasks (params.py, retry.py: their parameters and retries)
+      decision.py                 the answer on held removals, where Airflow cannot ask a person
       bodies.py                   what each task does: calls one stage of `Sync`
       scope.py                    looks up what a task needs: connections, settings, its run
       display.py, notes.py        what the UI shows of a task, and of a run

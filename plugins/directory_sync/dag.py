@@ -12,10 +12,10 @@ The Dag file holds the form: a function that returns what is synced. A second di
 """
 
 import gc
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from airflow.sdk import DAG, CronDataIntervalTimetable
-from airflow.sdk.definitions.callback import Callback
+from airflow.sdk import DAG
 
 from directory_sync.config import dlt_provider
 
@@ -23,6 +23,7 @@ from directory_sync.config import dlt_provider
 dlt_provider.quiet_dlt()
 
 from directory_sync.airflow import tasks  # noqa: E402
+from directory_sync.airflow.compat import CronDataIntervalTimetable, guard_retries  # noqa: E402
 from directory_sync.airflow.deadline import alerts  # noqa: E402
 from directory_sync.airflow.display import describe, owner_links  # noqa: E402
 from directory_sync.airflow.params import PARAMS  # noqa: E402
@@ -31,11 +32,14 @@ from directory_sync.config.directory import Directory  # noqa: E402
 from directory_sync.config.names import TAGS  # noqa: E402
 from directory_sync.errors import ConfigError  # noqa: E402
 
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.callback import Callback
+
 __all__ = ["Directory", "directory_dag"]
 
 
 def directory_dag(
-    dag_id: str, directory: Directory, *, doc_md: str | None = None, late_callback: Callback | None = None
+    dag_id: str, directory: Directory, *, doc_md: str | None = None, late_callback: "Callback | None" = None
 ) -> DAG:
     """Declares the Dag of a directory: extract >> audit >> publish >> approve_removals >> remove.
 
@@ -65,8 +69,8 @@ def directory_dag(
         params=PARAMS,
         tags=list(TAGS),
         doc_md=doc_md,
-        deadline=alerts(settings, late_callback),
         owner_links=owner_links(settings),
+        **alerts(settings, late_callback),
     ) as dag:
         resources = directory.declared_resources()
         stages = {}
@@ -82,6 +86,7 @@ def directory_dag(
                 parent, row = stages[child.parent.name], stages[child.name]
                 parent.audit >> row.extract
                 row.audit >> parent.publish >> row.publish
+    guard_retries(dag)
     return dag
 
 

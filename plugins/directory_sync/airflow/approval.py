@@ -4,10 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
-from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
+from directory_sync.airflow.compat import (
+    AirflowSkipException,
+    ApprovalOperator,
+    DownstreamTasksSkipped,
+    asking,
+    own_params,
+)
 from directory_sync.airflow.retry import NOTE
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
@@ -56,10 +61,11 @@ class RemovalApproval(ApprovalOperator):
         super().__init__(
             subject=f"Remove entries from {resource_name}?",
             defaults=self.REJECT,
-            response_timeout=response_timeout,
             assigned_users=[{"id": user, "name": user} for user in approvers] or None,
+            **asking(response_timeout),
             **kwargs,
         )
+        self.params = own_params(self.params, ANSWER_FIELDS)
         self.directory, self.resource_name = directory, resource_name
 
     def execute(self, context: Any) -> None:
@@ -126,6 +132,11 @@ class RemovalApproval(ApprovalOperator):
             land_decision(scope.landed, decision)
             self._tell(context, question, decision)
         return super().execute_complete(context, dict(event))
+
+    def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
+        """Checks the form fields of an answer; one without any is complete, which Airflow 3.1.0 refuses."""
+        if params_input:
+            super().validate_params_input(params_input)
 
     def _tell(self, context: Any, question: "Question", decision: "Decision") -> None:
         """Pushes the answer for the run's note. An approval is left to `remove`, which knows the result."""

@@ -3,8 +3,7 @@
 from collections.abc import MutableMapping
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
-
+from directory_sync.airflow.compat import AirflowSkipException, DownstreamTasksSkipped
 from directory_sync.airflow.retry import NOTE
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.names import Stage

@@ -7,9 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from airflow.sdk.definitions.callback import Callback, SyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
-
+from directory_sync.airflow import compat
 from directory_sync.config.settings import SyncSettings
 
 logger = logging.getLogger(__name__)
@@ -35,20 +33,22 @@ def run_is_late(*, context: Mapping[str, Any], minutes: float) -> None:
     )
 
 
-def alerts(settings: SyncSettings, callback: Callback | None = None) -> list[DeadlineAlert] | None:
-    """Returns the Dag's deadline; None where the deployment sets none.
+async def run_is_late_async(*, context: Mapping[str, Any], minutes: float) -> None:
+    """Does the same in the triggerer, where Airflow 3.1 calls it."""
+    run_is_late(context=context, minutes=minutes)
+
+
+def alerts(settings: SyncSettings, callback: Any = None) -> dict[str, Any]:
+    """Returns the Dag's argument `deadline`; empty where the deployment sets none, or Airflow has none.
 
     Args:
         settings: the deployment's switches.
         callback: called instead of `run_is_late`, for example a `SyncCallback` of a notifier.
     """
-    if settings.deadline is None:
-        return None
-    return [
-        DeadlineAlert(
-            name=NAME,
-            reference=DeadlineReference.DAGRUN_QUEUED_AT,
-            interval=settings.deadline,
-            callback=callback or SyncCallback(run_is_late, {"minutes": settings.deadline_minutes}),
-        )
-    ]
+    return compat.deadline(
+        settings.deadline,
+        name=NAME,
+        late=run_is_late,
+        callback=callback,
+        minutes=settings.deadline_minutes,
+    )

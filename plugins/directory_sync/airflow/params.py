@@ -2,6 +2,7 @@
 
 from airflow.sdk import Param
 
+from directory_sync.airflow.compat import HAS_APPROVALS
 from directory_sync.config.mode import Mode
 
 MODES = {
@@ -20,6 +21,29 @@ _WAITING = (
     "If more entries vanished, all removals wait for a decision. Empty: the deployment's limit, which a run "
     "may lower, but not raise."
 )
+
+_DECISION = "Decision on held removals"
+
+DECISION_PARAMS = {
+    "answer": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, "approve", "reject"],
+        title="Answer",
+        description="For mode `decide`. `approve` marks these entries as removed. Empty: the run says what "
+        "waits.",
+        section=_DECISION,
+    ),
+    "held_digest": Param(
+        None,
+        type=["null", "string"],
+        maxLength=64,
+        title="Digest of the held entries",
+        description="From the note of the run that says what waits. The answer applies to exactly these.",
+        section=_DECISION,
+    ),
+}
+"""The run's parameters for an answer, where Airflow has no approvals."""
 
 PARAMS = {
     "mode": Param(
@@ -71,5 +95,6 @@ PARAMS = {
         title="Reason",
         description="Why this run was started by hand. The run's note shows it.",
     ),
+    **({} if HAS_APPROVALS else DECISION_PARAMS),
 }
 """The parameters of the Dag. Airflow refuses values of other types or out of range before a task runs."""

@@ -3,8 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import RetryDecision, RetryPolicy
-
+from directory_sync.airflow.compat import HAS_RETRY_POLICIES, RetryDecision, RetryPolicy
 from directory_sync.errors import ApiUnavailableError, PermanentError, find_error
 
 NOTE = "directory_note"
@@ -14,7 +13,8 @@ NOTE = "directory_note"
 class DirectoryRetryPolicy(RetryPolicy):
     """Retries transient errors, at the time that the API asks for; fails permanent errors at once.
 
-    dlt wraps the errors of a resource, so the whole chain of the exception is searched.
+    dlt wraps the errors of a resource, so the whole chain of the exception is searched. Airflow has policies
+    since 3.3; below, `compat.guard_retries` stands for this one.
     """
 
     def evaluate(
@@ -48,7 +48,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_delay": timedelta(seconds=30),
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=10),
-    "retry_policy": DirectoryRetryPolicy(),
+    **({"retry_policy": DirectoryRetryPolicy()} if HAS_RETRY_POLICIES else {}),
     "execution_timeout": timedelta(hours=2),
     "on_failure_callback": note_failure,
 }

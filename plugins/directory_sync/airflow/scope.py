@@ -5,10 +5,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseHook, get_current_context
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk import get_current_context
 from airflow.sdk.log import mask_secret
 
+from directory_sync.airflow.compat import AirflowNotFoundException, BaseHook
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.connections import (
     LANDING_CONNECTION,

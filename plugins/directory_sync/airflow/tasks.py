@@ -10,12 +10,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, TaskGroup, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import Asset, BaseOperator, TaskGroup, task
 from dlt.common.configuration.utils import get_resolved_traces
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
-from directory_sync.airflow.approval import ANSWER_FIELDS, RemovalApproval
+from directory_sync.airflow.compat import HAS_APPROVALS, AirflowSkipException
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
 from directory_sync.config.form import Resource
@@ -45,7 +44,7 @@ class Stages:
     extract: PipelineTasksGroup
     audit: "XComArg"
     publish: "XComArg"
-    approve_removals: RemovalApproval
+    approve_removals: BaseOperator
     remove: "XComArg"
 
 
@@ -157,19 +156,26 @@ def publish(directory: Directory, resource: Resource) -> "XComArg":
     return publish()
 
 
-def approve_removals(directory: Directory, resource: Resource) -> RemovalApproval:
-    """Declares the task that asks a person about removals over a limit."""
-    return RemovalApproval(
-        task_id=Stage.APPROVE_REMOVALS.value,
-        directory=directory,
-        resource_name=resource.name,
-        params=ANSWER_FIELDS,
-        response_timeout=directory.switches.response_timeout,
-        approvers=directory.switches.approvers,
+def approve_removals(directory: Directory, resource: Resource) -> BaseOperator:
+    """Declares the task that asks a person about removals over a limit, or takes the answer of the run."""
+    arguments: dict[str, Any] = {
+        "task_id": Stage.APPROVE_REMOVALS.value,
+        "directory": directory,
+        "resource_name": resource.name,
+        "approvers": directory.switches.approvers,
         # A retry would ask the person again.
-        retries=0,
+        "retries": 0,
         # In mode `decide` the task `publish` is skipped.
-        trigger_rule="none_failed",
+        "trigger_rule": "none_failed",
+    }
+    if not HAS_APPROVALS:
+        from directory_sync.airflow.decision import RemovalDecision
+
+        return RemovalDecision(**arguments)
+    from directory_sync.airflow.approval import ANSWER_FIELDS, RemovalApproval
+
+    return RemovalApproval(
+        params=ANSWER_FIELDS, response_timeout=directory.switches.response_timeout, **arguments
     )
 
 

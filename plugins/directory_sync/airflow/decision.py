@@ -1,0 +1,100 @@
+"""The decision on held removals where Airflow cannot ask a person: a run brings the answer.
+
+Airflow 3.0 has no *Required Actions*. A run that holds removals says so in its note, with the digest of
+exactly these entries. A run in mode `decide` with the parameters `answer` and `held_digest` decides on them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+from directory_sync.airflow.compat import AirflowSkipException
+from directory_sync.airflow.retry import NOTE
+from directory_sync.airflow.scope import TaskScope
+from directory_sync.config.directory import Directory
+from directory_sync.errors import ConfigError, RemovalsHeld
+
+SHOWN_DIGITS = 16
+"""How many characters of the digest a person is shown, and gives back."""
+
+
+class RemovalDecision(BaseOperator):
+    """Takes the run's answer on the held entries; without one it says what waits, and how to answer.
+
+    Args:
+        directory: the directory.
+        resource_name: the resource whose removals are held.
+        approvers: ids of the users who may answer; empty: every user who may trigger the Dag.
+    """
+
+    template_fields = ()
+
+    def __init__(
+        self, *, directory: Directory, resource_name: str, approvers: Sequence[str] = (), **kwargs: Any
+    ) -> None:
+        """Decides nothing yet."""
+        super().__init__(**kwargs)
+        self.directory, self.resource_name, self.approvers = directory, resource_name, approvers
+
+    def execute(self, context: Any) -> None:
+        """Lands the answer; skips the removal where it is not approved.
+
+        Args:
+            context: Airflow's context of the task.
+
+        Raises:
+            AirflowSkipException: the run has no question, or no approval.
+            RemovalsHeld: the answer is about other entries than those that are held now.
+            ConfigError: the answer is incomplete, or its user may not give it.
+        """
+        from directory_sync.publish.question import Decision, land_decision, landed_question
+
+        scope = TaskScope(self.directory, self.resource_name)
+        question = landed_question(scope.landed)
+        if question is None:
+            raise AirflowSkipException("No removal waits for a decision.")
+        params, digest = context["params"], question.digest[:SHOWN_DIGITS]
+        answer, given = params.get("answer"), str(params.get("held_digest") or "").strip()
+        self.log.info("%s\n\n%s", question.subject(), question.body())
+        if not answer:
+            self._tell(
+                context,
+                f"{question.resource}: {question.held:,} entries wait for a decision, digest `{digest}`. To "
+                "decide, trigger mode `decide` with an answer and this digest",
+            )
+            raise AirflowSkipException("The run brought no answer. Nothing was removed.")
+        if len(given) < SHOWN_DIGITS or not question.digest.startswith(given):
+            raise RemovalsHeld(
+                f"The answer `{answer}` is for the digest `{given}`, but the {question.held:,} entries that "
+                f"are held now have `{digest}`. Nothing was removed. Look at these, then answer with it."
+            )
+        decision = Decision(
+            digest=question.digest,
+            sync_id=question.sync_id,
+            choice="approved" if answer == "approve" else "rejected",
+            reason=str(params.get("reason") or ""),
+            by=self._user(context),
+        )
+        land_decision(scope.landed, decision)
+        if decision.choice != "approved":
+            self._tell(context, f"{question.resource}: {decision.note(question.held)}")
+            raise AirflowSkipException("The removal was rejected.")
+
+    def _user(self, context: Any) -> str:
+        """Returns who triggered the run; "" where this Airflow does not record it.
+
+        Raises:
+            ConfigError: the deployment names who may answer, and this user is not known to be one of them.
+        """
+        user = str(getattr(context["dag_run"], "triggering_user_name", None) or "")
+        if self.approvers and user not in self.approvers:
+            who = f"`{user}` is not one of them" if user else "this Airflow does not record who triggers"
+            raise ConfigError(
+                f"DIRECTORY_SYNC_APPROVERS names who may decide on removals, but {who}. Nothing was removed. "
+                "Unset it to let everybody decide who may trigger the Dag."
+            )
+        return user
+
+    def _tell(self, context: Any, line: str) -> None:
+        context["ti"].xcom_push(key=NOTE, value=line)
