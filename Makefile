@@ -12,7 +12,7 @@ SHORT_CHAOS_WITH_AIRFLOW := \
 	tests/chaos/test_two_runs.py::test_a_snapshot_older_than_the_published_one_is_skipped_with_a_note
 TESTS := tests/unit tests/integration tests/vendors tests/foreign tests/dag $(SHORT_CHAOS)
 # They keep an Airflow running to the end of a worker, so they run apart from the rest.
-WITH_AIRFLOW := tests/e2e/test_scheduled_runs.py tests/e2e/test_airflow_api.py tests/e2e/test_groups.py tests/browser \
+WITH_AIRFLOW := tests/matrix tests/e2e/test_scheduled_runs.py tests/e2e/test_airflow_api.py tests/e2e/test_groups.py tests/browser \
 	$(SHORT_CHAOS_WITH_AIRFLOW)
 # What PostgreSQL is tried with beside tests/integration/test_postgres.py; `make test-all` tries it with all.
 ON_POSTGRES := tests/integration/test_cycle.py \
@@ -109,6 +109,15 @@ test-installed: install node ## json-server, Directus, pygeoapi and Mailman: ins
 	@$(BIN)/python -m tests.installed.install
 	@$(PYTEST) tests/installed
 
+# Gigabytes of packages, in `.environments`, and half an hour; hence no part of `test-all`. ROWS="..." chooses rows.
+.PHONY: test-matrix
+test-matrix: install browser ## this package in each Airflow from 3.0 to 3.3, for real (docs/compatibility.md)
+	@$(BIN)/python -m tests.matrix $(if $(ROWS),$(ROWS),--write)
+
+.PHONY: test-newest
+test-newest: install browser ## the same with the newest of everything that PyPI has today, to be run every night
+	@$(BIN)/python -m tests.matrix --newest
+
 # Asked first: the test that needs it comes late.
 .PHONY: redis-server
 redis-server:
@@ -157,5 +166,5 @@ ui: node $(MODULES) ## eslint, on the page's JavaScript
 	@node node_modules/eslint/bin/eslint.js --max-warnings 0 .
 
 clean: ## removes the environment, the demo's state and all caches
-	@rm -rf $(VENV) node_modules .demo .foreign .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) node_modules .demo .environments .foreign .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -84,7 +84,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = sorted(kept, key=lambda item: _rank(_group(item)))
 
 
-COSTLY = ("stack", "airflow", "session_deployment", "postgres_server")
+COSTLY = ("oldest_airflow", "stack", "airflow", "session_deployment", "postgres_server")
 """Fixtures of which there is one in all workers together; the slowest first."""
 
 

@@ -20,9 +20,8 @@ from demo.local_airflow import CHECKOUT
 from tests.matrix.rows import Row
 
 FOLDER = CHECKOUT / ".environments"
-EXTRAS = ("duckdb", "postgres")
-"""The extras that an environment gets, where the wheel has them."""
-_IN_A_WHEEL = ("plugins", "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "CHANGELOG.md")
+EXTRAS = ("postgres",)
+"""The extras that an environment gets."""
 
 
 class NoEnvironmentError(Exception):
@@ -37,25 +36,16 @@ def run(command: Sequence[str | Path], *, seconds: float = 1200.0) -> str:
     """
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds, cwd=CHECKOUT)
     if done.returncode:
-        words = " ".join(str(word) for word in command[:6])
-        raise NoEnvironmentError(f"`{words} ...` ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
+        words, said = " ".join(str(word) for word in command[:6]), (done.stdout + done.stderr).strip()
+        raise NoEnvironmentError(f"`{words} ...` ended with {done.returncode}: {said[-2000:]}")
     return done.stdout
 
 
 @contextmanager
 def built_wheel() -> Iterator[Path]:
-    """Builds the wheel of the tree as it lies, from a copy: a build leaves files beside what it reads."""
+    """Builds the wheel of the tree as it lies; it is gone after the `with` block."""
     with tempfile.TemporaryDirectory(prefix="wheel_") as folder:
-        source = Path(folder) / "source"
-        source.mkdir()
-        for name in _IN_A_WHEEL:
-            of_tree = CHECKOUT / name
-            if of_tree.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-                shutil.copytree(of_tree, source / name, ignore=ignored)
-            else:
-                shutil.copy(of_tree, source)
-        run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, source])
+        run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, CHECKOUT])
         [wheel] = Path(folder).glob("*.whl")
         yield wheel
 
@@ -169,7 +159,7 @@ def _install_wheel(python: Path, wheel: Path, *, checked: bool = True) -> None:
 
 
 def _pip(python: Path) -> list[str | Path]:
-    return [python, "-m", "pip", "--disable-pip-version-check"]
+    return [python, "-I", "-m", "pip", "--disable-pip-version-check"]
 
 
 def _without_extra(requirement: Requirement) -> str:
