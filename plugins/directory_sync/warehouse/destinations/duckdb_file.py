@@ -54,8 +54,13 @@ class DuckDBFile(Destination):
         self._opened.execute(f"SET memory_limit = '{limit}MB'")
 
     def batches(self, client: Any, sql: str, values: Sequence[Any], rows: int) -> Iterator[Any]:
-        """Yields the rows of a query as Arrow tables of DuckDB."""
-        with client.execute_query(sql, *values) as cursor:
+        """Yields the rows of a query as Arrow tables of DuckDB, over a connection of its own.
+
+        A further statement on a connection ends its open result: DuckDB 2 refuses it, older ones drop rows.
+        """
+        names = (client.dataset_name, client.staging_dataset_name)
+        own = type(client)(*names, client.credentials, client.capabilities)
+        with own, own.execute_query(sql, *values) as cursor:
             yield from cursor.iter_arrow(rows)
 
     @property
