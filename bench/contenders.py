@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from bench.measure import CHECKOUT, Used, run_together
+from bench.measure import Used, run_together
 from bench.server import EDITED, Server
 
 SHARDS = 4
@@ -97,9 +97,8 @@ def _measure(
     home: Path,
     run_id: str = "",
 ) -> Result:
-    # Ours has its own folder of settings, as under Airflow; the others have dlt's defaults.
-    project = CHECKOUT / "dags" if run_id else home
-    environment = {**QUIET, "DLT_PROJECT_DIR": str(project), "TMPDIR": str(home)}
+    # No folder of settings: the others have dlt's defaults.
+    environment = {**QUIET, "DLT_PROJECT_DIR": str(home), "TMPDIR": str(home)}
     arguments = {"url": server.url, "home": str(home), "run_id": run_id, "entries": case.entries}
     cpu_before = case.put(server, changed=name == "changed")
     used = [run_together(stage, arguments, environment=environment) for stage in stages]

@@ -1,4 +1,4 @@
-"""This package's stages without Airflow, each in a process of its own, with the settings of `dags/.dlt`."""
+"""This package's stages without Airflow, each in a process of its own."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -22,9 +22,6 @@ def main(what: str, arguments: dict[str, Any]) -> None:
         started = time.monotonic()
         seed.run(url, home, how=what, entries=arguments["entries"])
     else:
-        from directory_sync.config.dlt_provider import quiet_dlt
-
-        quiet_dlt()
         from bench.ours import Deployment
 
         started = time.monotonic()

@@ -17,20 +17,14 @@ from weakref import WeakValueDictionary
 
 from airflow.sdk import DAG
 
-from directory_sync.config import dlt_provider
-
-# This must come before dlt reads its configuration for the first time.
-dlt_provider.quiet_dlt()
-
-from directory_sync.airflow import tasks  # noqa: E402
-from directory_sync.airflow.compat import CronDataIntervalTimetable, guard_retries  # noqa: E402
-from directory_sync.airflow.deadline import alerts  # noqa: E402
-from directory_sync.airflow.display import describe, owner_links  # noqa: E402
-from directory_sync.airflow.params import PARAMS  # noqa: E402
-from directory_sync.airflow.retry import DEFAULT_ARGS  # noqa: E402
-from directory_sync.config.directory import Directory  # noqa: E402
-from directory_sync.config.names import TAGS  # noqa: E402
-from directory_sync.errors import ConfigError  # noqa: E402
+from directory_sync.airflow import tasks
+from directory_sync.airflow.deadline import alerts
+from directory_sync.airflow.display import describe, owner_links
+from directory_sync.airflow.params import PARAMS
+from directory_sync.airflow.retry import DEFAULT_ARGS
+from directory_sync.config.directory import Directory
+from directory_sync.config.names import TAGS
+from directory_sync.errors import ConfigError
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.callback import Callback

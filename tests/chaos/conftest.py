@@ -15,18 +15,14 @@ import psutil
 import pytest
 import requests
 
-from directory_sync.config.dlt_provider import quiet_dlt
-
-quiet_dlt()
-
-from demo.airflow_api import DagRun, TaskRun  # noqa: E402  dlt must be quiet before its first use
-from demo.local_airflow import DAG_ID, LocalAirflow, connection_to  # noqa: E402
-from demo.processes import Service  # noqa: E402
-from demo.warehouse import reading  # noqa: E402
-from sandbox.server import SandboxServer  # noqa: E402
-from sandbox.settings import Settings  # noqa: E402
-from tests.chaos import stack  # noqa: E402
-from tests.integration.cycle import Cycle  # noqa: E402
+from demo.airflow_api import DagRun, TaskRun
+from demo.local_airflow import DAG_ID, LocalAirflow, connection_to
+from demo.processes import Service
+from demo.warehouse import reading
+from sandbox.server import SandboxServer
+from sandbox.settings import Settings
+from tests.chaos import stack
+from tests.integration.cycle import Cycle
 
 ENTRIES = 3_000
 SHARDS = 2

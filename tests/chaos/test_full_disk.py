@@ -64,8 +64,6 @@ full.mkdir(parents=True, exist_ok=True)
 if is_mounted:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "none", str(full)], check=True)
 shutil.copytree(args["deployment"], folder / "home", dirs_exist_ok=True)
-from directory_sync.config.dlt_provider import quiet_dlt
-quiet_dlt()
 from directory_sync.errors import find_error
 from directory_sync.landing.files import MANIFEST
 from directory_sync.airflow.retry import DirectoryRetryPolicy

@@ -8,15 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from directory_sync.config.dlt_provider import quiet_dlt
 from directory_sync.errors import SnapshotError
-
-quiet_dlt()
-
-from sandbox.server import SandboxServer  # noqa: E402  dlt must be quiet before its first use
-from sandbox.settings import Settings  # noqa: E402
-from tests.integration.cycle import RESOURCE, Cycle  # noqa: E402
-from tests.postgres import PostgresServer  # noqa: E402
+from sandbox.server import SandboxServer
+from sandbox.settings import Settings
+from tests.integration.cycle import RESOURCE, Cycle
+from tests.postgres import PostgresServer
 
 PULLS = int(os.environ.get("CHAOS_PUBLICATIONS", "12"))
 """How many pulls are published, over all histories."""

@@ -1,4 +1,4 @@
-"""dlt must be quiet before its first use. Starts the servers."""
+"""Starts the servers."""
 
 import os
 import subprocess
@@ -8,10 +8,7 @@ from typing import Any
 
 import pytest
 
-from directory_sync.config.dlt_provider import quiet_dlt
 from tests.foreign.two_nights import wait_for
-
-quiet_dlt()
 
 
 @pytest.fixture

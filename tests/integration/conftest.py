@@ -5,15 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from directory_sync.config.dlt_provider import quiet_dlt
-
-quiet_dlt()
-
-from sandbox.server import SandboxServer  # noqa: E402  dlt must be quiet before its first use
-from sandbox.settings import Settings  # noqa: E402
-from tests.capture import Capture, capturing  # noqa: E402
-from tests.integration.cycle import Cycle  # noqa: E402
-from tests.postgres import PostgresServer  # noqa: E402
+from sandbox.server import SandboxServer
+from sandbox.settings import Settings
+from tests.capture import Capture, capturing
+from tests.integration.cycle import Cycle
+from tests.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")

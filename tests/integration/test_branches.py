@@ -80,8 +80,6 @@ def test_a_backup_of_an_abandoned_branch_is_brought_up_to_date(
 DIES_BEFORE_ITS_MARK = """
 import os
 from pathlib import Path
-from directory_sync.config.dlt_provider import quiet_dlt
-quiet_dlt()
 from tests.integration.cycle import Cycle
 url, home, run_id = args
 rename = os.replace

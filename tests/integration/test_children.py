@@ -255,8 +255,6 @@ def test_a_dry_run_publishes_nothing(api, deployment):
 DIES = """
 import os
 from pathlib import Path
-from directory_sync.config.dlt_provider import quiet_dlt
-quiet_dlt()
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.load.load import Load
 from directory_sync.warehouse.destinations import DuckDBFile

@@ -20,8 +20,6 @@ DIES_BEFORE_PACKAGE = """
 import os
 from pathlib import Path
 import dlt
-from directory_sync.config.dlt_provider import quiet_dlt
-quiet_dlt()
 from dlt.load.load import Load
 from tests.integration.cycle import Cycle
 from tests.postgres import PostgresServer
@@ -41,8 +39,6 @@ Cycle(url=url, home=Path(home), resource=resource, postgres=server).publish(run_
 DIES_IN_THE_TRANSACTION = """
 import os
 from pathlib import Path
-from directory_sync.config.dlt_provider import quiet_dlt
-quiet_dlt()
 from dlt.destinations.sql_client import SqlClientBase
 from tests.integration.cycle import Cycle
 from tests.postgres import PostgresServer
@@ -61,8 +57,6 @@ Cycle(url=url, home=Path(home), postgres=server).publish(run_id)
 """
 PUBLISHES = """
 from pathlib import Path
-from directory_sync.config.dlt_provider import quiet_dlt
-quiet_dlt()
 from tests.integration.cycle import Cycle
 from tests.postgres import PostgresServer
 url, home, run_id, postgres = args

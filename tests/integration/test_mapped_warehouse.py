@@ -25,8 +25,6 @@ with MappedCycle(url=url, home=Path(home)).warehouse():
 DIES_WITHIN_THE_MERGE = """
 import os, re
 from pathlib import Path
-from directory_sync.config.dlt_provider import quiet_dlt
-quiet_dlt()
 from dlt.destinations.job_client_impl import SqlLoadJob
 from tests.integration.mapped import MappedCycle
 url, home, resource, last_table = args

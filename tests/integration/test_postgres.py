@@ -201,8 +201,6 @@ def test_a_hold_whose_connection_was_cut_publishes_nothing(api: SandboxServer, p
 
 PAUSES_BEFORE_THE_LOAD = """
 from pathlib import Path
-from directory_sync.config.dlt_provider import quiet_dlt
-quiet_dlt()
 from dlt.load.load import Load
 from tests.integration.cycle import Cycle
 from tests.postgres import PostgresServer

@@ -19,7 +19,6 @@ from directory_sync.config.connections import (
     missing_connection,
 )
 from directory_sync.config.directory import Directory
-from directory_sync.config.dlt_provider import register
 from directory_sync.config.form import Resource
 from directory_sync.config.incremental import moment_of
 from directory_sync.config.limits import RemovalLimits
@@ -28,7 +27,7 @@ from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError
 from directory_sync.landing.place import LandingPlace, landing_place
 from directory_sync.landing.snapshot import LandedSnapshot
-from directory_sync.landing.zone import Landing, answers_to_dlt
+from directory_sync.landing.zone import Landing
 
 if TYPE_CHECKING:
     from directory_sync.api.client import DirectoryClient
@@ -48,10 +47,9 @@ class TaskScope:
     """
 
     def __init__(self, directory: Directory, resource_name: str) -> None:
-        """Looks nothing up yet; tells dlt where this task's landing zone is to be looked up."""
+        """Looks nothing up yet."""
         self._directory, self._resource_name = directory, resource_name
         self._connections: dict[str, ConnectionFields | None] = {}
-        register(answers_to_dlt(lambda: self.landed, lambda: self._place))
 
     @cached_property
     def context(self) -> Mapping[str, Any]:
@@ -144,7 +142,7 @@ class TaskScope:
     @cached_property
     def landing(self) -> Landing:
         """The landing zone."""
-        return Landing(self._place, folder=self._directory.landing_folder)
+        return Landing(self.place, folder=self._directory.landing_folder)
 
     @cached_property
     def owner(self) -> "Owner":
@@ -155,7 +153,8 @@ class TaskScope:
         return Owner(name=name, formerly=tuple(self._directory.formerly))
 
     @cached_property
-    def _place(self) -> LandingPlace:
+    def place(self) -> LandingPlace:
+        """The root of the landing zone."""
         return landing_place(self.connection(LANDING_CONNECTION), self.settings)
 
     @cached_property

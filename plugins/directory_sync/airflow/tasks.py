@@ -6,21 +6,27 @@ At parse this module only declares: it reads no connection and does no work.
 import atexit
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, BaseOperator, TaskGroup, task
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import Asset, TaskGroup, task
+from airflow.sdk.exceptions import AirflowSkipException
 from dlt.common.configuration.utils import get_resolved_traces
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
 from directory_sync.airflow.compat import HAS_APPROVALS, AirflowSkipException
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
+from directory_sync.config.dlt_provider import own_dlt
 from directory_sync.config.form import Resource
 from directory_sync.config.names import Stage
 from directory_sync.extract.plan import Shard
 from directory_sync.extract.stage import directory_source, landing_pipeline
+from directory_sync.landing.zone import answers_to_dlt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,18 +68,22 @@ def stages_of(directory: Directory, resource: Resource) -> Stages:
 def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
     """Declares the shard tasks of a resource, through dlt's Airflow helper."""
     settings = directory.switches
-    group = PipelineTasksGroup(Stage.EXTRACT.value, wipe_local_data=True)
-    # Deletes dlt's working folder at the end of a parse, and of a task.
-    atexit.register(shutil.rmtree, os.environ["DLT_DATA_DIR"], ignore_errors=True)
     shards = ShardTasks(directory, resource.name)
-    group.add_run(
-        landing_pipeline(f"{resource.name}_landing"),
-        directory_source(shards, shards=settings.shards, requests_in_flight=settings.requests_in_flight),
-        decompose="parallel-isolated",
-        serialize_first_task=False,
-        loader_file_format="parquet",
-        on_before_run=shards.begin,
-    )
+    with own_dlt():
+        group = PipelineTasksGroup(Stage.EXTRACT.value, wipe_local_data=True)
+        # Deletes dlt's working folder at the end of a parse, and of a task.
+        atexit.register(shutil.rmtree, os.environ["DLT_DATA_DIR"], ignore_errors=True)
+        declared = group.add_run(
+            landing_pipeline(f"{resource.name}_landing"),
+            directory_source(shards, shards=settings.shards, requests_in_flight=settings.requests_in_flight),
+            decompose="parallel-isolated",
+            serialize_first_task=False,
+            loader_file_format="parquet",
+            on_before_run=shards.begin,
+        )
+    for one in declared:
+        if isinstance(one, PythonOperator):
+            one.python_callable = partial(shards.run, one.python_callable)
     # dlt records every look-up until a pipeline runs, and a parse runs none.
     get_resolved_traces().clear()
     return group
@@ -92,6 +102,15 @@ class ShardTasks:
     def __init__(self, directory: Directory, resource_name: str) -> None:
         """Looks nothing up."""
         self._directory, self._resource_name = directory, resource_name
+
+    def run(self, load: Callable[[], None]) -> None:
+        """Runs dlt's helper in a task, with the configuration of our pipelines.
+
+        Args:
+            load: what the helper does in the task; it calls `begin` first.
+        """
+        with own_dlt(answers_to_dlt(lambda: self._scope.landed, lambda: self._scope.place)):
+            load()
 
     def begin(self) -> None:
         """Begins a task: looks up its run, and prepares its landing folder.

@@ -1,21 +1,47 @@
-"""Answers dlt's configuration look-ups from Airflow connections.
+"""Gives our pipelines a configuration of dlt's of their own: no other dlt Dag shares it.
 
-dlt asks its providers for a key under ever shorter sections. Our provider is the last one of dlt's chain and
-has a fixed set of answers. The sign-in takes no secret from dlt: while a form is read, at parse or in a task,
-a provider answers `dlt.secrets["client_id"]` with a placeholder.
+dlt keeps its configuration once in a process. `own_dlt` puts another one in its place until a block ends, and
+then the former one back. In ours these are asked, in this order: the landing zone's answers, which come from
+Airflow connections; the environment; SETTINGS. No file (`.dlt/*.toml`) and no Variable
+(`dlt_secrets_toml`) is asked: they belong to other Dags. The sign-in takes no secret from dlt: while a form
+is read, at parse or in a task, a provider answers `dlt.secrets["client_id"]` with a placeholder.
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
+from dlt.common import known_env
 from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers.doc import BaseDocProvider
+from dlt.common.configuration.providers.environ import EnvironProvider
 from dlt.common.configuration.providers.provider import ConfigProvider
+from dlt.common.configuration.specs import RuntimeConfiguration
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.pipeline import PipelineContext
+from dlt.common.runtime import telemetry
+from dlt.common.runtime.run_context import RunContext
 
 from directory_sync.config.sign_in import CONNECTION_FIELDS, FROM_CONNECTION
 
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    # dlt's log contains messages of the warehouse, which quote values of entries. Its exceptions reach us.
+    "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL"},
+    # What dlt writes between its steps lives for seconds.
+    "data_writer": {"disable_compression": True},
+    # A pipeline of ours runs once: after a load package there is nothing to wait for.
+    "normalize": {"run_sleep": 0},
+    "load": {"run_sleep": 0},
+}
+"""How our pipelines are run, by dlt's sections; a variable such as `LOAD__RUN_SLEEP` goes before it."""
+_PROVIDERS = ("enable_airflow_secrets", "enable_google_secrets", "enable_aws_secrets")
+"""What dlt would ask besides. Its Variable provider causes hundreds of look-ups in a task."""
+_HELPERS = (known_env.DLT_PROJECT_DIR, known_env.DLT_DATA_DIR, known_env.DLT_LOCAL_DIR)
+"""The variables that dlt's Airflow helper sets for the whole process."""
 PROVIDER_NAME = "Airflow connections"
 Answers = Mapping[str, Callable[[], Any]]
 """Keys, as `key` or `section.key`, and for each a function that fetches the value when dlt asks for it."""
@@ -63,34 +89,95 @@ class ConnectionsProvider(ConfigProvider):
         return PROVIDER_NAME
 
 
-def quiet_dlt() -> None:
-    """Turns off dlt's Airflow Variable provider, its telemetry and its log.
+class _Settings(BaseDocProvider):
+    """Answers from SETTINGS, and from what dlt's Airflow helper sets for one run."""
 
-    The Variable provider causes hundreds of look-ups per task. dlt's log contains messages of the warehouse,
-    which quote values of entries; dlt's exceptions still reach us. Must be called before dlt first reads its
-    configuration. A variable that the environment sets keeps its value.
+    def __init__(self) -> None:
+        super().__init__(deepcopy({section: dict(values) for section, values in SETTINGS.items()}))
+
+    @property
+    def name(self) -> str:
+        return "Directory sync"
+
+    @property
+    def supports_secrets(self) -> bool:
+        return False
+
+    @property
+    def is_writable(self) -> bool:
+        return True
+
+
+class _OwnRun(RunContext):
+    """dlt's run context with our providers; it has no project folder."""
+
+    def __init__(self, answers: Answers) -> None:
+        super().__init__(tempfile.gettempdir())
+        off = {f"providers.{name}": lambda: False for name in _PROVIDERS}
+        self._answers: Answers = {**off, **answers}
+
+    @property
+    def run_dir(self) -> str:
+        # Not what DLT_PROJECT_DIR says: a pipeline is declared and run with the same one.
+        return tempfile.gettempdir()
+
+    def initialize_runtime(self, runtime_config: RuntimeConfiguration | None = None) -> None:
+        super().initialize_runtime(runtime_config or self._runtime_config)
+
+    def initial_providers(self) -> list[ConfigProvider]:
+        return [ConnectionsProvider(self._answers), EnvironProvider(), _Settings()]
+
+
+@contextmanager
+def own_dlt(answers: Answers | None = None) -> Iterator[None]:
+    """Runs dlt with our configuration until the block ends; then dlt has its former one again.
+
+    The block may declare pipelines, and run those that another such block declared. Blocks may be nested. The
+    configuration belongs to the process, so two threads must not be in such a block at once.
+
+    Args:
+        answers: what the providers answer before all others; None: nothing.
     """
-    os.environ.setdefault("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
-    os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-    os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")
+    container, ours = Container(), PluggableRunContext(_OwnRun(answers or {}))
+    # These would be dlt's further providers.
+    ours.extras_added = True
+    variables = {name: os.environ.get(name) for name in _HELPERS}
+    has_telemetry = telemetry.is_telemetry_started()
+    try:
+        with (
+            container.injectable_context(ours),
+            _own_pipeline(container),
+        ):
+            yield
+    finally:
+        # dlt starts it once in a process. Its `stop_telemetry` would also end Airflow's own Sentry client.
+        telemetry._TELEMETRY_STARTED = has_telemetry  # noqa: SLF001
+        for name, value in variables.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
-def register(answers: Answers) -> None:
-    """Appends our provider to dlt's chain; replaces an earlier registration in the same process."""
-    Container()[PluggableRunContext].providers[PROVIDER_NAME] = ConnectionsProvider(answers)
+@contextmanager
+def _own_pipeline(container: Container) -> Iterator[None]:
+    """Keeps the active pipeline of dlt, and the capabilities of its destination, from the block."""
+    has_capabilities = DestinationCapabilitiesContext in container
+    capabilities = container[DestinationCapabilitiesContext] if has_capabilities else None
+    with container.injectable_context(PipelineContext()) as pipelines:
+        try:
+            yield
+        finally:
+            pipelines.deactivate()
+    if capabilities is not None:
+        container[DestinationCapabilitiesContext] = capabilities
 
 
 @contextmanager
 def form_secrets() -> Iterator[None]:
     """Answers a form's `dlt.secrets` with FROM_CONNECTION until the block ends.
 
-    The provider is the first of dlt's chain, so that no variable or file of the same name gets into the form.
-    It is removed at the end of the block, so that it answers no other look-up of the process.
+    The provider is the first of dlt's chain, so that no variable of the same name gets into the form.
     """
-    providers = Container()[PluggableRunContext].providers.providers
-    provider = ConnectionsProvider(dict.fromkeys(CONNECTION_FIELDS, lambda: FROM_CONNECTION))
-    providers.insert(0, provider)
-    try:
+    with own_dlt(dict.fromkeys(CONNECTION_FIELDS, lambda: FROM_CONNECTION)):
         yield
-    finally:
-        providers.remove(provider)

@@ -19,6 +19,7 @@ from typing import Any
 import fsspec
 
 from directory_sync.config.connections import LANDING_CONNECTION, ConnectionFields, refuse_unknown
+from directory_sync.config.dlt_provider import own_dlt
 from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError, DirectorySyncError, SnapshotError, raise_alone
 
@@ -122,9 +123,10 @@ class LandingPlace:
             )
         explicit = {"bucket_url": self.url, "credentials": dict(self.credentials), **self.options}
         try:
-            return fsspec_from_config(
-                resolve_configuration(FilesystemConfiguration(), explicit_value=explicit)
-            )
+            with own_dlt():
+                return fsspec_from_config(
+                    resolve_configuration(FilesystemConfiguration(), explicit_value=explicit)
+                )
         except (ConfigurationException, MissingDependencyException):
             # Not chained: dlt's message lists every place where it has looked.
             raise ConfigError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from directory_sync.audit.job import Run
-from directory_sync.config.dlt_provider import register
+from directory_sync.config.dlt_provider import own_dlt
 from directory_sync.errors import ConfigError
 from directory_sync.extract.stage import directory_source, landing_pipeline
 from directory_sync.landing.zone import answers_to_dlt
@@ -149,13 +149,13 @@ class RunReading:
         self.prepare_landing()
         # Opened before dlt may ask: to open a bucket is to resolve a configuration of dlt's.
         landed, place = self.landed, self._parts.landing.place
-        register(answers_to_dlt(lambda: landed, lambda: place))
-        shards = self.settings.shards
-        source = directory_source(self, shards=shards, requests_in_flight=self.settings.requests_in_flight)
-        for number in range(shards) if shard is None else (shard,):
-            with task_folder() as folder:
-                pipeline = landing_pipeline(f"landing_shard_{number}", pipelines_dir=str(folder))
-                pipeline.run(source.with_resources(f"shard_{number}"), loader_file_format="parquet")
+        shards, requests_in_flight = self.settings.shards, self.settings.requests_in_flight
+        with own_dlt(answers_to_dlt(lambda: landed, lambda: place)):
+            source = directory_source(self, shards=shards, requests_in_flight=requests_in_flight)
+            for number in range(shards) if shard is None else (shard,):
+                with task_folder() as folder:
+                    pipeline = landing_pipeline(f"landing_shard_{number}", pipelines_dir=str(folder))
+                    pipeline.run(source.with_resources(f"shard_{number}"), loader_file_format="parquet")
         return self._read
 
     def client(self, *, share_of: int = 1, connections: int = 2) -> "DirectoryClient":

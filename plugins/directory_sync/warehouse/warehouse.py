@@ -18,6 +18,7 @@ from dlt.common.schema.utils import get_first_column_name_with_prop, get_nested_
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from directory_sync.config.connections import ConnectionFields
+from directory_sync.config.dlt_provider import own_dlt
 from directory_sync.config.form import Resource
 from directory_sync.config.older_python import UTC
 from directory_sync.config.settings import SyncSettings
@@ -307,7 +308,7 @@ def open_warehouse(
     def guard(client: Any) -> None:
         warehouse.assert_expected(client)
 
-    with destination.hold() as plain:
+    with own_dlt(), destination.hold() as plain:
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
             destination=in_one_transaction(plain, guard) if destination.is_transactional else plain,

@@ -16,7 +16,7 @@ from dlt.common.storages.configuration import FilesystemConfiguration
 from dlt.common.storages.fsspec_filesystem import prepare_fsspec_args
 
 from directory_sync.config.connections import ConnectionFields
-from directory_sync.config.dlt_provider import register
+from directory_sync.config.dlt_provider import own_dlt
 from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import ConfigError, TransientError
 from directory_sync.landing.place import LANDING_KEYS, LandingPlace, landing_place
@@ -38,15 +38,11 @@ def place(conn_type: str, url: str = "", /, **fields: Any) -> LandingPlace:
     return landing_place(connection, SETTINGS)
 
 
-@pytest.fixture(autouse=True)
-def _no_answers_of_another_test() -> None:
-    register({})
-
-
 def resolved(place: LandingPlace) -> FilesystemConfiguration:
     """What dlt makes of it: nothing is lacking, and no field is unknown."""
     explicit = {"bucket_url": place.url, "credentials": dict(place.credentials), **place.options}
-    return resolve_configuration(FilesystemConfiguration(), explicit_value=explicit)
+    with own_dlt():
+        return resolve_configuration(FilesystemConfiguration(), explicit_value=explicit)
 
 
 def test_the_landing_zone_lies_at_home_without_a_connection() -> None:
