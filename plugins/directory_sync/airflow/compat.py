@@ -169,12 +169,21 @@ def guard_retries(dag: DAG) -> None:
         return
     for task in dag.tasks:
         if function := getattr(task, "python_callable", None):
-            vars(task)["python_callable"] = _guarded(function)
+            vars(task)["python_callable"] = guarded(function)
 
 
-def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a task's function that turns permanent errors into Airflow's, which are not retried.
+
+    A long `Retry-After` is waited for in the task, `LONGEST_WAIT_SECONDS` at most: only a retry policy can
+    tell Airflow when to try again.
+
+    Args:
+        function: the function of the task; the returned one has its signature.
+    """
+
     @functools.wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def calling(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except Exception as error:
@@ -187,7 +196,7 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
                 time.sleep(seconds)
             raise
 
-    return guarded
+    return calling
 
 
 # ---- approvals

@@ -56,7 +56,8 @@ class RemovalDecision(BaseOperator):
             raise AirflowSkipException("No removal waits for a decision.")
         params, digest = context["params"], question.digest[:SHOWN_DIGITS]
         answer, given = params.get("answer"), str(params.get("held_digest") or "").strip()
-        self.log.info("%s\n\n%s", question.subject(), question.body())
+        # Not the question's body: it shows text of entries, which no log may hold.
+        self.log.info("%s They are in the warehouse: %s", question.subject(), question.query())
         if not answer:
             self._tell(
                 context,

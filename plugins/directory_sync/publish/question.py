@@ -64,6 +64,10 @@ class Question:
         """The question in one line."""
         return f"Remove {self.held:,} of {self.population:,} entries from {self.resource}?"
 
+    def query(self) -> str:
+        """The statement that shows all held entries."""
+        return f"SELECT * FROM {self.table}\nWHERE _missing_since IS NOT NULL AND _removed_at IS NULL"
+
     def body(self) -> str:
         """The question's page, in Markdown."""
         share = self.held / self.population if self.population else 1.0
@@ -101,8 +105,7 @@ class Question:
             "#### All, in the warehouse",
             "",
             "```sql",
-            f"SELECT * FROM {self.table}",
-            "WHERE _missing_since IS NOT NULL AND _removed_at IS NULL",
+            self.query(),
             "```",
             "",
             f"Digest of the set: `{self.digest[:16]}`, after sync `{self.sync_id}`.",
