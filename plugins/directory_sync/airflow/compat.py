@@ -156,6 +156,9 @@ def _callback(late: Callable[..., Any], values: dict[str, Any]) -> Any:
 
 # ---- tasks
 
+RETURNED: dict[str, Any] = {} if HAS_DEADLINES else {"multiple_outputs": False}
+"""How the dictionary that a task returns is kept: 3.0 cannot keep a None of it as an XCom of its own."""
+
 
 def guard_retries(dag: DAG) -> None:
     """Makes permanent errors fail at once where this Airflow has no retry policies.

@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from dlt.common.configuration.utils import get_resolved_traces
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
-from directory_sync.airflow.compat import HAS_APPROVALS, AirflowSkipException
+from directory_sync.airflow.compat import HAS_APPROVALS, RETURNED, AirflowSkipException
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
 from directory_sync.config.dlt_provider import own_dlt
@@ -153,7 +153,7 @@ class ShardTasks:
 def audit(directory: Directory, resource: Resource) -> "XComArg":
     """Declares the task that seals, checks and compares the snapshot."""
 
-    @task(task_id=Stage.AUDIT.value, trigger_rule="none_failed")
+    @task(task_id=Stage.AUDIT.value, trigger_rule="none_failed", **RETURNED)
     def audit() -> dict[str, Any]:
         from directory_sync.airflow import bodies
 
@@ -166,7 +166,13 @@ def publish(directory: Directory, resource: Resource) -> "XComArg":
     """Declares the task that writes the difference into the warehouse."""
     asset = Asset(directory.asset_name(resource.name))
 
-    @task(task_id=Stage.PUBLISH.value, outlets=[asset], max_active_tis_per_dag=1, trigger_rule="none_failed")
+    @task(
+        task_id=Stage.PUBLISH.value,
+        outlets=[asset],
+        max_active_tis_per_dag=1,
+        trigger_rule="none_failed",
+        **RETURNED,
+    )
     def publish(*, outlet_events: Any = None) -> dict[str, Any]:
         from directory_sync.airflow import bodies
 
@@ -202,7 +208,7 @@ def remove(directory: Directory, resource: Resource) -> "XComArg":
     """Declares the task that carries out an approved removal."""
     asset = Asset(directory.asset_name(resource.name))
 
-    @task(task_id=Stage.REMOVE.value, outlets=[asset], max_active_tis_per_dag=1)
+    @task(task_id=Stage.REMOVE.value, outlets=[asset], max_active_tis_per_dag=1, **RETURNED)
     def remove(*, outlet_events: Any = None) -> dict[str, Any]:
         from directory_sync.airflow import bodies
 
