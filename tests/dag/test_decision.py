@@ -28,8 +28,8 @@ DIGEST = ("d" * 64)[:SHOWN_DIGITS]
 class Run:
     """A run whose removals are held, and its task `approve_removals`."""
 
-    def __init__(self, home: Path) -> None:
-        self._directory = Directory(form=the_form, settings={"home": home})
+    def __init__(self, home: Path, form: Callable[[], Any] = the_form) -> None:
+        self._directory = Directory(form=form, settings={"home": home})
         self.told: dict[str, Any] = {}
 
     def ask(self, sample: tuple[str, str] = ("1", "")) -> None:
@@ -109,6 +109,19 @@ def test_a_rejection_is_landed_and_skips_the_removal(run):
 def test_an_answer_about_other_entries_decides_nothing(run, given, answer):
     with pytest.raises(RemovalsHeld, match=rf"have `{DIGEST}`\. Nothing was removed"):
         run.decide(answer=answer, held_digest=given)
+    assert run.decision() is None
+
+
+def test_an_answer_for_another_resource_of_the_directory_fails_nothing(tmp_path, run):
+    def two():
+        form = the_form()
+        form["resources"].append({**form["resources"][0], "name": "others"})
+        return form
+
+    run = Run(tmp_path, two)
+    with pytest.raises(AirflowSkipException, match="not for these"):
+        run.decide(answer="approve", held_digest="e" * SHOWN_DIGITS)
+    assert f"wait for a decision, digest `{DIGEST}`; the answer was not for these" in run.told[NOTE]
     assert run.decision() is None
 
 

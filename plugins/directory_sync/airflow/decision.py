@@ -58,14 +58,19 @@ class RemovalDecision(BaseOperator):
         answer, given = params.get("answer"), str(params.get("held_digest") or "").strip()
         # Not the question's body: it shows text of entries, which no log may hold.
         self.log.info("%s They are in the warehouse: %s", question.subject(), question.query())
+        waits = f"{question.held:,} entries wait for a decision, digest `{digest}`"
         if not answer:
             self._tell(
                 context,
-                f"{question.resource}: {question.held:,} entries wait for a decision, digest `{digest}`. To "
-                "decide, trigger mode `decide` with an answer and this digest",
+                f"{question.resource}: {waits}. To decide, trigger mode `decide` with an answer and this "
+                "digest",
             )
             raise AirflowSkipException("The run brought no answer. Nothing was removed.")
         if len(given) < SHOWN_DIGITS or not question.digest.startswith(given):
+            if len(scope.resource_names) > 1:
+                # The answer may be for another resource of the directory.
+                self._tell(context, f"{question.resource}: {waits}; the answer was not for these")
+                raise AirflowSkipException("The answer was not for these entries. Nothing was removed.")
             raise RemovalsHeld(
                 f"The answer `{answer}` is for the digest `{given}`, but the {question.held:,} entries that "
                 f"are held now have `{digest}`. Nothing was removed. Look at these, then answer with it."
