@@ -14,6 +14,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       keys.py, steps.py           the key of its entries; the functions that shape or leave out rows
       parent.py                   a child resource: for whose entries it is read, and what it takes from them
       mode.py                     what a run does: its mode, and what follows from it
+      formats.py                  the versions of the formats of landed files and tables
       incremental.py              how it is asked for what changed within an interval
       settings.py, limits.py      switches, and how many entries may be removed unasked
       connections.py              Airflow connections as plain data

@@ -16,6 +16,7 @@ from directory_sync.audit.proof import Seal
 from directory_sync.audit.report import Finding
 from directory_sync.audit.scratch import Counts
 from directory_sync.config.form import Resource
+from directory_sync.config.formats import LANDING_FORMAT, refuse_newer
 from directory_sync.config.keys import ID
 from directory_sync.config.older_python import UTC
 from directory_sync.landing.damage import damaged, naming_damage
@@ -61,6 +62,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         key: the fields that name an entry.
         parent_sync_id: of a child resource, the sync of the parent's snapshot that it was read for.
         order_is_observed: the ids, or the resource's `sort_field`, ascend or descend over the whole chain.
+        format: the version of the files' format, see `config/formats.py`.
     """
 
     sync_id: str = ""
@@ -81,6 +83,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     key: tuple[str, ...] = ID.names
     parent_sync_id: str | None = None
     order_is_observed: bool
+    format: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """Returns the content of the file."""
@@ -111,19 +114,24 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_NOT_DIGESTED = frozenset({"sync_id", "entries", "id_type", "key", "parent_sync_id", "order_is_observed"})
-"""What follows from the rest."""
+_NOT_DIGESTED = frozenset(
+    {"sync_id", "entries", "id_type", "key", "parent_sync_id", "order_is_observed", "format"}
+)
+"""What follows from the rest, or from the code."""
 
 
 def read_manifest(landed: LandedSnapshot) -> Manifest | None:
     """Returns the manifest of a landed snapshot, also a later version's; None: it has none.
 
     Raises:
+        ConfigError: a later version wrote it, in a format that this one does not know.
         SnapshotError: it cannot be read, or lacks what the audit needs.
     """
     content = landed.read_json(MANIFEST)
     if content is None:
         return None
+    if isinstance(found := content.get("format"), int):
+        refuse_newer(found, known=LANDING_FORMAT, what=f"The landed snapshot {landed.path}")
     with naming_damage(MANIFEST):
         manifest = msgspec.convert(content, Manifest)
     if not manifest.sync_id or {ENTRIES, WINDOWS, FIELDS} - manifest.files.keys():
@@ -167,6 +175,7 @@ def manifest_of(
         findings=tuple(findings),
         versions={name: version(name) for name in ("dlt", "duckdb", "pyarrow")},
         order_is_observed=proof.order_is_observed,
+        format=LANDING_FORMAT,
     ).signed()
 
 

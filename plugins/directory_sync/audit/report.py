@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from directory_sync.config import columns
+from directory_sync.config.formats import TABLE_FORMAT
 from directory_sync.config.keys import ID
 from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.config.mode import Mode
@@ -301,4 +302,5 @@ class AuditReport:
         values = self._flat()
         values |= {kind.value: self.changes.get(kind, 0) for kind in KINDS}
         values["report"] = json.dumps(self.as_json(), sort_keys=True)
+        values[columns.FORMAT_VERSION.name] = TABLE_FORMAT
         return {column.name: values[column.taken_from] for column in columns.SYNCS}

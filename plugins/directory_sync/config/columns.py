@@ -135,6 +135,10 @@ PUBLICATION_ORDER = Column(
     name="publication_order", type="bigint", is_later=True, purpose="the number of the publication"
 )
 
+FORMAT_VERSION = Column(
+    name="format_version", type="bigint", is_later=True, purpose="the format of the tables; null: the first"
+)
+
 SYNCS = (
     Column(name="sync_id", type="text", is_nullable=False, purpose="names the publication"),
     Column(name="base_sync_id", type="text", purpose="the publication before it; null: the first"),
@@ -174,6 +178,7 @@ SYNCS = (
     Column(name="retries", type="bigint", purpose="requests that were repeated"),
     Column(name="refused", type="bigint", purpose="answers 429, or 403 with a request to wait"),
     Column(name="report", type="text", purpose="the audit's report, as JSON"),
+    FORMAT_VERSION,
 )
 """`directory_syncs`: one row for each publication, written last."""
 

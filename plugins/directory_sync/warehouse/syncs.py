@@ -7,6 +7,7 @@ from typing import Any
 
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
+from directory_sync.config.formats import TABLE_FORMAT, refuse_newer
 from directory_sync.config.mode import Mode
 from directory_sync.warehouse.sql import Sql
 
@@ -38,6 +39,7 @@ class SyncRow:
     entries: int
     held: int
     report: str
+    format_version: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,4 +215,11 @@ class Syncs(Sql):
 
 
 def _sync_row(row: Sequence[Any]) -> SyncRow:
-    return SyncRow(**dict(zip(_SYNC_COLUMNS, row, strict=True)))
+    """Returns the row of one publication.
+
+    Raises:
+        ConfigError: a later version of this package wrote it, in a format that this one does not know.
+    """
+    found = SyncRow(**dict(zip(_SYNC_COLUMNS, row, strict=True)))
+    refuse_newer(found.format_version, known=TABLE_FORMAT, what=f"The table `{found.resource}`")
+    return found
