@@ -246,6 +246,8 @@ class LocalAirflow:
             "logging.base_log_folder": str(self.logs),
             "api.host": "127.0.0.1",
             "api.port": str(port),
+            # Before Airflow 3.3 there were four, and one that a busy machine kept waiting was killed.
+            "api.workers": "1",
             "api.base_url": self.url,
             "usage_data_collection.enabled": "False",
         }
