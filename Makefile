@@ -151,6 +151,7 @@ lint: install ## ruff, codespell, deptry (requirements), the Compose file's sche
 	@$(BIN)/deptry plugins dags docs/examples
 	@$(BIN)/deptry --config tests/deptry.toml bench compose demo sandbox tests
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 types: install ## mypy, strict
 	@$(BIN)/mypy
@@ -165,6 +166,19 @@ $(MODULES): package.json package-lock.json
 ui: node $(MODULES) ## eslint, on the page's JavaScript
 	@node node_modules/eslint/bin/eslint.js --max-warnings 0 .
 
+# In an environment of its own: what builds and checks is no part of the tests'. The list is of what was tested.
+RELEASE := .release
+.PHONY: release
+release: ## the wheel and the source archive in dist/, checked and installed, with the list of their parts (SBOM)
+	@rm -rf dist && $(PYTHON) -m venv --clear $(RELEASE) && $(PYTHON) -m venv --clear $(RELEASE)/installed
+	@$(RELEASE)/bin/python -m pip install -qq --disable-pip-version-check -r requirements-release.txt
+	@$(RELEASE)/bin/python -m build
+	@$(RELEASE)/bin/twine check --strict dist/*
+	@$(RELEASE)/installed/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt dist/*.whl
+	@$(RELEASE)/installed/bin/python -m pip check
+	@$(RELEASE)/bin/cyclonedx-py environment --output-reproducible -o dist/sbom.cdx.json \
+		$(RELEASE)/installed/bin/python
+
 clean: ## removes the environment, the demo's state and all caches
-	@rm -rf $(VENV) node_modules .demo .environments .foreign .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) node_modules dist $(RELEASE) .demo .foreign .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
