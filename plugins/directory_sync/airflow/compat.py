@@ -6,7 +6,7 @@ the nearest that it has; `absent()` says in words what is not there.
     lacks                   has it from   in its place
     retry policies          3.3           `AirflowFailException`; the task itself waits for a `Retry-After`
     approvals               3.1           a run in mode `decide` that brings the answer (`decision.py`)
-    deadlines               3.1           none; 3.1 runs the callback in the triggerer, later ones elsewhere
+    deadlines               3.1           none; below 3.3 the triggerer runs the callback, then an executor
 """
 
 import functools
@@ -124,7 +124,7 @@ def deadline(
         interval: the time that a run has from when it is queued; None: no deadline is set.
         name: the deadline's name, where it may have one.
         late: called with the keywords `context` and `values` when a run is late, in an executor. Its
-            module has a coroutine `<name>_async`, for the triggerer of Airflow 3.1.
+            module has a coroutine `<name>_async`, for the triggerer of Airflow 3.1 and 3.2.
         callback: called instead; a callback object of Airflow.
         values: further keywords for `late`.
     """
@@ -145,13 +145,19 @@ def deadline(
 
 
 def _callback(late: Callable[..., Any], values: dict[str, Any]) -> Any:
-    try:
+    # 3.1 refuses callbacks that run in an executor. 3.2's scheduler dies on SQLite when such a one has ended:
+    # it looks for its row by a text ("'str' object has no attribute 'hex'").
+    if HAS_RETRY_POLICIES:
         from airflow.sdk.definitions.callback import SyncCallback
-    except ImportError:  # 3.1 refuses callbacks that run in an executor
+
+        return SyncCallback(late, values)
+    try:
+        from airflow.sdk.definitions.callback import AsyncCallback
+    except ImportError:  # 3.1
         from airflow.sdk.definitions import deadline as of_3_1
 
-        return of_3_1.AsyncCallback(f"{late.__module__}.{late.__qualname__}_async", values)  # type: ignore[attr-defined]
-    return SyncCallback(late, values)
+        AsyncCallback = of_3_1.AsyncCallback  # type: ignore[attr-defined,misc]  # noqa: N806
+    return AsyncCallback(f"{late.__module__}.{late.__qualname__}_async", values)
 
 
 # ---- tasks

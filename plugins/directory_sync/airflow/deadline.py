@@ -1,6 +1,7 @@
 """The alert when a run of the Dag has not ended in time.
 
-The scheduler marks the run in the UI. An executor calls `run_is_late` in a process of its own.
+The scheduler marks the run in the UI. An executor calls `run_is_late` in a process of its own; below Airflow
+3.3 the triggerer calls it.
 """
 
 import logging
@@ -34,7 +35,7 @@ def run_is_late(*, context: Mapping[str, Any], minutes: float) -> None:
 
 
 async def run_is_late_async(*, context: Mapping[str, Any], minutes: float) -> None:
-    """Does the same in the triggerer, where Airflow 3.1 calls it."""
+    """Does the same in the triggerer, where Airflow 3.1 and 3.2 call it."""
     run_is_late(context=context, minutes=minutes)
 
 
