@@ -6,7 +6,8 @@ the nearest that it has; `absent()` says in words what is not there.
     lacks                   has it from   in its place
     retry policies          3.3           `AirflowFailException`; the task itself waits for a `Retry-After`
     approvals               3.1           a run in mode `decide` that brings the answer (`decision.py`)
-    deadlines               3.1           none; below 3.3 the triggerer runs the callback, then an executor
+    pages of plugins        3.1           none: no page, no card, no link from a task to it
+    deadlines               3.1           none; 3.1 runs the callback in the triggerer, later ones elsewhere
 """
 
 import functools
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import DAG
 from airflow.sdk.definitions.param import ParamsDict
 
@@ -89,6 +91,8 @@ HAS_RETRY_POLICIES: bool = RetryDecision is not None
 """The kind of an error decides whether Airflow tries again, and when."""
 HAS_APPROVALS: bool = ApprovalOperator is not None
 """A person can be asked under *Required Actions*."""
+HAS_PAGES = hasattr(AirflowPlugin, "react_apps")
+"""A plugin may have pages: the page "Directory" is there."""
 HAS_DEADLINES = "deadline" in inspect.signature(DAG).parameters
 """A Dag may have a deadline."""
 
@@ -106,6 +110,7 @@ def absent() -> tuple[str, ...]:
                 HAS_RETRY_POLICIES,
                 "No retry policies: a task waits for a `Retry-After` itself, for half an hour at most.",
             ),
+            (HAS_PAGES, 'No page "Directory": the notes on the runs say what was published.'),
             (HAS_DEADLINES, "No deadlines: a late run raises no alert."),
         )
         if not has

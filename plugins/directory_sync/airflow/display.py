@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import attrs
 from airflow.sdk import DAG, BaseOperator, BaseOperatorLink
 
-from directory_sync.airflow import retry
+from directory_sync.airflow import compat, retry
 from directory_sync.config.form import Resource
 from directory_sync.config.names import PAGE_URL, PageKey, Stage
 from directory_sync.config.settings import SyncSettings
@@ -52,9 +52,13 @@ def owner_links(settings: SyncSettings) -> dict[str, str]:
 
 
 def describe(dag: DAG, resource: Resource) -> None:
-    """Gives a description and a link to the tasks of a resource, which are those without a link yet."""
+    """Gives a description, and a link where there is the page, to the tasks of a resource.
+
+    These are the tasks without a link yet.
+    """
     for task in dag.tasks:
         stage = "shard" if "_shard_" in task.task_id else task.task_id.rpartition(".")[2]
         if isinstance(task, BaseOperator) and stage in DOCS and not task.operator_extra_links:
             task.doc_md = DOCS[stage]
-            task.operator_extra_links = (DirectoryLink(resource.name),)
+            if compat.HAS_PAGES:
+                task.operator_extra_links = (DirectoryLink(resource.name),)

@@ -3,14 +3,17 @@
 A wheel brings it by its entry point; in a folder deployment `plugins/directory_sync_plugin.py` hands it over.
 """
 
+import logging
 from functools import cached_property, wraps
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
 from directory_sync import about, ui
-from directory_sync.airflow import empty_port, notes
+from directory_sync.airflow import compat, empty_port, notes
 from directory_sync.airflow.provider import PACKAGE_NAME, get_provider_info
+
+logger = logging.getLogger(__name__)
 
 
 class DirectorySyncPlugin(AirflowPlugin):
@@ -24,7 +27,10 @@ class DirectorySyncPlugin(AirflowPlugin):
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
         """The application that serves the files of the page Directory."""
         empty_port.mend()
-        return ui.fastapi_apps()
+        if not compat.HAS_PAGES:
+            logger.warning('There is no page "Directory": plugins have pages from Airflow 3.1 on.')
+            return []
+        return ui.fastapi_apps(compat.absent)
 
     @cached_property
     def react_apps(self) -> list[Any]:  # type: ignore[override]

@@ -3,13 +3,14 @@
 It is JavaScript in `static/`, which needs no build: Airflow lends it React and Chakra UI. It reads only
 Airflow's own REST API, with the rights of the logged-in user. It never opens the warehouse.
 
-    app.py                      serves the files, only to logged-in users
+    app.py                      serves the files, and which code runs, only to logged-in users
     facts.py                    constants that Python and the page share -> static/facts.js
     static/page.js              what Airflow imports: the page and its tabs
     static/lent.js              what Airflow lends to plugins, and what stands in for it in an older Airflow
     static/plain.js             in place of Chakra UI: plain elements in the colours of Airflow's theme
     static/addresses.js         in place of React Router: links, and the query of the page's address
     static/card.js              the card on the home page
+    static/about.js             which code runs, and what this Airflow does not have
     static/sections.js          the parts of the page, in their order
     static/verdict.js           the first sentence, and the notices below it
     static/charts.js            the charts, plain SVG
@@ -22,6 +23,7 @@ Airflow's own REST API, with the rights of the logged-in user. It never opens th
 """
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,8 +33,12 @@ URL_PREFIX = "/directory-sync"
 logger = logging.getLogger(__name__)
 
 
-def fastapi_apps() -> list[dict[str, Any]]:
-    """Returns the app that serves the page's files; an empty list if this Airflow cannot protect it."""
+def fastapi_apps(absent: Callable[[], Sequence[str]]) -> list[dict[str, Any]]:
+    """Returns the app that serves the page's files; an empty list if this Airflow cannot protect it.
+
+    Args:
+        absent: returns what this Airflow does not have, in sentences that the page shows.
+    """
     try:
         from directory_sync.ui.app import app
     except ImportError as error:
@@ -40,6 +46,7 @@ def fastapi_apps() -> list[dict[str, Any]]:
             'There is no page "Directory": this Airflow checks logged-in users otherwise. %s', error
         )
         return []
+    app.state.absent = absent
     return [{"app": app, "url_prefix": URL_PREFIX, "name": "Directory"}]
 
 

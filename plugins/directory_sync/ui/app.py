@@ -1,15 +1,19 @@
-"""Serves the page's files, only to logged-in users.
+"""Serves the page's files, and which code runs, only to logged-in users.
 
 The files contain no data, but no route is open to anonymous users. The browser sends Airflow's cookie with
 each import. Only the API server imports this module: FastAPI and Airflow's core would slow other processes.
 """
 
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+
+from directory_sync import about
 
 _files = StaticFiles(directory=Path(__file__).parent / "static")
 
@@ -23,7 +27,20 @@ app = FastAPI(
 )
 
 
-# One route for every path: a mount of the files would bypass the dependency.
+@app.get("/about.json")
+def about_this_code(request: Request) -> dict[str, Any]:
+    """Returns which code the API server runs, and what its Airflow does not have."""
+    return {
+        "version": about.VERSION,
+        "origin": about.origin(),
+        "location": str(about.LOCATION),
+        "notRun": [str(path) for path in about.not_run()],
+        "airflow": version("apache-airflow-core"),
+        "absent": list(request.app.state.absent()),
+    }
+
+
+# One route for every other path: a mount of the files would bypass the dependency.
 @app.get("/{path:path}")
 async def file(path: str, request: Request) -> Response:
     """Returns a file; the status 304 if the browser already has it."""

@@ -1,5 +1,6 @@
 // The module that Airflow imports. It looks for a global component with the name of each React app of the plugin.
 
+import { About } from "./about.js";
 import { Card } from "./card.js";
 import { EVENTS, keyOf, useDirectory, useSources } from "./directory.js";
 import { PAGE_KEY } from "./facts.js";
@@ -210,6 +211,7 @@ function Content({ dagId, runId }) {
       (runId
         ? h(OneRun, { key: keyOf(source), runId, source })
         : h(Overview, { key: keyOf(source), onRange: (chosen) => change({ [PAGE_KEY.RANGE]: chosen }), range, source })),
+    h(About),
   );
 }
 

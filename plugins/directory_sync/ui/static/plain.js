@@ -10,7 +10,13 @@ const isName = (value) => typeof value === "string" && /^[a-z0-9]+(\.[a-z]+)*$/.
 const token = (group) => (value) =>
   isName(value) ? `var(--chakra-${group}-${value.replaceAll(".", "-")})` : value;
 const asIs = (value) => value;
-const color = token("colors");
+const color = (value) => {
+  const named = token("colors")(value);
+  // The theme of 3.1 has no colours of borders for its palettes.
+  return isName(value) && value.endsWith(".border")
+    ? `var(${named.slice(4, -1)}, ${color(value.replace(/border$/, "solid"))})`
+    : named;
+};
 const size = (value) => (typeof value === "number" ? `${value / 4}rem` : value);
 const width = (value) => (typeof value === "number" ? `${value}px` : value);
 const tracks = (value) => `repeat(${value}, minmax(0, 1fr))`;

@@ -39,9 +39,9 @@ export function problem(error, what) {
   }
 }
 
-async function ask(path, { query = [], body, signal }) {
+async function ask(path, { query = [], body, signal, below = "api/v2" }) {
   // The URL is relative to the page's <base>, because Airflow may be served below a path.
-  const url = new URL(`api/v2/${path}`, document.baseURI);
+  const url = new URL(`${below}/${path}`, document.baseURI);
   for (const [key, value] of query) url.searchParams.append(key, value);
   const headers = { Accept: "application/json", ...(body && { "Content-Type": "application/json" }) };
   const method = body ? "POST" : "GET";
@@ -143,6 +143,9 @@ export async function readWaiting(dagId, signal) {
   const details = (await ask(`dags/${name(dagId)}/dagRuns/~/hitlDetails`, { query, signal })).hitl_details;
   return details.filter((detail) => detail?.task_instance);
 }
+
+/** Reads which code the API server runs, and what this Airflow does not have. */
+export const readAbout = (signal) => ask("about.json", { below: "directory-sync", signal });
 
 /**
  * The result of a request, kept up to date while the page is visible.
