@@ -63,6 +63,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="folder",
         help="where the integration tests land what they read; tests marked `folder` are about files",
     )
+    parser.addoption(
+        "--airflow-python",
+        type=Path,
+        help="the Python of another environment, whose Airflow the tests of the interface open",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -97,7 +102,13 @@ def _rank(group: str) -> int:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def airflow_python(pytestconfig: pytest.Config) -> Path | None:
+    """The Python of the Airflow that is opened; None: this one."""
+    return pytestconfig.getoption("--airflow-python")
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory, airflow_python: Path | None) -> Path:
     """The home of an Airflow whose database is migrated: made once, by whichever worker is first."""
     from demo.local_airflow import LocalAirflow
 
@@ -107,7 +118,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(shared / "migrated_airflow.lock"):
         if not (home / "is_complete").exists():
             home.mkdir(exist_ok=True)
-            LocalAirflow(home).migrate()
+            LocalAirflow(home, python=airflow_python).migrate()
             (home / "is_complete").touch()
     return home
 

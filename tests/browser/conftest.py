@@ -91,7 +91,7 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory, migrated) -> Iterator[Stack]:
+def airflow(tmp_path_factory, migrated, airflow_python) -> Iterator[Stack]:
     """Airflow with a small directory, before its first run."""
     home = tmp_path_factory.mktemp("airflow")
     passwords = {user: secrets.token_urlsafe(12) for user in ROLES}
@@ -101,7 +101,9 @@ def airflow(tmp_path_factory, migrated) -> Iterator[Stack]:
             "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(sandbox)),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{u}:{r}" for u, r in ROLES.items()),
         }
-        with LocalAirflow(home, environment=environment, migrated=migrated) as local:
+        with LocalAirflow(
+            home, environment=environment, migrated=migrated, python=airflow_python
+        ) as local:
             yield Stack(sandbox=sandbox, airflow=local, passwords=passwords)
 
 
