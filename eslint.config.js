@@ -31,7 +31,7 @@ const RULES = {
   "prefer-template": "error",
 };
 const OF_BROWSERS = readonly(
-  ...["AbortController", "ResizeObserver", "URL", "URLSearchParams", "clearInterval", "clearTimeout"],
+  ...["AbortController", "CSSStyleSheet", "ResizeObserver", "URL", "URLSearchParams", "clearInterval", "clearTimeout"],
   ...["document", "fetch", "setInterval", "setTimeout"],
 );
 const strict = { linterOptions: { reportUnusedDisableDirectives: "error" }, rules: RULES };

@@ -89,7 +89,7 @@ def test_the_card_on_the_home_page_leads_to_the_page(page_of, report):
 
 
 def test_nobody_gets_anything_without_a_login(airflow):
-    paths = [*FILES, "", "docs", "redoc", "openapi.json", "nothing.js", "..%2fapp.py"]
+    paths = [*FILES, "about.json", "", "docs", "redoc", "openapi.json", "nothing.js", "..%2fapp.py"]
     answers = {path: requests.get(f"{airflow.url}/directory-sync/{path}", timeout=60) for path in paths}
     assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(paths, 401)
     for method in ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
@@ -117,6 +117,13 @@ def test_nothing_but_the_page_s_own_files_is_served(airflow):
     for path in ("", "nothing.js", "..%2fapp.py", "%2e%2e/app.py", "%2fetc%2fpasswd"):
         answer = requests.get(f"{airflow.url}/directory-sync/{path}", cookies=cookies, timeout=60)
         assert answer.status_code == 404, path
+
+
+def test_the_page_says_which_code_runs(page_of, airflow):
+    page = page_of("vera")
+    page.goto("/plugin/directory")
+    place = CHECKOUT / "plugins" / "directory_sync"
+    expect(page.get_by_label("This installation")).to_contain_text(f"from the folder {place}, with Airflow 3.")
 
 
 def test_somebody_without_a_login_is_sent_to_log_in(page_of, airflow):

@@ -3,6 +3,7 @@
 import pytest
 from airflow.serialization.serialized_objects import DagSerialization
 
+from directory_sync.airflow import compat
 from directory_sync.config.names import PAGE_URL
 
 LINK = f"{PAGE_URL}?dag=directory_sync&resource=directory_resource"
@@ -28,6 +29,11 @@ def test_the_link_reaches_the_interface(dag):
     """The API server knows a Dag by its serialized form alone."""
     again = DagSerialization.from_dict(DagSerialization.to_dict(dag))
     assert {tuple(again.get_task(task.task_id).extra_links) for task in described(dag)} == {("Directory",)}
+
+
+def test_where_there_is_no_page_no_task_links_to_it(parse, monkeypatch):
+    monkeypatch.setattr(compat, "HAS_PAGES", False)
+    assert not [task.task_id for task in parse().tasks if task.operator_extra_links]
 
 
 def test_without_a_setting_the_owner_leads_nowhere(dag):

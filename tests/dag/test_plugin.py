@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+import warnings
+from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 
-from directory_sync import ui
+from directory_sync import about, ui
+from directory_sync.airflow import compat
 from directory_sync_plugin import DirectorySyncPlugin
 from tests.conftest import CHECKOUT
 
@@ -33,9 +37,38 @@ def no_get_user(monkeypatch):
     monkeypatch.setitem(sys.modules, "airflow.api_fastapi.core_api.security", None)
 
 
+def test_an_airflow_without_pages_of_plugins_is_told_once(monkeypatch, caplog):
+    monkeypatch.setattr(compat, "HAS_PAGES", False)
+    plugin = DirectorySyncPlugin()
+    assert plugin.fastapi_apps == plugin.react_apps == plugin.fastapi_apps == []
+    assert caplog.text.count('There is no page "Directory"') == 1
+    assert any("the notes on the runs say" in text for text in compat.absent())
+
+
+@pytest.mark.parametrize("path", ["", "/below", "/below/"])
+def test_the_page_is_named_by_an_absolute_path_below_that_of_airflow(monkeypatch, path):
+    """Before 3.3, Airflow's page resolves another one against its own script, or not at all."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", f"https://airflow.example.org{path}")
+    files = f"{path.rstrip('/')}/directory-sync"
+    assert {app["bundle_url"] for app in ui.react_apps()} == {f"{files}/page.js"}
+    assert ui.react_apps()[0]["icon"] == f"{files}/icon.svg"
+
+
+def test_the_page_is_told_which_code_runs():
+    with warnings.catch_warnings(action="ignore"):
+        (served,) = ui.fastapi_apps(lambda: ("No deadlines.",))
+    (route,) = [route for route in served["app"].routes if route.path == "/about.json"]
+    told = route.endpoint(SimpleNamespace(app=served["app"]))
+    assert told["version"] == about.VERSION
+    assert told["origin"] == "folder"
+    assert told["location"] == str(CHECKOUT / "plugins" / "directory_sync")
+    assert told["absent"] == ["No deadlines."]
+    assert told["airflow"] == version("apache-airflow-core")
+
+
 def test_every_file_the_page_names_is_there():
     static = CHECKOUT / "plugins" / "directory_sync" / "ui" / "static"
-    prefix = ui.URL_PREFIX.removeprefix("/") + "/"
+    prefix = f"{ui.URL_PREFIX}/"
     named = {app[key] for app in ui.react_apps() for key in ("bundle_url", "icon", "icon_dark_mode")}
     assert {name.removeprefix(prefix) for name in named} <= {path.name for path in static.iterdir()}
 

@@ -26,6 +26,9 @@ from airflow.plugins_manager import get_import_errors, get_plugin_info
 plugins = [plugin["name"] for plugin in get_plugin_info()]
 manager = ProvidersManager()
 ours = [name for name, hook in manager.hooks.items() if name == "directory_api" and hook]
+# Airflow 3.2 makes a further registry for the forms.
+ProvidersManager._instance, ProvidersManager._initialized = None, False
+fields = [name for name in ProvidersManager().connection_form_widgets if "__directory_api__" in name]
 print(json.dumps({
     "installed": [e.value for e in entry_points(group="apache_airflow_provider", name="provider_info")
                   if e.value.startswith("directory_sync")],
@@ -33,6 +36,7 @@ print(json.dumps({
     "version": manager.providers["directory-sync"].version,
     "types": ours,
     "in tasks": [name for name in ProvidersManagerTaskRuntime().hooks if name == "directory_api"],
+    "form": "extra__directory_api__test_path" in fields,
     "plugins": [name for name in plugins if name == "directory_sync"],
     "import errors": get_import_errors(),
 }))
@@ -43,6 +47,7 @@ FOUND = {
     "providers": ["directory-sync"],
     "version": VERSION,
     "types": ["directory_api"],
+    "form": True,
     "in tasks": ["directory_api"],
     "plugins": ["directory_sync"],
     "import errors": {},

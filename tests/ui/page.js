@@ -10,8 +10,8 @@ assign(globalThis, {
 
 const load = (name) => import(new URL(`../../plugins/directory_sync/ui/static/${name}.js`, import.meta.url));
 
-export const [shape, words, verdict, reading, charts, directory] = await Promise.all(
-  ["shape", "words", "verdict", "reading", "charts", "directory"].map(load),
+export const [shape, words, verdict, reading, charts, directory, about] = await Promise.all(
+  ["shape", "words", "verdict", "reading", "charts", "directory", "about"].map(load),
 );
 
 /** A moment of the first of March, at an hour. */

@@ -26,10 +26,10 @@ class DirectorySyncPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
         """The application that serves the files of the page Directory."""
-        empty_port.mend()
         if not compat.HAS_PAGES:
             logger.warning('There is no page "Directory": plugins have pages from Airflow 3.1 on.')
             return []
+        empty_port.mend()
         return ui.fastapi_apps(compat.absent)
 
     @cached_property

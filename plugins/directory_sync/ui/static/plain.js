@@ -6,7 +6,7 @@ const { Children, cloneElement, createElement: h, forwardRef } = globalThis.Reac
 const BREAKPOINTS = { base: null, sm: "30rem", md: "48rem", lg: "64rem", xl: "80rem" };
 const WEIGHTS = { normal: 400, medium: 500, semibold: 600, bold: 700 };
 
-const isName = (value) => typeof value === "string" && /^[a-z0-9]+(\.[a-z]+)*$/.test(value);
+const isName = (value) => typeof value === "string" && /^(?!\d+px$)[a-z0-9]+(\.[a-z]+)*$/.test(value);
 const token = (group) => (value) =>
   isName(value) ? `var(--chakra-${group}-${value.replaceAll(".", "-")})` : value;
 const asIs = (value) => value;
