@@ -10,7 +10,7 @@ SHORT_CHAOS := tests/chaos/test_pulls.py tests/chaos/test_moving_end.py tests/ch
 SHORT_CHAOS_WITH_AIRFLOW := \
 	'tests/chaos/test_kills.py::test_a_run_killed_three_times_ends_as_an_undisturbed_one[one]' \
 	tests/chaos/test_two_runs.py::test_a_snapshot_older_than_the_published_one_is_skipped_with_a_note
-TESTS := tests/unit tests/integration tests/vendors tests/foreign tests/dag $(SHORT_CHAOS)
+TESTS := tests/unit tests/integration tests/vendors tests/foreign tests/dag tests/deploy $(SHORT_CHAOS)
 # They keep an Airflow running to the end of a worker, so they run apart from the rest.
 WITH_AIRFLOW := tests/matrix tests/e2e/test_scheduled_runs.py tests/e2e/test_airflow_api.py tests/e2e/test_groups.py tests/browser \
 	$(SHORT_CHAOS_WITH_AIRFLOW)

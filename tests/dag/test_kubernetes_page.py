@@ -1,12 +1,12 @@
-"""The values of docs/kubernetes.md, as far as they can be held against the Dag without a cluster."""
+"""The values of docs/deploy/helm.md, held against the Dag and the measurements of docs/kubernetes.md."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
 from directory_sync.config.settings import SyncSettings
+from tests.deploy.pages import blocks_of
 
 STAGES = {"extract", "audit", "publish", "approve_removals", "remove"}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "kubernetes.md"
@@ -14,8 +14,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "kubernetes.md"
 
 @pytest.fixture(scope="module")
 def values():
-    blocks = PAGE.read_text().split("```yaml\n")[1:]
-    return [yaml.safe_load(block.partition("```")[0]) for block in blocks]
+    return [block.data for block in blocks_of("helm") if block.language == "yaml"]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,13 @@ def hook(values):
 @pytest.fixture
 def template(values):
     """What the chart makes of `workers.kubernetes.resources`: one object for all pods."""
-    return SimpleNamespace(**values[0]["workers"]["kubernetes"]["resources"])
+    return SimpleNamespace(**values[0]["workers"]["resources"])
+
+
+def test_a_pod_without_resources_of_its_own_gets_them_too(hook, dag):
+    made = pod(SimpleNamespace(requests=None, limits=None), dag_id=dag.dag_id, task_id="audit")
+    hook(made)
+    assert memory(made) == 768
 
 
 def pod(template, **annotations):
