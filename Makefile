@@ -109,14 +109,15 @@ test-installed: install node ## json-server, Directus, pygeoapi and Mailman: ins
 	@$(BIN)/python -m tests.installed.install
 	@$(PYTEST) tests/installed
 
-# Gigabytes of packages, in `.environments`, and half an hour; hence no part of `test-all`. ROWS="..." chooses rows.
-.PHONY: test-matrix
-test-matrix: install browser ## this package in each Airflow from 3.0 to 3.3, for real (docs/compatibility.md)
-	@$(BIN)/python -m tests.matrix $(if $(ROWS),$(ROWS),--write)
-
-.PHONY: test-newest
-test-newest: install browser ## the same with the newest of everything that PyPI has today, to be run every night
-	@$(BIN)/python -m tests.matrix --newest
+# Needs a checkout of the official chart, `chart/` of Airflow's repository, and 250 MB of packages in `.deploy`.
+.PHONY: test-deploy
+test-deploy: install ## what docs/deploy says, with the official Helm chart: make test-deploy CHART=<its folder>
+	@test -f '$(CHART)/Chart.yaml' || { echo 'CHART must name the folder of the official Helm chart,' \
+		'chart/ of a checkout of Airflow, 1.20 or newer. Nothing was tested.' >&2; exit 1; }
+	@for program in git systemd-analyze; do command -v $$program >/dev/null || { echo "The program \"$$program\"" \
+		'is missing. Nothing was tested. On Debian: apt-get install git systemd' >&2; exit 1; }; done
+	@$(BIN)/python -m tests.deployed.install
+	@$(PYTEST) tests/deployed --chart '$(CHART)'
 
 # Asked first: the test that needs it comes late.
 .PHONY: redis-server
@@ -180,5 +181,5 @@ release: ## the wheel and the source archive in dist/, checked and installed, wi
 		$(RELEASE)/installed/bin/python
 
 clean: ## removes the environment, the demo's state and all caches
-	@rm -rf $(VENV) node_modules dist $(RELEASE) .demo .foreign .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) node_modules .demo .deploy .foreign .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -70,11 +70,23 @@ def running(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Running
     def begin(mode: str = "sync", *, dag_id: str = "directory_sync", **directory: Any) -> TaskScope:
         opened.append(set_current_context(context_of("now", mode, dag_id=dag_id)))
         opened[-1].__enter__()
-        return TaskScope(Directory(form=the_form, **directory), RESOURCE)
+        return TaskScope(Directory(**{"form": the_form, **directory}), RESOURCE)
 
     yield begin
     for one in reversed(opened):
         one.__exit__(None, None, None)
+
+
+def test_a_form_that_names_no_client_is_read_with_the_connection_alone(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = running(form=lambda: {"resources": the_form()["resources"]})
+    with SandboxServer() as api:
+        account = {"login": api.settings.client_id, "password": api.settings.client_secret}
+        monkeypatch.setenv("AIRFLOW_CONN_DIRECTORY_API", json.dumps({**API, "host": api.url, **account}))
+        client = scope.open_client(scope.resource, share_of=1, connections=1)
+        assert len(client.page(0).entries) == 100
+        client.close()
 
 
 def aged(home: Path, run_id: str, days: float) -> Path:

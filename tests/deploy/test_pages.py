@@ -108,6 +108,7 @@ def test_each_requirement_is_this_package_with_extras_that_it_has() -> None:
     for _, line in named:
         requirement = Requirement(line)
         assert requirement.name == project["name"]
+        assert requirement.extras <= set(project["optional-dependencies"])
         assert requirement.specifier.contains(VERSION) or str(requirement.specifier) == "==0.2.1"
 
 

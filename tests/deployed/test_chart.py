@@ -145,7 +145,9 @@ def test_no_secret_is_in_a_manifest_and_no_database_beside_ours(manifests) -> No
 def test_connections_from_secrets_are_variables_of_the_pod(render) -> None:
     other = block("helm", "values.yaml, instead of config.secrets").data
     (container,) = task_pod(render(**other))["spec"]["containers"]
-    given = {one["name"]: one["valueFrom"]["secretKeyRef"]["key"] for one in container["env"] if "valueFrom" in one}
+    given = {
+        one["name"]: one["valueFrom"]["secretKeyRef"]["key"] for one in container["env"] if "valueFrom" in one
+    }
     assert given.items() >= {one["envName"]: one["secretKey"] for one in other["secret"]}.items()
 
 

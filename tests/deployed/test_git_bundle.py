@@ -32,7 +32,9 @@ class Repository:
     def commit(self, resource: str) -> str:
         """Commits a form with this resource; returns the commit."""
         text = DAG_FILE.replace("/api/people/", "/v1/directory").replace('"results"', '"data"')
-        text = text.replace('"total_path": "count"', '"total_path": "total"').replace('"people"', f'"{resource}"')
+        text = text.replace('"total_path": "count"', '"total_path": "total"').replace(
+            '"people"', f'"{resource}"'
+        )
         assert '"/v1/directory"' in text
         (self.folder / "dags/people_dag.py").write_text(text)
         self._git("add", "--all")
@@ -65,6 +67,7 @@ def airflow(tmp_path, repository, site):
     with SandboxServer() as sandbox:
         environment = {
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(tmp_path / "checkouts"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(none),
             "AIRFLOW__CORE__DAGS_FOLDER": str(none),
             "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(sandbox)),
@@ -95,5 +98,8 @@ def test_a_commit_changes_the_form_of_the_next_run_and_of_no_earlier_one(airflow
         assert versions(airflow, run) == {first}
         assert versions(airflow, later) == {second}
     with duckdb.connect(airflow.home / "directory_sync/warehouse.duckdb", read_only=True) as warehouse:
-        counts = [warehouse.sql(f"SELECT count(*) FROM directory.{name}").fetchone() for name in ("people", "members")]
+        counts = [
+            warehouse.sql(f"SELECT count(*) FROM directory.{name}").fetchone()
+            for name in ("people", "members")
+        ]
     assert counts == [(28_298,), (28_298,)]

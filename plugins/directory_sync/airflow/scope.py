@@ -184,7 +184,7 @@ class TaskScope:
         """Opens an HTTP client, see `Parts.open_client`."""
         from directory_sync.api.client import DirectoryClient
 
-        api = ApiSettings.from_connection(self._api_connection, client=self.form["client"])
+        api = ApiSettings.from_connection(self._api_connection, client=self.form.get("client"))
         return DirectoryClient(api.shared_by(share_of), resource, connections=connections, mask=mask_secret)
 
 
