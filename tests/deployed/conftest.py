@@ -1,4 +1,4 @@
-"""What is deployed for real, with what a machine without a cluster and without a vendor has. `make test-deploy`."""
+"""What is deployed for real, as far as one machine can: `make test-deploy`."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Installs what `tests/deployed` needs besides the environment: `python -m tests.deployed.install`.
 
-Into a folder of its own, `.deploy`, with exact versions: a library of Helm of 40 MB, and Airflow's provider for git.
+Into a folder of its own, `.deploy`, with exact versions: Helm as a library, and the provider for git.
 """
 
 import shutil
