@@ -75,7 +75,7 @@ def test_the_schema_refuses_what_it_does_not_know(chart) -> None:
 
 
 def unknown(values, defaults, path=""):
-    """The keys that the chart has no default for: the schema lets most of them pass, and nothing reads them."""
+    """The keys that the chart has no default for: the schema lets most pass, and nothing reads them."""
     for key, value in values.items():
         if key not in defaults:
             yield path + key
