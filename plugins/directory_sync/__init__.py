@@ -17,13 +17,14 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       formats.py                  the versions of the formats of landed files and tables
       incremental.py              how it is asked for what changed within an interval
       settings.py, limits.py      switches, and how many entries may be removed unasked
+      given.py                    where the switches are given; no unknown name
       connections.py              Airflow connections as plain data
       access.py                   the source connection: where the API is, and who we are there
       token_options.py            how OAuth2 tokens are requested; private_key.py: the key that signs for us
       sign_in.py, key_place.py    how a form says the API signs in; the connection alone holds the secrets
       agreement.py                the sign-in that form and connection name together
       network.py                  the proxy, and our own certificate
-      dlt_provider.py             Airflow connections answer dlt's look-ups
+      dlt_provider.py             dlt's configuration for our pipelines alone
       directory.py                one directory: form, connections, settings
       urls.py, masking.py         what messages may show of a URL; what is masked in logs
       fields.py                   names and paths of fields
@@ -109,6 +110,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       decision.py                 the answer on held removals, where Airflow cannot ask a person
       bodies.py                   what each task does: calls one stage of `Sync`
       scope.py                    looks up what a task needs: connections, settings, its run
+      options.py                  the switches in Airflow's own configuration
       display.py, notes.py        what the UI shows of a task, and of a run
       deadline.py                 the alert when a run is late
       plugin.py                   what Airflow loads: the page, the notes, the connection type

@@ -20,9 +20,11 @@ from airflow.sdk import DAG
 from directory_sync.airflow import tasks
 from directory_sync.airflow.deadline import alerts
 from directory_sync.airflow.display import describe, owner_links
+from directory_sync.airflow.options import options
 from directory_sync.airflow.params import PARAMS
 from directory_sync.airflow.retry import DEFAULT_ARGS
 from directory_sync.config.directory import Directory
+from directory_sync.config.given import also_read
 from directory_sync.config.names import TAGS
 from directory_sync.errors import ConfigError
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.callback import Callback
 
 __all__ = ["Directory", "directory_dag"]
+
+also_read(options)
 
 
 def directory_dag(

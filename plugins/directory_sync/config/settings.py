@@ -1,4 +1,4 @@
-"""The switches of a deployment, validated once: the environment's `DIRECTORY_SYNC_<NAME>`.
+"""The switches of a deployment, validated once; `given.py` says where they are given.
 
 Connections hold secrets and addresses (`access.py`), the form in the Dag file holds what is synced.
 """
@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 import pendulum
 from croniter import croniter
 
+from directory_sync.config.given import ENVIRONMENT_PREFIX, given_switches
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.older_python import Self
 from directory_sync.config.urls import is_http_url
 from directory_sync.errors import ConfigError
 
 TICKS_LOOKED_AT = 50
-ENVIRONMENT_PREFIX = "DIRECTORY_SYNC_"
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """The default of how far the clocks of two machines may be apart."""
 UNSTORABLE = ("refuse", "quarantine")
@@ -171,21 +171,23 @@ class SyncSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Reads the switches from environment variables.
+        """Reads the switches from environment variables, and from Airflow's configuration.
 
         Args:
-            environment: the variables; None: those of this process.
+            environment: the variables; None: those of this process, and Airflow's configuration.
 
         Raises:
-            ConfigError: a value cannot be parsed or is outside its range; the message names the variable.
+            ConfigError: a value cannot be parsed or is outside its range, or a name is unknown; the message
+                names it.
         """
+        given = given_switches({item.name for item in fields(cls)}, environment)
         environment = os.environ if environment is None else environment
         airflow_home = Path(environment.get("AIRFLOW_HOME") or "~/airflow").expanduser()
         values: dict[str, Any] = {"home": airflow_home / "directory_sync"}
         for item in fields(cls):
-            variable = ENVIRONMENT_PREFIX + item.name.upper()
-            if environment.get(variable):
-                values[item.name] = _parse(environment[variable], item.type, variable=variable)
+            if item.name in given:
+                place, text = given[item.name]
+                values[item.name] = _parse(text, item.type, variable=place)
         return cls(**values)
 
 
