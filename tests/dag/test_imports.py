@@ -23,8 +23,8 @@ OURS = """
     config.dlt_provider config.endpoint config.fields config.form config.given config.incremental
     config.key_place config.keys config.kinds config.limits config.memory config.mode config.names
     config.network config.paginator config.paging config.parent config.paths config.private_key
-    config.refusal config.settings config.sign_in config.steps config.token_options config.urls dag errors extract
-    extract.plan extract.reach extract.stage extract.windows landing landing.damage landing.durable
+    config.refusal config.settings config.sign_in config.steps config.token_options config.urls dag
+    errors extract extract.plan extract.reach extract.stage extract.windows landing landing.damage landing.durable
     landing.files landing.folder landing.place landing.snapshot landing.tables landing.zone
 """
 """Our modules that declare; what works is imported in the task."""
