@@ -42,6 +42,7 @@ print(json.dumps({
 }))
 """
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+REQUIRED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["postgres"]]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE")
 FOUND = {
     "providers": ["directory-sync"],
@@ -126,10 +127,9 @@ def test_a_build_leaves_nothing_beside_the_sources(source, installed):
 
 def test_the_pins_of_the_demo_and_the_tests_are_within_the_wheels_ranges():
     pinned = {canonicalize_name(name): version for name, _, version in map(pin, lines_of("constraints.txt"))}
-    required = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["postgres"]]
     outside = [
         f"{one}, pinned: {pinned[canonicalize_name(one.name)]}"
-        for one in map(Requirement, required)
+        for one in required()
         if not one.specifier.contains(pinned[canonicalize_name(one.name)])
     ]
     assert not outside
@@ -137,20 +137,24 @@ def test_the_pins_of_the_demo_and_the_tests_are_within_the_wheels_ranges():
 
 def test_the_runtime_of_the_demo_and_the_tests_is_what_the_wheel_requires():
     pinned = {canonicalize_name(Requirement(line).name) for line in lines_of("requirements.txt")}
-    required = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["postgres"]]
     # dlt requires it; its pin alone is a decision of ours.
-    assert pinned - {"sqlglot"} == {canonicalize_name(Requirement(one).name) for one in required}
+    assert pinned - {"sqlglot"} == {canonicalize_name(Requirement(one).name) for one in REQUIRED}
 
 
 def test_the_wheel_pins_nothing_exactly(installed):
     (notes,) = installed.glob("directory_sync-*.dist-info")
-    required = [Requirement(one) for one in PathDistribution(notes).requires or ()]
-    assert required
-    assert not [str(one) for one in required if "==" in str(one.specifier)]
+    of_wheel = [Requirement(one) for one in PathDistribution(notes).requires or ()]
+    assert of_wheel
+    assert not [str(one) for one in of_wheel if "==" in str(one.specifier)]
 
 
 def test_the_names_of_the_package_agree():
     assert PROJECT["name"] == get_provider_info()["package-name"] == PACKAGE_NAME
+
+
+def required() -> list[Requirement]:
+    """What the wheel requires on this Python, with PostgreSQL as the warehouse."""
+    return [one for one in map(Requirement, REQUIRED) if one.marker is None or one.marker.evaluate()]
 
 
 def lines_of(name: str) -> list[str]:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from directory_sync import about
 from directory_sync.about import RELEASE
+from directory_sync.airflow.scope import TaskScope
+from directory_sync.config.directory import Directory
 from tests.conftest import CHECKOUT
 
 PROBE = """
@@ -96,3 +99,10 @@ def test_what_setuptools_left_in_a_folder_makes_no_wheel_of_it(folder):
     (left / "PKG-INFO").write_text(METADATA)
     found = what_runs(folder, last=folder)
     assert (found["origin"], found["entry points"]) == ("folder", False)
+
+
+def test_a_task_logs_which_code_runs(caplog):
+    caplog.set_level("INFO")
+    TaskScope(Directory(form=dict), "directory_resource")
+    assert caplog.messages == [about.running()]
+    assert f"{about.VERSION} runs from the folder in {CHECKOUT / 'plugins' / 'directory_sync'}" in caplog.text

@@ -1,5 +1,6 @@
 """Looks up what a running task, or the Test button, needs: connections, settings, the run."""
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import get_current_context
 from airflow.sdk.log import mask_secret
 
+from directory_sync import about
 from directory_sync.airflow.compat import AirflowNotFoundException, BaseHook
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.connections import (
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from directory_sync.publish.ownership import Owner
 
 
+logger = logging.getLogger(__name__)
+
 LIMIT_PARAMS = ("max_removed_share", "max_removed_count")
 
 
@@ -47,7 +51,8 @@ class TaskScope:
     """
 
     def __init__(self, directory: Directory, resource_name: str) -> None:
-        """Looks nothing up yet."""
+        """Looks nothing up yet; logs which code runs."""
+        logger.info("%s", about.running())
         self._directory, self._resource_name = directory, resource_name
         self._connections: dict[str, ConnectionFields | None] = {}
 
