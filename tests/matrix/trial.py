@@ -36,6 +36,13 @@ from importlib.metadata import version
 names = ("apache-airflow-core", "dlt", "duckdb", "sqlglot", "pyarrow")
 print(json.dumps({name: version(name) for name in names}))
 """
+_PATIENT = {
+    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "30",
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "3",
+}
+"""On a busy machine a Dag is parsed in more than half a minute, and a task answered in more than 5 seconds."""
 _RUN_SECONDS = 600.0
 _PATIENCE = 120_000
 _FLAGS = ("--no-sandbox", "--disable-gpu")
@@ -87,6 +94,7 @@ class Trial:
                 "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(self.sandbox)),
                 "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
                 "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins),
+                **_PATIENT,
             }
             started = LocalAirflow(self.home, environment=environment, python=self._python)
             with started as self.airflow:
