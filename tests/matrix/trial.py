@@ -42,7 +42,7 @@ _PATIENT = {
     "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "30",
     "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "3",
 }
-"""On a busy machine a Dag is parsed in more than half a minute, and a task answered in more than 5 seconds."""
+"""On a busy machine a Dag is parsed in more than half a minute, and a task waits more than five seconds."""
 _RUN_SECONDS = 600.0
 _PATIENCE = 120_000
 _FLAGS = ("--no-sandbox", "--disable-gpu")
