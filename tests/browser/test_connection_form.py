@@ -97,7 +97,7 @@ def test_the_form_has_the_labelled_fields_and_no_others(page, picture):
         "Path to try": "The path that the Test button reads, such as /v1/directory?limit=5.",
     }.items():
         expect(extra(form, label)).to_contain_text(description)
-    form.get_by_label("Sign-in").click()
+    form.get_by_role("combobox", name="Sign-in").click()
     expect(page.get_by_role("option")).to_have_text(
         [
             "OAuth2: tokens for a client id and its secret or key",

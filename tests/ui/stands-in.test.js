@@ -29,7 +29,7 @@ const plain = await import(new URL("plain.js", STATIC));
 const addresses = await import(new URL("addresses.js", STATIC));
 
 /** The rules of the classes of an element, in their order. */
-const rulesOf = ({ props }) => rules.filter((rule) => props.className.split(" ").some((name) => rule.includes(`.${name} `) || rule.includes(`.${name}:`)));
+const rulesOf = ({ props }) => rules.filter((rule) => new RegExp(`\\.${props.className}[ :]`).test(rule));
 
 beforeEach(() => {
   globalThis.location = { pathname: "/below/plugin/directory", search: "?range=30" };

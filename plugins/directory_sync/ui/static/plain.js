@@ -93,30 +93,25 @@ function rulesOf(styles, state = "") {
 }
 
 const isStyle = (name) => STYLES.has(name) || name === "hideBelow" || name in STATES;
+/** Properties that choose among the looks of a part. */
+const LOOKS = new Set(["colorPalette", "size", "variant"]);
 
-/** An element with defaults; `choose` turns its other properties, such as its size, into styles. */
-const part = (element, defaults = {}, choose = null) =>
-  forwardRef(({ as = element, asChild = false, children, className, ...given }, ref) => {
-    const { rest: own, styles: chosen } = choose ? choose(given) : { rest: given, styles: {} };
-    const styles = { ...defaults, ...chosen };
+/** An element with default styles; `look` gives those that its other properties choose. */
+const part = (element, defaults = {}, look = () => ({})) =>
+  forwardRef(({ as = element, asChild = false, children, ...given }, ref) => {
+    const styles = { ...defaults, ...look(given) };
     const rest = {};
-    for (const [name, value] of Object.entries(own)) (isStyle(name) ? styles : rest)[name] = value;
-    const all = { ...rest, className: [classOf(rulesOf(styles)), className].filter(Boolean).join(" ") };
+    for (const [name, value] of Object.entries(given))
+      if (!LOOKS.has(name)) (isStyle(name) ? styles : rest)[name] = value;
+    const all = { ...rest, className: classOf(rulesOf(styles)) };
     if (asChild) return cloneElement(Children.only(children), all);
     return h(as, { ...all, ref }, ...Children.toArray(children));
   });
 
-function ofButton({ size: _size, variant, ...rest }) {
-  const looks = {
-    solid: { bg: "gray.solid", borderColor: "transparent", color: "gray.contrast" },
-    outline: { _hover: { bg: "bg.muted" }, borderColor: "border", color: "fg" },
-  };
-  return { rest, styles: looks[variant] };
-}
-
-function ofBadge({ colorPalette, size: _size, variant: _variant, ...rest }) {
-  return { rest, styles: { bg: `${colorPalette}.subtle`, color: `${colorPalette}.fg` } };
-}
+const BUTTONS = {
+  solid: { bg: "gray.solid", borderColor: "transparent", color: "gray.contrast" },
+  outline: { _hover: { bg: "bg.muted" }, borderColor: "border", color: "fg" },
+};
 
 export const Box = part("div");
 export const Text = part("p");
@@ -129,7 +124,7 @@ export const Code = part("code", { bg: "bg.muted", borderRadius: "sm", fontFamil
 export const Badge = part(
   "span",
   { borderRadius: "sm", flexShrink: 0, fontSize: "xs", fontWeight: "medium", px: 1.5, whiteSpace: "nowrap" },
-  ofBadge,
+  ({ colorPalette }) => ({ bg: `${colorPalette}.subtle`, color: `${colorPalette}.fg` }),
 );
 export const Button = part(
   "button",
@@ -146,12 +141,12 @@ export const Button = part(
     px: 2.5,
     whiteSpace: "nowrap",
   },
-  ofButton,
+  ({ variant }) => BUTTONS[variant],
 );
 export const Skeleton = part("div", { bg: "bg.emphasized" });
 export const NativeSelect = {
   // The browser draws the arrow itself.
-  Root: part("div", {}, ({ size: _size, ...rest }) => ({ rest, styles: {} })),
+  Root: part("div"),
   Field: part("select", {
     bg: "bg",
     borderColor: "border",
