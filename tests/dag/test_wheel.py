@@ -148,6 +148,11 @@ def test_the_wheel_pins_nothing_exactly(installed):
     assert not [str(one) for one in of_wheel if "==" in str(one.specifier)]
 
 
+def test_without_git_the_wheel_has_the_release_that_a_folder_names():
+    version = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["hatch"]["version"]
+    assert version["fallback-version"] == f"{RELEASE}.dev0"
+
+
 def test_the_names_of_the_package_agree():
     assert PROJECT["name"] == get_provider_info()["package-name"] == PACKAGE_NAME
 
