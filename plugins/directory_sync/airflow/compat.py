@@ -6,6 +6,7 @@ the nearest that it has; `absent()` says in words what is not there.
     lacks                   has it from   in its place
     retry policies          3.3           `AirflowFailException`; the task itself waits for a `Retry-After`
     approvals               3.1           a run in mode `decide` that brings the answer (`decision.py`)
+    ... without triggerer   3.3           none: one must run
     pages of plugins        3.1           none: no page, no card, no link from a task to it
     deadlines               3.1           none; 3.1 runs the callback in the triggerer, later ones elsewhere
 """
@@ -13,6 +14,7 @@ the nearest that it has; `absent()` says in words what is not there.
 import functools
 import inspect
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -91,6 +93,10 @@ HAS_RETRY_POLICIES: bool = RetryDecision is not None
 """The kind of an error decides whether Airflow tries again, and when."""
 HAS_APPROVALS: bool = ApprovalOperator is not None
 """A person can be asked under *Required Actions*."""
+ASKS_WITHOUT_TRIGGERER = HAS_APPROVALS and "TaskAwaitingInput" in vars(
+    sys.modules[ApprovalOperator.__module__]
+)
+"""A question waits in the scheduler; below 3.3 it waits in the triggerer, so that one must run."""
 HAS_PAGES = hasattr(AirflowPlugin, "react_apps")
 """A plugin may have pages: the page "Directory" is there."""
 HAS_DEADLINES = "deadline" in inspect.signature(DAG).parameters
@@ -105,6 +111,10 @@ def absent() -> tuple[str, ...]:
             (
                 HAS_APPROVALS,
                 "No Required Actions: held removals are decided by a run in mode `decide` with an answer.",
+            ),
+            (
+                ASKS_WITHOUT_TRIGGERER or not HAS_APPROVALS,
+                "A question under Required Actions waits in the triggerer: without one no answer is taken.",
             ),
             (
                 HAS_RETRY_POLICIES,
