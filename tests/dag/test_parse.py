@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 DAGS = HERE.parents[1] / "dags"
 
 
-def probe(dags: Path, temporary: Path) -> dict[str, object]:
+def probe(dags: Path, temporary: Path, **variables: str) -> dict[str, object]:
     """What `parse_probe.py` tells of a folder, in a process without any connection."""
     temporary.mkdir()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW_CONN_")}
@@ -21,6 +21,7 @@ def probe(dags: Path, temporary: Path) -> dict[str, object]:
         "PYTHONPATH": str(HERE),
         "AIRFLOW__SECRETS__BACKEND": "parse_probe.RecordingBackend",
         "AIRFLOW__WORKERS__SECRETS_BACKEND": "parse_probe.RecordingBackend",
+        **variables,
     }
     told = output_of(str(HERE / "parse_probe.py"), str(dags), environment=environment)
     return json.loads(told.splitlines()[-1])
