@@ -102,9 +102,7 @@ def airflow(tmp_path_factory, migrated, airflow_python) -> Iterator[Stack]:
             "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(sandbox)),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{u}:{r}" for u, r in ROLES.items()),
         }
-        with LocalAirflow(
-            home, environment=environment, migrated=migrated, python=airflow_python
-        ) as local:
+        with LocalAirflow(home, environment=environment, migrated=migrated, python=airflow_python) as local:
             yield Stack(sandbox=sandbox, airflow=local, passwords=passwords)
 
 

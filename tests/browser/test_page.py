@@ -123,7 +123,9 @@ def test_the_page_says_which_code_runs(page_of, airflow):
     page = page_of("vera")
     page.goto("/plugin/directory")
     place = CHECKOUT / "plugins" / "directory_sync"
-    expect(page.get_by_label("This installation")).to_contain_text(f"from the folder {place}, with Airflow 3.")
+    expect(page.get_by_label("This installation")).to_contain_text(
+        f"from the folder {place}, with Airflow 3."
+    )
 
 
 def test_somebody_without_a_login_is_sent_to_log_in(page_of, airflow):

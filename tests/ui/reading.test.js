@@ -24,6 +24,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  delete globalThis.localStorage;
   globalThis.fetch = usual;
   delete globalThis.document;
 });
@@ -148,4 +149,24 @@ test("a point of a chart is told in words", () => {
   );
   assert.match(charts.pointText({ ...point, entries: null, isInterval: true }), /: an interval, 1 added/);
   delete globalThis.localStorage;
+});
+
+test("a token that does not help is not asked with again", async () => {
+  globalThis.localStorage = { getItem: (name) => (name === "token" ? "of an older Airflow" : null) };
+  serve(() => 401);
+  await assert.rejects(reading.readRun({ dagId: "d", runId: "r" }), { status: 401 });
+  await assert.rejects(reading.readRun({ dagId: "d", runId: "r" }), { status: 401 });
+  assert.deepEqual(asked.map(({ headers }) => "Authorization" in headers), [false, true, false, true]);
+});
+
+test("where Airflow takes no cookie, the token of its interface is sent", async () => {
+  globalThis.localStorage = { getItem: (name) => (name === "token" ? "of the login" : null) };
+  globalThis.fetch = async (url, options) => {
+    asked.push(options.headers.Authorization);
+    const ok = options.headers.Authorization === "Bearer of the login";
+    return { json: async () => run("r", 1), ok, status: ok ? 200 : 401 };
+  };
+  for (let times = 0; times < 2; times += 1)
+    assert.equal((await reading.readRun({ dagId: "d", runId: "r" })).dag_run_id, "r");
+  assert.deepEqual(asked, [undefined, "Bearer of the login", "Bearer of the login"]);
 });

@@ -1,10 +1,11 @@
 """Serves the page's files, and which code runs, only to logged-in users.
 
-The files contain no data, but no route is open to anonymous users. The browser sends Airflow's cookie with
-each import. Only the API server imports this module: FastAPI and Airflow's core would slow other processes.
+The files contain no data, but no route is open to anonymous users, except the files in Airflow 3.1.0. The
+browser sends Airflow's cookie with each import. Only the API server imports this module: FastAPI and Airflow's core would slow other processes.
 """
 
 from importlib.metadata import version
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from starlette.staticfiles import StaticFiles
 
 from directory_sync import about
 
+_TAKES_COOKIES = "request" in signature(get_user).parameters
+"""Airflow 3.1.0 takes the token of a login in a header alone, which no import of a module can send."""
 _files = StaticFiles(directory=Path(__file__).parent / "static")
 
 app = FastAPI(
@@ -23,11 +26,11 @@ app = FastAPI(
     redoc_url=None,
     openapi_url=None,
     redirect_slashes=False,
-    dependencies=[Depends(get_user)],
+    dependencies=[Depends(get_user)] if _TAKES_COOKIES else [],
 )
 
 
-@app.get("/about.json")
+@app.get("/about.json", dependencies=[Depends(get_user)])
 def about_this_code(request: Request) -> dict[str, Any]:
     """Returns which code the API server runs, and what its Airflow does not have."""
     return {

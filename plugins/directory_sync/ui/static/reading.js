@@ -39,6 +39,21 @@ export function problem(error, what) {
   }
 }
 
+/** Whether this Airflow takes no cookie: the interface of 3.1.0 keeps the token of the login for its own requests. */
+let isCookieRefused = false;
+
+async function send(url, options) {
+  const token = globalThis.localStorage?.getItem("token");
+  const withToken = { ...options, headers: { ...options.headers, Authorization: `Bearer ${token}` } };
+  if (isCookieRefused && token) return fetch(url, withToken);
+  const answer = await fetch(url, options);
+  if (answer.status !== 401 || !token) return answer;
+  const again = await fetch(url, withToken);
+  // An older token may lie there after an upgrade of Airflow.
+  isCookieRefused = again.ok;
+  return again.ok ? again : answer;
+}
+
 async function ask(path, { query = [], body, signal, below = "api/v2" }) {
   // The URL is relative to the page's <base>, because Airflow may be served below a path.
   const url = new URL(`${below}/${path}`, document.baseURI);
@@ -47,7 +62,7 @@ async function ask(path, { query = [], body, signal, below = "api/v2" }) {
   const method = body ? "POST" : "GET";
   let answer;
   try {
-    answer = await fetch(url, {
+    answer = await send(url, {
       method,
       headers,
       signal,
