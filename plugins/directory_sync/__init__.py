@@ -114,7 +114,8 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       display.py, notes.py        what the UI shows of a task, and of a run
       deadline.py                 the alert when a run is late
       plugin.py                   what Airflow loads: the page, the notes, the connection type
-      hook.py, provider.py        the connection type in the UI, and its Test button (hook_form.py: before 3.2)
+      hook.py, provider.py        the connection type in the UI, and its Test button
+      hook_form.py                its form, for Airflow 3.0 and 3.1
       command.py                  `python -m directory_sync probe`
       empty_port.py               mends that button in Airflow 3.3.1 and 3.3.2
     ui/             the page "Directory"

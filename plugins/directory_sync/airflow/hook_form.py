@@ -1,4 +1,4 @@
-"""The connection's form for Airflow 3.0 and 3.1, which ask the hook for it; later ones read only `provider.py`.
+"""The connection's form for Airflow 3.0 and 3.1, which ask the hook for it; later ones read `provider.py`.
 
 Airflow's API server reads the fields as parts of WTForms. It lends its own parts while it asks, whether
 WTForms is installed or not.
