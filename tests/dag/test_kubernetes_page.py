@@ -86,8 +86,7 @@ def test_each_limit_is_a_quarter_above_the_highest_figure_of_the_page(hook, temp
 
 
 def test_the_page_names_settings_and_connections_that_exist(values):
-    settings = {f"DIRECTORY_SYNC_{name.upper()}" for name in SyncSettings.__dataclass_fields__}
-    assert {variable["name"] for variable in values[0]["env"]} <= settings
+    assert values[0]["config"]["directory_sync"].keys() <= SyncSettings.__dataclass_fields__.keys()
     assert {secret["envName"] for secret in values[1]["secret"]} == {
         f"AIRFLOW_CONN_DIRECTORY_{name}" for name in ("API", "WAREHOUSE", "LANDING")
     }

@@ -83,11 +83,3 @@ def test_airflow_loads_page_form_and_dag_beside_the_wheel_in_its_plugins_folder(
         "errors": {},
         "secrets": True,
     }
-
-
-def test_the_startup_script_sets_the_settings() -> None:
-    script = block("mwaa", "startup.sh").text
-    command = f'{script}\n"$0" -c "import json, os; print(json.dumps(dict(os.environ)))"'
-    done = subprocess.run(["sh", "-ec", command, sys.executable], env={}, stdout=subprocess.PIPE, check=True)
-    given = json.loads(done.stdout)
-    assert (given["DIRECTORY_SYNC_SCHEDULE"], given["DIRECTORY_SYNC_SHARDS"]) == ("0 3 * * *", "4")

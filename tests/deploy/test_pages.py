@@ -67,14 +67,15 @@ OPTIONS = {
     (section, option)
     for section, described in retrieve_configuration_description().items()
     for option in described["options"]
-}
+} | {("directory_sync", name) for name in SyncSettings.__dataclass_fields__}
 
 
 def options_of(one) -> set[tuple[str, str]]:
     """The Airflow options that a block names: as variables, in a vendor's JSON, in the chart's `config`."""
     variables = re.findall(r"\bAIRFLOW__([A-Z_]+?)__([A-Z_]+)\b", one.text)
     named = {(section.lower(), option.lower()) for section, option in variables}
-    named |= set(re.findall(r"--update-airflow-configs=(\w+)-(\w+)=", one.text))
+    overrides = re.findall(r"--update-airflow-configs=(\S+)", one.text)
+    named |= {tuple(given.split("=")[0].split("-")) for text in overrides for given in text.split(",")}
     if one.language == "json":
         keys = {**one.data, **one.data.get("AirflowConfigurationOptions", {})}
         named |= {tuple(re.split("[.-]", key, maxsplit=1)) for key in keys if re.search("[.-]", key)}

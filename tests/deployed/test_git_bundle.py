@@ -86,15 +86,15 @@ def versions(airflow, run) -> set[str]:
 def test_a_commit_changes_the_form_of_the_next_run_and_of_no_earlier_one(airflow, repository) -> None:
     first = repository.commit("people")
     with airflow:
-        run = airflow.api.wait(DAG_ID, airflow.begin_run().run_id, seconds=240)
+        run = airflow.api.wait(DAG_ID, airflow.begin_run().run_id, seconds=600)
         assert run.state == "success"
         second = repository.commit("members")
         airflow._run("dags", "reserialize")
-        later = airflow.api.wait(DAG_ID, airflow.api.trigger(DAG_ID).run_id, seconds=240)
+        later = airflow.api.wait(DAG_ID, airflow.api.trigger(DAG_ID).run_id, seconds=600)
         assert later.state == "success"
         # Cleared after the commit: the run keeps its own.
         airflow.api.clear(DAG_ID, run.run_id, "audit")
-        assert airflow.api.wait(DAG_ID, run.run_id, seconds=240).state == "success"
+        assert airflow.api.wait(DAG_ID, run.run_id, seconds=600).state == "success"
         assert versions(airflow, run) == {first}
         assert versions(airflow, later) == {second}
     with duckdb.connect(airflow.home / "directory_sync/warehouse.duckdb", read_only=True) as warehouse:
