@@ -44,7 +44,7 @@ PICTURES = os.environ.get("SCREENSHOTS")
 """A folder for pictures of what the tests see, such as docs/images; none are taken without it."""
 
 NOT_OURS = ("Failed to load resource", "No `HydrateFallback` element")
-"""What the browser says of every answer that is an error, where the page's words on it are tested instead, and
+"""What the browser says of each answer that is an error, where the page's words on it are tested instead, and
 of Airflow 3.1's own page."""
 
 

@@ -1,4 +1,4 @@
-"""The connection's form as Airflow 3.0 and 3.1 ask for it: from the hook, with parts of WTForms that they lend."""
+"""The connection's form as Airflow 3.0 and 3.1 ask the hook for it, with parts of WTForms that they lend."""
 
 import sys
 from types import ModuleType

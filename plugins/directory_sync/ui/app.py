@@ -1,8 +1,8 @@
 """Serves the page's files, and which code runs, only to logged-in users.
 
 The files contain no data, but no route is open to anonymous users, except the files in Airflow 3.1.0. The
-browser sends Airflow's cookie with each import. Only the API server imports this module: FastAPI and Airflow's
-core would slow other processes.
+browser sends Airflow's cookie with each import. Only the API server imports this module: FastAPI and
+Airflow's core would slow other processes.
 """
 
 from importlib.metadata import version
