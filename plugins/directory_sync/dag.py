@@ -12,7 +12,7 @@ The Dag file holds the form: a function that returns what is synced. A second di
 """
 
 import gc
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 from airflow.sdk import DAG
@@ -22,7 +22,7 @@ from directory_sync.airflow.deadline import alerts
 from directory_sync.airflow.display import describe, owner_links
 from directory_sync.airflow.options import options
 from directory_sync.airflow.params import PARAMS
-from directory_sync.airflow.retry import DEFAULT_ARGS
+from directory_sync.airflow.retry import DEFAULT_ARGS, OWNER
 from directory_sync.config.directory import Directory
 from directory_sync.config.given import also_read
 from directory_sync.config.names import TAGS
@@ -37,7 +37,14 @@ also_read(options)
 
 
 def directory_dag(
-    dag_id: str, directory: Directory, *, doc_md: str | None = None, late_callback: "Callback | None" = None
+    dag_id: str,
+    directory: Directory,
+    *,
+    doc_md: str | None = None,
+    late_callback: Callback | None = None,
+    owner: str = OWNER,
+    pool: str | None = None,
+    tags: Sequence[str] = (),
 ) -> DAG:
     """Declares the Dag of a directory: extract >> audit >> publish >> approve_removals >> remove.
 
@@ -50,6 +57,9 @@ def directory_dag(
         doc_md: the documentation of the Dag in the UI, in Markdown; None: it has none.
         late_callback: called when a run has not ended at its deadline, for example a `SyncCallback` of a
             notifier; None: an error is logged. It needs `DIRECTORY_SYNC_DEADLINE_MINUTES`.
+        owner: the owner of its tasks, which the list of Dags shows.
+        pool: the pool in which its tasks run; None: Airflow's default pool.
+        tags: further tags, such as the team's.
 
     Returns:
         The Dag.
@@ -63,12 +73,12 @@ def directory_dag(
         schedule=CronDataIntervalTimetable(settings.schedule, timezone="UTC"),
         catchup=False,
         max_active_runs=1,
-        default_args=DEFAULT_ARGS,
+        default_args={**DEFAULT_ARGS, "owner": owner, **({"pool": pool} if pool else {})},
         params=PARAMS,
-        tags=list(TAGS),
+        tags=[*TAGS, *tags],
         doc_md=doc_md,
-        owner_links=owner_links(settings),
-        **alerts(settings, late_callback),
+        deadline=alerts(settings, late_callback),
+        owner_links=owner_links(settings, owner),
     ) as dag:
         resources = directory.declared_resources()
         stages = {}

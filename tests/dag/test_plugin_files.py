@@ -1,4 +1,4 @@
-"""The files below plugins/: Airflow runs each that it finds as a module of its bare name, beside all others."""
+"""The files below plugins/: Airflow runs each that it finds as a module of its bare name."""
 
 import shutil
 import sys

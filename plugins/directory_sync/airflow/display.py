@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 import attrs
 from airflow.sdk import DAG, BaseOperator, BaseOperatorLink
 
-from directory_sync.airflow import compat, retry
 from directory_sync.config.form import Resource
 from directory_sync.config.names import PAGE_URL, PageKey, Stage
 from directory_sync.config.settings import SyncSettings
@@ -46,9 +45,9 @@ class DirectoryLink(BaseOperatorLink):
         return f"{PAGE_URL}?{query}"
 
 
-def owner_links(settings: SyncSettings) -> dict[str, str]:
+def owner_links(settings: SyncSettings, owner: str) -> dict[str, str]:
     """Returns the link of the owner's name in the list of Dags; empty where the deployment sets none."""
-    return {retry.DEFAULT_ARGS["owner"]: settings.owner_link} if settings.owner_link else {}
+    return {owner: settings.owner_link} if settings.owner_link else {}
 
 
 def describe(dag: DAG, resource: Resource) -> None:

@@ -42,8 +42,10 @@ def note_failure(context: Any) -> None:
     ti.xcom_push(key=NOTE, value=f"**`{ti.task_id}` failed.** {said}")
 
 
+OWNER = "directory-sync"
+
 DEFAULT_ARGS: dict[str, Any] = {
-    "owner": "directory-sync",
+    "owner": OWNER,
     "retries": 3,
     "retry_delay": timedelta(seconds=30),
     "retry_exponential_backoff": True,

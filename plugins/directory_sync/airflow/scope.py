@@ -160,7 +160,7 @@ class TaskScope:
     @cached_property
     def place(self) -> LandingPlace:
         """The root of the landing zone."""
-        return landing_place(self.connection(LANDING_CONNECTION), self.settings)
+        return landing_place(self._named(self._directory.landing, LANDING_CONNECTION), self.settings)
 
     @cached_property
     def landed(self) -> LandedSnapshot:
@@ -183,7 +183,21 @@ class TaskScope:
     @property
     def warehouse(self) -> ConnectionFields | None:
         """The connection of the warehouse; None: the embedded DuckDB file."""
-        return self.connection(WAREHOUSE_CONNECTION)
+        return self._named(self._directory.warehouse, WAREHOUSE_CONNECTION)
+
+    def _named(self, conn_id: str, default: str) -> ConnectionFields | None:
+        """Returns a connection; None where the default one is absent.
+
+        Raises:
+            ConfigError: another one than the default is named, and is absent.
+        """
+        found = self.connection(conn_id)
+        if found is None and conn_id != default:
+            raise ConfigError(
+                f"There is no connection `{conn_id}`, which the Dag file names in place of `{default}`. "
+                "Nothing was done. Create it, or correct the Dag file."
+            )
+        return found
 
     def open_client(self, resource: Resource, *, share_of: int, connections: int) -> "DirectoryClient":
         """Opens an HTTP client, see `Parts.open_client`."""

@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from directory_sync.landing.parents import ListedParent
 
 
+def asset_of(directory: Directory, resource: Resource) -> Asset:
+    """Returns the asset of a resource."""
+    return Asset(directory.asset_name(resource.name), uri=directory.asset_uri_of(resource.name))
+
+
 def group_of(resource: Resource, *, is_first: bool) -> AbstractContextManager[Any]:
     """Returns the task group of a resource. The tasks of the first resource are in no group."""
     return nullcontext() if is_first else TaskGroup(resource.name)
@@ -164,7 +169,7 @@ def audit(directory: Directory, resource: Resource) -> "XComArg":
 
 def publish(directory: Directory, resource: Resource) -> "XComArg":
     """Declares the task that writes the difference into the warehouse."""
-    asset = Asset(directory.asset_name(resource.name))
+    asset = asset_of(directory, resource)
 
     @task(
         task_id=Stage.PUBLISH.value,
@@ -206,7 +211,7 @@ def approve_removals(directory: Directory, resource: Resource) -> BaseOperator:
 
 def remove(directory: Directory, resource: Resource) -> "XComArg":
     """Declares the task that carries out an approved removal."""
-    asset = Asset(directory.asset_name(resource.name))
+    asset = asset_of(directory, resource)
 
     @task(task_id=Stage.REMOVE.value, outlets=[asset], max_active_tis_per_dag=1, **RETURNED)
     def remove(*, outlet_events: Any = None) -> dict[str, Any]:

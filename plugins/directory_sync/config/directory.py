@@ -6,8 +6,9 @@ from functools import partial
 from inspect import unwrap
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from directory_sync.config.connections import API_CONNECTION
+from directory_sync.config.connections import API_CONNECTION, LANDING_CONNECTION, WAREHOUSE_CONNECTION
 from directory_sync.config.dlt_provider import form_secrets
 from directory_sync.config.form import FORM_FILE, Resource, parse_form
 from directory_sync.config.settings import SyncSettings
@@ -24,6 +25,10 @@ class Directory:
     Attributes:
         form: a function of the Dag file that returns the resources, in the form of dlt's `rest_api` source.
         connection: the id of the connection to the API.
+        warehouse: the id of the connection of the warehouse. Only the default one may be absent.
+        landing: the id of the connection of the landing zone. Only the default one may be absent.
+        asset_uri: the URI of the assets, such as `postgres://host:5432/database/{dataset}/{resource}`; empty:
+            Airflow takes their names. Each Dag that declares the asset must give the same URI.
         settings: switches that differ from the environment's, by the names in `SyncSettings`.
         formerly: earlier names of the directory, each `connection/Dag`. Needed after either was renamed,
             until the next publication. See `publish/ownership.py`.
@@ -31,6 +36,9 @@ class Directory:
 
     form: Callable[[], Mapping[str, Any]]
     connection: str = API_CONNECTION
+    warehouse: str = WAREHOUSE_CONNECTION
+    landing: str = LANDING_CONNECTION
+    asset_uri: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     formerly: Sequence[str] = ()
 
@@ -47,6 +55,8 @@ class Directory:
                 f"`formerly` of a directory must be a list of names; got {self.formerly!r}. Write "
                 f"formerly=[{self.formerly!r}]."
             )
+        if self.asset_uri:
+            self._check_asset_uri()
         if self.connection != API_CONNECTION and self.is_default:
             raise ConfigError(
                 f"The directory of the connection `{self.connection}` needs a dataset of its own, such as "
@@ -76,6 +86,25 @@ class Directory:
     def asset_name(self, resource: str) -> str:
         """Returns the name of a resource's asset."""
         return resource if self.is_default else f"{self.switches.dataset}.{resource}"
+
+    def asset_uri_of(self, resource: str) -> str:
+        """Returns the URI of a resource's asset. Without `asset_uri` it is its name, as Airflow has it."""
+        uri = self.asset_uri.format(dataset=self.switches.dataset, resource=resource)
+        return uri or self.asset_name(resource)
+
+    def _check_asset_uri(self) -> None:
+        try:
+            filled = self.asset_uri.format(dataset="dataset", resource="resource")
+        except (IndexError, KeyError, ValueError):
+            filled = ""
+        parts = urlsplit(filled)
+        is_uri = bool(parts.scheme) and "://" in filled and parts.scheme != "airflow"
+        if not is_uri or parts.password or "{resource}" not in self.asset_uri:
+            raise ConfigError(
+                "`asset_uri` of a directory must be a URI with `{resource}` in it, such as "
+                "postgres://host:5432/database/{dataset}/{resource}, without a password; its scheme is not "
+                "airflow://."
+            )
 
     @property
     def form_file(self) -> str:

@@ -11,7 +11,7 @@ providers read. dlt, which writes to the bucket, and this package, which reads i
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -56,11 +56,13 @@ class LandingPlace:
         url: an absolute path, or a bucket's URL.
         credentials: the fields of dlt's credentials for the bucket.
         options: further fields of dlt's `FilesystemConfiguration`.
+        conn_id: the connection that messages name.
     """
 
     url: str
     credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    conn_id: str = LANDING_CONNECTION
 
     def answer(self, key: str) -> Any:
         """Returns the value for one of LANDING_KEYS; None: there is none."""
@@ -87,19 +89,19 @@ class LandingPlace:
             if not (fs.isdir(path) or fs.exists(path.split("/", 1)[0])):
                 failure = ConfigError(
                     f"The bucket of the landing zone {self.url} does not exist. Nothing was read or "
-                    f"published. Create it, or correct the connection `{LANDING_CONNECTION}`."
+                    f"published. Create it, or correct the connection `{self.conn_id}`."
                 )
         except PermissionError as e:
             failure = ConfigError(
                 f"The landing zone {self.url} refuses access ({type(e).__name__}). Nothing was read or "
-                f"published. Check the credentials of the connection `{LANDING_CONNECTION}` and their "
+                f"published. Check the credentials of the connection `{self.conn_id}` and their "
                 "rights; see docs/landing.md."
             )
         except Exception as e:  # noqa: BLE001  each client has its own class for a lost connection
             failure = SnapshotError(
                 f"The landing zone {self.url} cannot be reached ({type(e).__name__}). Nothing was read or "
                 "published. Airflow tries again; if the error persists, check the connection "
-                f"`{LANDING_CONNECTION}`."
+                f"`{self.conn_id}`."
             )
         if failure:
             raise_alone(failure)
@@ -130,7 +132,7 @@ class LandingPlace:
         except (ConfigurationException, MissingDependencyException):
             # Not chained: dlt's message lists every place where it has looked.
             raise ConfigError(
-                f"The connection `{LANDING_CONNECTION}` has no credentials for {self.url}, and this worker "
+                f"The connection `{self.conn_id}` has no credentials for {self.url}, and this worker "
                 "has none of its own. Nothing was read. Add them; see docs/landing.md."
             ) from None
 
@@ -158,7 +160,7 @@ def landing_place(connection: ConnectionFields | None, settings: SyncSettings) -
                 f"names the folder {url!r}: an absolute path is needed, because workers have different "
                 "current folders",
             )
-        return LandingPlace(url=url)
+        return LandingPlace(url=url, conn_id=connection.conn_id)
     if set("*?[") & set(url):
         raise _wrong(
             connection, f"names {url}: `*`, `?` and `[` would be read as patterns, also by deletions"
@@ -173,7 +175,7 @@ def landing_place(connection: ConnectionFields | None, settings: SyncSettings) -
             f"is of the type {connection.conn_type!r}; a bucket of the kind {protocol}:// needs one of the "
             f"type {conn_type!r}",
         )
-    return mapping(connection, url)
+    return replace(mapping(connection, url), conn_id=connection.conn_id)
 
 
 def _amazon(connection: ConnectionFields, url: str) -> LandingPlace:
