@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import attrs
 from airflow.sdk import DAG, BaseOperator, BaseOperatorLink
 
+from directory_sync.airflow import compat
 from directory_sync.config.form import Resource
 from directory_sync.config.names import PAGE_URL, PageKey, Stage
 from directory_sync.config.settings import SyncSettings
