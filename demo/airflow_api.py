@@ -14,6 +14,8 @@ ENDED = frozenset({"success", "failed"})
 _ENDED_TASK = ENDED | {"skipped", "upstream_failed", "removed"}
 _TIMEOUT_SECONDS = 120.0
 _POLL_SECONDS = 0.7
+_READS = 10
+"""How often a question is put to an interface that answers with an error of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,9 +275,14 @@ class AirflowApi:
     def _request(self, method: str, path: str, **arguments: Any) -> Any:
         if "Authorization" not in self._session.headers:
             self._log_in()
-        answer = self._session.request(
-            method, f"{self.url}/api/v2/{path}", timeout=_TIMEOUT_SECONDS, **arguments
-        )
+        for left in reversed(range(_READS if method == "GET" else 1)):
+            answer = self._session.request(
+                method, f"{self.url}/api/v2/{path}", timeout=_TIMEOUT_SECONDS, **arguments
+            )
+            # A busy machine's SQLite is locked for longer than Airflow waits.
+            if answer.status_code < 500 or not left:
+                break
+            time.sleep(_POLL_SECONDS)
         answer.raise_for_status()
         return answer.json()
 
