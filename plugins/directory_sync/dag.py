@@ -56,10 +56,8 @@ def directory_dag(
         directory: the form, and the connection and switches where they differ from the deployment's.
         doc_md: the documentation of the Dag in the UI, in Markdown; None: it has none.
         late_callback: called when a run has not ended at its deadline, for example a `SyncCallback` of a
-            notifier; None: an error is logged. It needs `DIRECTORY_SYNC_DEADLINE_MINUTES`.
-        owner: the owner of its tasks, which the list of Dags shows.
-        pool: the pool in which its tasks run; None: Airflow's default pool.
-        tags: further tags, such as the team's.
+            notifier (below Airflow 3.3 an `AsyncCallback`); None: an error is logged. It needs
+            `DIRECTORY_SYNC_DEADLINE_MINUTES`.
 
     Returns:
         The Dag.
