@@ -39,7 +39,7 @@ def page(request, page_of) -> Page:
 
 def held() -> Answers:
     answers = nights(5)
-    at = datetime.now(UTC) - timedelta(hours=1)
+    at = datetime.now(UTC) - timedelta(hours=3)
     answers.publish(a_report(5, at, 99_000, held=1240, newly_held=1240))
     answers.ask("night-5", "1,240 of 100,000 entries vanished.")
     return answers
@@ -48,7 +48,7 @@ def held() -> Answers:
 def test_the_page_looks_and_works_as_elsewhere(page):
     page.goto("/plugin/directory")
     expect(page.get_by_test_id("headline")).to_have_text(
-        "Complete: all 99,000 entries, read 60 minutes ago; 1,240 removals are held."
+        "Complete: all 99,000 entries, read 3 hours ago; 1,240 removals are held."
     )
     # What is no attribute of HTML is a property of Chakra UI that nobody turned into a style.
     names = {name for name in page.evaluate(FOREIGN_ATTRIBUTES) if not name.startswith(("aria-", "data-"))}
