@@ -102,16 +102,17 @@ class Trial:
                 self._see("two syncs", self._syncs)
                 self._see("removals", self._removals)
                 if whole:
-                    self._see("backfill", self._backfill)
+                    # Before the backfill: the page is about the last run.
+                    self._see("page", self._page)
                     self._see("form", self._form)
                     self._see("Test", self._test)
-                    self._see("page", self._page)
+                    self._see("backfill", self._backfill)
 
     def _see(self, claim: str, prove: Callable[[], str]) -> None:
         try:
             self.seen[claim] = prove()
         except Exception as error:  # noqa: BLE001  what one claim lacks, the others tell nothing of
-            self.seen[claim] = f"NO: {type(error).__name__}: {error}".split("\n", maxsplit=1)[0][:300]
+            self.seen[claim] = f"NO: {type(error).__name__}: {error}".replace("\n", " ")[:600]
 
     def _syncs(self) -> str:
         first = self._run()
