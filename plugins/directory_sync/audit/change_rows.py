@@ -12,6 +12,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from directory_sync.api.answer import EntryId, parse_record
+from directory_sync.audit.landed import cursor_of
 from directory_sync.audit.record_diff import APPEARED, VANISHED, differing
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.config import columns
@@ -104,7 +105,7 @@ class ChangeRows:
 
         for piece, bounds in self._pieces():
             # A further statement ends an open result of its connection; DuckDB 1.1 closes a nameless cursor.
-            cursor = self._database.cursor()
+            cursor = cursor_of(self._database)
             found = cursor.sql(
                 f"""SELECT $sync_id AS sync_id, d.id, d.kind, e.fields AS changed_fields,
                      coalesce(r.record, l.record) AS record, d.row_hash, $at AS snapshot_at,

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 ID_TYPES = {"BIGINT", "VARCHAR"}
 
 
+def cursor_of(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Returns a cursor with a result of its own: a connection has room for one, and DuckDB 2 insists on it.
+
+    A cursor does not inherit the time zone.
+    """
+    return database.cursor().execute("SET TimeZone = 'UTC'")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """One answer as the seal sees it: the piece of the list that it showed, and when.
@@ -221,9 +229,10 @@ class LandedTables:
 
     def insert_arrow(self, table: str, rows: "pa.Table") -> None:
         """Appends Arrow rows to a table of the scratch database."""
-        self.database.register("incoming", rows)
-        self.database.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
-        self.database.unregister("incoming")
+        with cursor_of(self.database) as cursor:
+            cursor.register("incoming", rows)
+            cursor.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+            cursor.unregister("incoming")
 
     def _one(self, sql: str, values: Sequence[Any] = ()) -> int:
         row = self.database.execute(sql, list(values)).fetchone()
