@@ -47,5 +47,7 @@ def bare(tmp_path_factory):
 
 def test_where_every_dotfile_was_lost_the_plugin_and_the_dag_load(bare):
     assert bare["misnamed_modules"]
-    assert bare["plugin_import_errors"] == {}
+    # The same plugin is found twice; Airflow takes one of them.
+    errors = set(bare["plugin_import_errors"].values())
+    assert errors <= {"Plugin 'directory_sync' already registered, skipping"}
     assert (bare["dags"], bare["import_errors"]) == (["directory_sync"], {})
