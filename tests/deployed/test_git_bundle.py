@@ -29,16 +29,20 @@ class Repository:
         (folder / "dags").mkdir(parents=True)
         self._git("init", "--quiet", "--initial-branch=main")
 
-    def commit(self, resource: str) -> str:
-        """Commits a form with this resource; returns the commit."""
+    def commit(self, *resources: str) -> str:
+        """Commits a form with these resources; returns the commit."""
         text = DAG_FILE.replace("/api/people/", "/v1/directory").replace('"results"', '"data"')
-        text = text.replace('"total_path": "count"', '"total_path": "total"').replace(
-            '"people"', f'"{resource}"'
-        )
+        listed = ", ".join(f'{{"name": "{name}", "endpoint": endpoint}}' for name in resources)
+        text = text.replace('{"name": "people", "endpoint": endpoint}', listed)
         assert '"/v1/directory"' in text
-        (self.folder / "dags/people_dag.py").write_text(text)
+        assert all(f'"{name}"' in text for name in resources)
+        (self.folder / "dags/people_dag.py").write_text(
+            text.replace('"total_path": "count"', '"total_path": "total"')
+        )
         self._git("add", "--all")
-        self._git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", resource)
+        self._git(
+            "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "Edit the form"
+        )
         return self._git("rev-parse", "HEAD").strip()
 
     def _git(self, *words: str) -> str:
@@ -88,7 +92,7 @@ def test_a_commit_changes_the_form_of_the_next_run_and_of_no_earlier_one(airflow
     with airflow:
         run = airflow.api.wait(DAG_ID, airflow.begin_run().run_id, seconds=600)
         assert run.state == "success"
-        second = repository.commit("members")
+        second = repository.commit("people", "members")
         airflow._run("dags", "reserialize")
         later = airflow.api.wait(DAG_ID, airflow.api.trigger(DAG_ID).run_id, seconds=600)
         assert later.state == "success"
