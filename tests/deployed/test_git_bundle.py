@@ -103,7 +103,7 @@ def test_a_commit_changes_the_form_of_the_next_run_and_of_no_earlier_one(airflow
         assert versions(airflow, later) == {second}
     with duckdb.connect(airflow.home / "directory_sync/warehouse.duckdb", read_only=True) as warehouse:
         counts = [
-            warehouse.sql(f"SELECT count(*) FROM directory.{name}").fetchone()
+            warehouse.execute(f"SELECT count(*) FROM directory.{name}").fetchone()
             for name in ("people", "members")
         ]
     assert counts == [(28_298,), (28_298,)]
