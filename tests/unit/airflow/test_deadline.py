@@ -16,7 +16,7 @@ CONTEXT = {
 
 
 def test_airflow_calls_what_the_alert_names_and_it_logs_the_run_and_the_runbook(caplog):
-    [alert] = alerts(SyncSettings(home=Path("/home"), deadline_minutes=90)) or []
+    [alert] = alerts(SyncSettings(home=Path("/home"), deadline_minutes=90))["deadline"]
     sent = alert.callback.serialize()
     kwargs = {**sent["kwargs"], "context": CONTEXT}
     assert execute_callback(sent["path"], kwargs, "", None, structlog.get_logger()) == (True, None)
@@ -28,5 +28,5 @@ def test_airflow_calls_what_the_alert_names_and_it_logs_the_run_and_the_runbook(
 
 def test_another_callback_may_stand_in_its_place():
     page = SyncCallback("our.alerts.page", {"text": "late"})
-    [alert] = alerts(SyncSettings(home=Path("/home"), deadline_minutes=1), page) or []
+    [alert] = alerts(SyncSettings(home=Path("/home"), deadline_minutes=1), page)["deadline"]
     assert alert.callback == page
