@@ -37,7 +37,7 @@ const OF_BROWSERS = readonly(
 const strict = { linterOptions: { reportUnusedDisableDirectives: "error" }, rules: RULES };
 
 export default [
-  { ignores: [".venv/", ".demo/"] },
+  { ignores: [".venv/", ".demo/", ".deploy/", ".environments/", ".foreign/", ".release/"] },
   js.configs.recommended,
   { files: ["plugins/directory_sync/ui/static/*.js"], languageOptions: { globals: OF_BROWSERS }, ...strict },
   {

@@ -33,7 +33,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 DAG_ID = "directory_sync"
 USERNAME = "admin"
 PARALLELISM = 4
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 _POLL_SECONDS = 0.2
 
 

@@ -90,6 +90,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Seen:
             **os.environ,
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            # On a busy machine a first parse takes longer than Airflow's half a minute.
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
             "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(sandbox)),
             "AIRFLOW_VAR_DLT_SECRETS_TOML": '[orders]\napi_key = "a key of theirs"\n',

@@ -40,7 +40,8 @@ def main() -> int:
         trials = [_tried(row, wheel) for row in chosen]
     table = _table(trials)
     print(table, end="")
-    if arguments.write:
+    # An environment that cannot be made here says nothing of this package.
+    if arguments.write and all(trial.versions for trial in trials):
         _write(table)
     failed = [f"{trial.row.name}: {claim}: {said}" for trial in trials for claim, said in trial.failures()]
     print("\n".join(failed), file=sys.stderr)
