@@ -120,6 +120,15 @@ test-deploy: install ## what docs/deploy says, with the official Helm chart: mak
 	@$(BIN)/python -m tests.deployed.install
 	@$(PYTEST) tests/deployed --chart '$(CHART)'
 
+# Gigabytes of packages, in `.environments`, and half an hour; hence no part of `test-all`. ROWS="..." chooses rows.
+.PHONY: test-matrix
+test-matrix: install browser ## this package in each Airflow from 3.0 to 3.3, for real (docs/compatibility.md)
+	@$(BIN)/python -m tests.matrix $(if $(ROWS),$(ROWS),--write)
+
+.PHONY: test-newest
+test-newest: install browser ## the same with the newest of everything that PyPI has today, to be run every night
+	@$(BIN)/python -m tests.matrix --newest
+
 # Asked first: the test that needs it comes late.
 .PHONY: redis-server
 redis-server:
@@ -182,5 +191,6 @@ release: ## the wheel and the source archive in dist/, checked and installed, wi
 		$(RELEASE)/installed/bin/python
 
 clean: ## removes the environment, the demo's state and all caches
-	@rm -rf $(VENV) node_modules .demo .deploy .foreign .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) node_modules .demo .deploy .environments .foreign .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf dist $(RELEASE)
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,11 +13,13 @@ The Dag file holds the form: a function that returns what is synced. A second di
 
 import gc
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from airflow.sdk import DAG
 
 from directory_sync.airflow import tasks
+from directory_sync.airflow.compat import CronDataIntervalTimetable, guard_retries
 from directory_sync.airflow.deadline import alerts
 from directory_sync.airflow.display import describe, owner_links
 from directory_sync.airflow.options import options
@@ -41,7 +43,7 @@ def directory_dag(
     directory: Directory,
     *,
     doc_md: str | None = None,
-    late_callback: Callback | None = None,
+    late_callback: "Callback | None" = None,
     owner: str = OWNER,
     pool: str | None = None,
     tags: Sequence[str] = (),
@@ -58,6 +60,9 @@ def directory_dag(
         late_callback: called when a run has not ended at its deadline, for example a `SyncCallback` of a
             notifier (below Airflow 3.3 an `AsyncCallback`); None: an error is logged. It needs
             `DIRECTORY_SYNC_DEADLINE_MINUTES`.
+        owner: the owner of its tasks, which the list of Dags shows.
+        pool: the pool in which its tasks run; None: Airflow's default pool.
+        tags: further tags, such as the team's.
 
     Returns:
         The Dag.
@@ -75,8 +80,8 @@ def directory_dag(
         params=PARAMS,
         tags=[*TAGS, *tags],
         doc_md=doc_md,
-        deadline=alerts(settings, late_callback),
         owner_links=owner_links(settings, owner),
+        **alerts(settings, late_callback),
     ) as dag:
         resources = directory.declared_resources()
         stages = {}

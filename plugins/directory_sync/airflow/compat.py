@@ -8,7 +8,7 @@ the nearest that it has; `absent()` says in words what is not there.
     approvals               3.1           a run in mode `decide` that brings the answer (`decision.py`)
     ... without triggerer   3.3           none: one must run
     pages of plugins        3.1           none: no page, no card, no link from a task to it
-    deadlines               3.1           none; 3.1 runs the callback in the triggerer, later ones elsewhere
+    deadlines               3.1           none; below 3.3 the triggerer runs the callback, then an executor
 """
 
 import functools

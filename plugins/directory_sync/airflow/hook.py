@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk.log import mask_secret
 
 from directory_sync.airflow.compat import BaseHook
+from directory_sync.airflow.hook_form import connection_form_widgets, ui_field_behaviour
 from directory_sync.airflow.provider import CONNECTION_TYPE
 from directory_sync.airflow.scope import connection_fields
 from directory_sync.api.client import DirectoryClient

@@ -13,8 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import Asset, TaskGroup, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import Asset, BaseOperator, TaskGroup, task
 from dlt.common.configuration.utils import get_resolved_traces
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
