@@ -123,6 +123,13 @@ class AirflowApi:
             return False
         return answer.ok
 
+    def token(self) -> str:
+        """Logs in; returns the token, which the browser's cookie `_token` holds as well."""
+        answer = self._session.post(f"{self.url}/auth/token", json=self._login, timeout=_TIMEOUT_SECONDS)
+        answer.raise_for_status()
+        token: str = answer.json()["access_token"]
+        return token
+
     def is_run_due(self, dag_id: str) -> bool:
         """Tells whether the scheduler is about to start a scheduled run by itself."""
         dag = self._get(f"dags/{quote(dag_id)}")
@@ -191,7 +198,7 @@ class AirflowApi:
         """Answers what a task asks; the fields stand beside the options in its form.
 
         Airflow 3.3.2 can take a task for killed that is answered before the scheduler has seen the end of the
-        process which asked; `LocalAirflow.questions` waits for that.
+        process which asked; `LocalAirflow.wait_for_questions` waits for that.
         """
         path = f"{_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/-1/hitlDetails"
         self._request("PATCH", path, json={"chosen_options": [option], "params_input": fields})
@@ -274,7 +281,7 @@ class AirflowApi:
 
     def _request(self, method: str, path: str, **arguments: Any) -> Any:
         if "Authorization" not in self._session.headers:
-            self._log_in()
+            self._session.headers["Authorization"] = f"Bearer {self.token()}"
         for left in reversed(range(_READS if method == "GET" else 1)):
             answer = self._session.request(
                 method, f"{self.url}/api/v2/{path}", timeout=_TIMEOUT_SECONDS, **arguments
@@ -285,11 +292,6 @@ class AirflowApi:
             time.sleep(_POLL_SECONDS)
         answer.raise_for_status()
         return answer.json()
-
-    def _log_in(self) -> None:
-        answer = self._session.post(f"{self.url}/auth/token", json=self._login, timeout=_TIMEOUT_SECONDS)
-        answer.raise_for_status()
-        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
 
 def _path(dag_id: str, run_id: str) -> str:

@@ -153,6 +153,27 @@ class LocalAirflow:
             f"try_number={question['task_instance']['try_number']}," in log
         ]
 
+    def wait_for_questions(self, run: DagRun, *, seconds: float) -> list[dict[str, Any]]:
+        """Returns what a run asks a person, as soon as it may be answered.
+
+        Args:
+            run: whose questions.
+            seconds: how long to wait.
+
+        Raises:
+            RuntimeError: the run ended, and nobody was asked.
+            TimeoutError: nobody was asked by then.
+        """
+        deadline = time.monotonic() + seconds
+        while not (found := self.questions(run)):
+            now = self.api.run(DAG_ID, run.run_id)
+            if now.has_ended:
+                raise RuntimeError(f"Nobody was asked; the run is {now.state}: {now.note}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Nobody was asked within {seconds:.0f} s.")
+            time.sleep(_POLL_SECONDS)
+        return found
+
     def _start(self) -> None:
         self._on_step("its database")
         if self._migrated is None or (self.home / "airflow.db").exists():

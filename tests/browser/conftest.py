@@ -9,13 +9,11 @@ def test_something(airflow, page_of):
 import json
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import requests
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from demo.airflow_api import AirflowApi, DagRun
@@ -71,13 +69,7 @@ class Stack:
 
     def wait_for_question(self, run: DagRun) -> dict:
         """What a run asks a person."""
-        deadline = time.monotonic() + 150
-        while not (questions := self.airflow.questions(run)):
-            run = self.api.run(DAG_ID, run.run_id)
-            assert not run.has_ended, f"{run.state}: {run.note}"
-            assert time.monotonic() < deadline
-            time.sleep(0.3)
-        return questions[0]
+        return self.airflow.wait_for_questions(run, seconds=150)[0]
 
     def report(self, run: DagRun) -> dict:
         """What a run published, as it reported it."""
@@ -85,10 +77,7 @@ class Stack:
 
     def token(self, user: str) -> str:
         """What the browser's cookie `_token` holds after a login."""
-        login = {"username": user, "password": self.passwords[user]}
-        answer = requests.post(f"{self.url}/auth/token", json=login, timeout=60)
-        answer.raise_for_status()
-        return answer.json()["access_token"]
+        return AirflowApi(self.url, username=user, password=self.passwords[user]).token()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,11 +49,8 @@ class Stack:
 
     def run_until_asked(self, **conf: object) -> DagRun:
         """One run of the Dag, until it asks a person."""
-        run, deadline = self.airflow.begin_run(conf), time.monotonic() + 150
-        while not self.airflow.questions(run):
-            assert not self.airflow.api.run(DAG_ID, run.run_id).has_ended, "nobody was asked"
-            assert time.monotonic() < deadline, "nobody was asked in time"
-            time.sleep(0.2)
+        run = self.airflow.begin_run(conf)
+        self.airflow.wait_for_questions(run, seconds=150)
         return run
 
     def backfill(self, first_day: str, last_day: str, **conf: object) -> list[DagRun]:

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,7 +132,7 @@ class Trial:
         self.sandbox.directory.edit(remove=HELD, seed=2)
         run = self._begin()
         if self.row.asks:
-            self._wait_for_question(run)
+            self.airflow.wait_for_questions(run, seconds=_RUN_SECONDS)
             _equal(self._counts(), [present, removed], "entries while they are held")
             self.airflow.api.answer(DAG_ID, run.run_id, "approve_removals", "Approve", reason=None)
             self._ended(run)
@@ -183,7 +182,9 @@ class Trial:
         with sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=program, args=list(_FLAGS))
             context = chromium.new_context(base_url=self.airflow.url)
-            context.add_cookies([{"name": "_token", "value": self._token(), "url": self.airflow.url}])
+            context.add_cookies(
+                [{"name": "_token", "value": self.airflow.api.token(), "url": self.airflow.url}]
+            )
             page = context.new_page()
             try:
                 page.goto("/plugin/directory")
@@ -216,14 +217,6 @@ class Trial:
         lines = [line.text for line in log if line.level == "error"]
         return lines[-1] if lines else "no error in its log"
 
-    def _wait_for_question(self, run: DagRun) -> None:
-        deadline = time.monotonic() + _RUN_SECONDS
-        while not self.airflow.api.questions(DAG_ID, run.run_id):
-            now = self.airflow.api.run(DAG_ID, run.run_id)
-            _claim(not now.has_ended, f"a person is asked; the run is {now.state}: {now.note}")
-            _claim(time.monotonic() < deadline, "a person is asked in time")
-            time.sleep(0.3)
-
     def _counts(self) -> list[int]:
         """Returns how many entries are present and how many are removed."""
         counts: list[int] = json.loads(self._ask(_COUNT, str(warehouse_path(self.home))))
@@ -233,21 +226,14 @@ class Trial:
         command = [self._python, "-I", "-c", code, *words]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    def _token(self) -> str:
-        login = self.airflow.api._login
-        answer = requests.post(f"{self.airflow.url}/auth/token", json=login, timeout=60)
-        answer.raise_for_status()
-        token: str = answer.json()["access_token"]
-        return token
-
     def _get(self, path: str) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self._token()}"}
+        headers = {"Authorization": f"Bearer {self.airflow.api.token()}"}
         answer = requests.get(f"{self.airflow.url}{path}", headers=headers, timeout=120)
         answer.raise_for_status()
         return answer
 
     def _post(self, path: str, body: dict[str, Any]) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self._token()}"}
+        headers = {"Authorization": f"Bearer {self.airflow.api.token()}"}
         answer = requests.post(f"{self.airflow.url}{path}", headers=headers, json=body, timeout=120)
         answer.raise_for_status()
         return answer
