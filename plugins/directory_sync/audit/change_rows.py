@@ -106,7 +106,7 @@ class ChangeRows:
         for piece, bounds in self._pieces():
             # A further statement ends an open result of its connection; DuckDB 1.1 closes a nameless cursor.
             cursor = cursor_of(self._database)
-            found = cursor.sql(
+            found = cursor.execute(
                 f"""SELECT $sync_id AS sync_id, d.id, d.kind, e.fields AS changed_fields,
                      coalesce(r.record, l.record) AS record, d.row_hash, $at AS snapshot_at,
                      coalesce(l.first_seen_at, $at) AS first_seen_at,
@@ -121,10 +121,10 @@ class ChangeRows:
                    LEFT JOIN (FROM logged WHERE {piece}) AS l ON l.id = d.id
                    LEFT JOIN (FROM described WHERE {piece}) AS e ON e.id = d.id
                    ORDER BY d.id""",
-                params={"sync_id": sync_id, "at": snapshot_at, **bounds},
+                {"sync_id": sync_id, "at": snapshot_at, **bounds},
             )
             # DuckDB 1.5 renamed it.
-            read = found.to_arrow_reader if hasattr(found, "to_arrow_reader") else found.fetch_arrow_reader
+            read = found.to_arrow_reader if hasattr(found, "to_arrow_reader") else found.fetch_record_batch
             for batch in read(ROWS_PER_BATCH):
                 yield pa.Table.from_batches([batch])
 
