@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -69,6 +70,21 @@ def test_an_approved_removal_is_a_sync_of_its_own_in_the_log(held: Cycle) -> Non
     assert row == [(16, 0, "decide")]
     open_versions = held.query(f"SELECT count(*) FROM {RESOURCE}_history WHERE valid_to IS NULL")
     assert open_versions == [(284,)]
+
+
+BY = {"by": "vera", "at": "2026-03-01T08:15:00+00:00", "reason": "a site was closed"}
+DECIDED = "SELECT decided_by, decided_at, decision_reason FROM directory_syncs ORDER BY publication_order"
+
+
+def test_who_decided_when_and_why_is_in_the_report_and_in_the_sync_s_row(held: Cycle) -> None:
+    question = asked(held, "two")
+    land_decision(held.landed("two"), replace(approval(question), **BY))
+    outcome = held.sync("two").remove()
+    assert outcome.report is not None
+    assert outcome.report.as_json()["decision"] == outcome.event["decision"] == {"choice": "approved", **BY}
+    assert "answered by `vera`" in str(outcome.note)
+    row = "vera", datetime(2026, 3, 1, 8, 15, tzinfo=UTC), "a site was closed"
+    assert held.query(DECIDED) == [(None, None, None)] * 2 + [row]
 
 
 def test_a_removal_carried_out_twice_is_one(held: Cycle) -> None:

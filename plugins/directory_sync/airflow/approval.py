@@ -1,7 +1,7 @@
 """The task that asks a person about held removals, under *Required Actions* in the UI."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
@@ -13,9 +13,10 @@ from directory_sync.airflow.compat import (
     asking,
     own_params,
 )
-from directory_sync.airflow.retry import NOTE
+from directory_sync.airflow.retry import DECISION, NOTE
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
+from directory_sync.config.older_python import UTC
 from directory_sync.errors import RemovalsHeld
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ class RemovalApproval(ApprovalOperator):
                 choice=choice,
                 reason=str(given),
                 by=str((event.get("responded_by_user") or {}).get("name") or ""),
+                at=_moment(event.get("responded_at")).isoformat(timespec="seconds"),
             )
             land_decision(scope.landed, decision)
             self._tell(context, question, decision)
@@ -139,6 +141,14 @@ class RemovalApproval(ApprovalOperator):
             super().validate_params_input(params_input)
 
     def _tell(self, context: Any, question: "Question", decision: "Decision") -> None:
-        """Pushes the answer for the run's note. An approval is left to `remove`, which knows the result."""
+        """Pushes the answer, and its line for the run's note; that of an approval is left to `remove`."""
+        context["ti"].xcom_push(key=DECISION, value=decision.told())
         if decision.choice != "approved":
             context["ti"].xcom_push(key=NOTE, value=f"{question.resource}: {decision.note(question.held)}")
+
+
+def _moment(given: object) -> datetime:
+    """Returns when the answer came, in UTC; now, where Airflow does not say it."""
+    if isinstance(given, str):
+        given = datetime.fromisoformat(given.replace("Z", "+00:00"))
+    return given.astimezone(UTC) if isinstance(given, datetime) else datetime.now(UTC)

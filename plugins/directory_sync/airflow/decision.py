@@ -5,14 +5,16 @@ exactly these entries. A run in mode `decide` with the parameters `answer` and `
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from airflow.sdk import BaseOperator
 
 from directory_sync.airflow.compat import AirflowSkipException
-from directory_sync.airflow.retry import NOTE
+from directory_sync.airflow.retry import DECISION, NOTE
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
+from directory_sync.config.older_python import UTC
 from directory_sync.errors import ConfigError, RemovalsHeld
 
 SHOWN_DIGITS = 16
@@ -81,8 +83,10 @@ class RemovalDecision(BaseOperator):
             choice="approved" if answer == "approve" else "rejected",
             reason=str(params.get("reason") or ""),
             by=self._user(context),
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         land_decision(scope.landed, decision)
+        context["ti"].xcom_push(key=DECISION, value=decision.told())
         if decision.choice != "approved":
             self._tell(context, f"{question.resource}: {decision.note(question.held)}")
             raise AirflowSkipException("The removal was rejected.")

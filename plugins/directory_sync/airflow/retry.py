@@ -8,6 +8,13 @@ from directory_sync.errors import ApiUnavailableError, PermanentError, find_erro
 
 NOTE = "directory_note"
 """The XCom key of a task's line for the run's note, in Markdown."""
+CAUSE = "directory_cause"
+"""The XCom key of why a task failed, or is tried again: one sentence or more, as plain text."""
+RETRY = "directory_retry"
+"""The XCom key of a retry that is to come: `cause`, `try` (the one to come), `tries` (null: by time),
+`next_at`, `until` (ISO 8601, UTC; `until` is null where tries are counted)."""
+DECISION = "directory_decision"
+"""The XCom key of a person's answer on held removals: `choice`, `by`, `at`, `reason`."""
 
 
 class DirectoryRetryPolicy(RetryPolicy):

@@ -149,6 +149,32 @@ class Traffic:
     refused: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """The decision of a person that a publication carries out.
+
+    Attributes:
+        choice: the answer: approved.
+        by: who answered; "" where it is not known.
+        at: when, as ISO 8601 in UTC; "" where it is not known.
+        reason: the reason that the person gave; "" where none was given.
+    """
+
+    choice: str
+    by: str = ""
+    at: str = ""
+    reason: str = ""
+
+    def sync_values(self) -> dict[str, Any]:
+        """Returns the columns of `directory_syncs` about the decision."""
+        return {
+            "decided_by": self.by or None,
+            "decided_at": datetime.fromisoformat(self.at) if self.at else None,
+            "decision_reason": self.reason or None,
+        }
+
+
+_NOT_DECIDED = dict.fromkeys(Decided(choice="").sync_values())
 _PARTS = ("origin", "fields", "holds", "completeness", "traffic")
 
 
@@ -172,6 +198,7 @@ class AuditReport:
         traffic: the requests to the API.
         findings: what the checks found.
         skipped: why nothing is published; None: it is published.
+        decision: the decision that is carried out; None: it is no removal that a person approved.
     """
 
     origin: Origin
@@ -187,6 +214,7 @@ class AuditReport:
     traffic: Traffic = field(default_factory=Traffic)
     findings: tuple[Finding, ...] = ()
     skipped: str | None = None
+    decision: Decided | None = None
 
     @property
     def sync_id(self) -> str:
@@ -235,6 +263,8 @@ class AuditReport:
         content["snapshot_at"] = self.snapshot_at.isoformat()
         content["last_requested_at"] = self.origin.last_requested_at.isoformat()
         content |= {name: list(content[name]) for name in ("key", "findings")}
+        if self.decision is None:
+            del content["decision"]
         return content
 
     def summary(self) -> dict[str, Any]:
@@ -301,6 +331,7 @@ class AuditReport:
         """Returns the row of `directory_syncs`."""
         values = self._flat()
         values |= {kind.value: self.changes.get(kind, 0) for kind in KINDS}
+        values |= self.decision.sync_values() if self.decision else _NOT_DECIDED
         values["report"] = json.dumps(self.as_json(), sort_keys=True)
         values[columns.FORMAT_VERSION.name] = TABLE_FORMAT
         return {column.name: values[column.taken_from] for column in columns.SYNCS}

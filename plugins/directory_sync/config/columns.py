@@ -168,6 +168,16 @@ SYNCS = (
     Column(name="newly_held", type="bigint", purpose="those of them that went missing in this snapshot"),
     Column(name="held_digest", type="text", purpose="SHA-256 over the held absences"),
     Column(name="asks", type="bool", purpose="a person is asked about them after this publication"),
+    Column(
+        name="decided_by",
+        type="text",
+        is_later=True,
+        purpose="of an approved removal: who approved; else null",
+    ),
+    Column(name="decided_at", type="timestamp", is_later=True, purpose="when; null: no decision"),
+    Column(
+        name="decision_reason", type="text", is_later=True, purpose="the reason that was given; else null"
+    ),
     Column(name="rejected", type="bigint", purpose="entries that the warehouse cannot hold"),
     Column(name="sort_order", type="text", source="order", purpose="observed, declared or assumed"),
     Column(name="proof", type="text", purpose=f"of completeness: {', '.join(Proof)}"),

@@ -129,6 +129,7 @@ class Decision:
         sync_id: the sync of the question. The answer is valid only for this digest and this sync.
         reason: the reason that the person gave; "" where none was given.
         by: who answered; "" where nobody did.
+        at: when, as ISO 8601 in UTC; "" where an earlier release landed the decision.
     """
 
     digest: str
@@ -136,6 +137,11 @@ class Decision:
     sync_id: str = ""
     reason: str = ""
     by: str = ""
+    at: str = ""
+
+    def told(self) -> dict[str, str]:
+        """Returns what the report, XCom and the asset event carry of the decision."""
+        return {"choice": self.choice, "by": self.by, "at": self.at, "reason": self.reason}
 
     def note(self, held: int) -> str:
         """The decision in one line."""

@@ -13,7 +13,7 @@ import orjson
 
 from directory_sync.api.answer import EntryId, parse_record
 from directory_sync.audit.held import HeldSet
-from directory_sync.audit.report import AuditReport, Fields, Holds
+from directory_sync.audit.report import AuditReport, Decided, Fields, Holds
 from directory_sync.config.fields import value_at
 from directory_sync.config.form import Resource
 from directory_sync.config.kinds import KINDS, Kind
@@ -25,7 +25,7 @@ from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.publish.load import Part, load_together
 from directory_sync.publish.logged import logged_rows
 from directory_sync.publish.publications import mark_published, numbered
-from directory_sync.publish.question import Question, landed_question, void_decision
+from directory_sync.publish.question import Question, landed_decision, landed_question, void_decision
 from directory_sync.publish.stage import landed_content, roll_forward
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -130,9 +130,9 @@ def remove(
             f"{held.count:,} held. Nothing was removed. Trigger the Dag with mode `decide` to be asked about "
             "the present ones; see docs/runbook.md#removalsheld."
         )
-    removals = [
-        _removal(resource, landed, dict(absences), sync_id=sync_id, run_id=run_id, warehouse=warehouse)
-    ]
+    decision = landed_decision(landed, question)
+    task = _Task(run_id=run_id, decided=Decided(**decision.told()) if decision else None)
+    removals = [_removal(resource, landed, dict(absences), sync_id=sync_id, task=task, warehouse=warehouse)]
     for child, of_child in children:
         roll_forward(child, warehouse=warehouse, landed_of=of_child.of_run)
         along = _entries_of(child, {entry_id for entry_id, _ in absences}, warehouse=warehouse)
@@ -144,7 +144,7 @@ def remove(
                     of_child,
                     along,
                     sync_id=name,
-                    run_id=run_id,
+                    task=task,
                     warehouse=warehouse,
                     parent_sync_id=sync_id,
                 )
@@ -178,6 +178,14 @@ def _entries_of(
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Task:
+    """What removes: the Dag run, and the decision that it carries out; None: it was not landed."""
+
+    run_id: str
+    decided: Decided | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Removal:
     """A landed removal: a publication of one resource."""
 
@@ -192,7 +200,7 @@ def _removal(
     absences: Mapping[EntryId, datetime | None],
     *,
     sync_id: str,
-    run_id: str,
+    task: _Task,
     warehouse: Warehouse,
     parent_sync_id: str | None = None,
 ) -> _Removal:
@@ -203,7 +211,7 @@ def _removal(
         landed: the folder of its run.
         absences: the entries, with since when they are missing; None: they are present.
         sync_id: the publication.
-        run_id: the Dag run that carries out the removal.
+        task: what removes.
         warehouse: open, and held by this process.
         parent_sync_id: the sync of the parent that it is published with; None: it is of no child.
     """
@@ -219,7 +227,7 @@ def _removal(
             sync_id=sync_id,
             base_sync_id=last.sync_id,
             mode=Mode.DECIDE,
-            run_id=run_id,
+            run_id=task.run_id,
             snapshot_at=last.snapshot_at,
             last_requested_at=last.last_requested_at,
             parent_sync_id=parent_sync_id,
@@ -230,6 +238,7 @@ def _removal(
         rewritten=0,
         rejected=0,
         findings=(),
+        decision=task.decided,
     )
     report = numbered(report, landed, warehouse=warehouse)
     rows = logged_rows(resource, warehouse, absences, kind=Kind.REMOVED, sync_id=sync_id, at=last.snapshot_at)
