@@ -107,6 +107,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
     airflow/        the edge to Airflow
       compat.py                   what differs between the Airflows from 3.0 to 3.3
       tasks.py, approval.py       declares the tasks (params.py, retry.py: their parameters and retries)
+      failure.py                  why a task failed: the last line of its log, its XComs, the run's note
       decision.py                 the answer on held removals, where Airflow cannot ask a person
       bodies.py                   what each task does: calls one stage of `Sync`
       scope.py                    looks up what a task needs: connections, settings, its run

@@ -22,9 +22,10 @@ from directory_sync.airflow import tasks
 from directory_sync.airflow.compat import CronDataIntervalTimetable, guard_retries
 from directory_sync.airflow.deadline import alerts
 from directory_sync.airflow.display import describe, owner_links
+from directory_sync.airflow.failure import OWNER, default_args, tell_failures
 from directory_sync.airflow.options import options
 from directory_sync.airflow.params import PARAMS
-from directory_sync.airflow.retry import DEFAULT_ARGS, OWNER
+from directory_sync.airflow.retry import DirectoryRetryPolicy
 from directory_sync.config.directory import Directory
 from directory_sync.config.given import also_read
 from directory_sync.config.names import TAGS
@@ -71,12 +72,13 @@ def directory_dag(
         ConfigError: a setting or the form is wrong or not supported, or another Dag has the same tables.
     """
     settings = directory.switches
+    policy = DirectoryRetryPolicy(settings.outage)
     with DAG(
         dag_id,
         schedule=CronDataIntervalTimetable(settings.schedule, timezone="UTC"),
         catchup=False,
         max_active_runs=1,
-        default_args={**DEFAULT_ARGS, "owner": owner, **({"pool": pool} if pool else {})},
+        default_args={**default_args(policy), "owner": owner, **({"pool": pool} if pool else {})},
         params=PARAMS,
         tags=[*TAGS, *tags],
         doc_md=doc_md,
@@ -97,6 +99,7 @@ def directory_dag(
                 parent, row = stages[child.parent.name], stages[child.name]
                 parent.audit >> row.extract
                 row.audit >> parent.publish >> row.publish
+    tell_failures(dag, policy)
     guard_retries(dag)
     return dag
 

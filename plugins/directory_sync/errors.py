@@ -8,7 +8,7 @@
     │   ├── EnvelopeError           the body has another form than the resource says: correct data_selector
     │   ├── DataError               an entry that the warehouse cannot hold: correct it, or set it aside
     │   └── RemovalsHeld            an approval is stale: trigger mode `decide`
-    └── TransientError              Airflow retries the task
+    └── TransientError              Airflow retries the task; an outage for hours, else three times
         ├── ApiUnavailableError     429, 500, 502, 503, 504, lost connections, after three retries
         ├── SnapshotError           not proven complete, or damaged: the audit reads offset pages again
         └── WarehouseError          the warehouse refused a statement, or another process holds it
@@ -17,8 +17,12 @@ A message says what happened, where, what was not done and what to do next. It h
 types, counts and ids; never a token, a header or an entry. The runbook has one heading per class.
 """
 
+import re
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from directory_sync.config.older_python import Self
 
 
 class DirectorySyncError(Exception):
@@ -30,7 +34,18 @@ class PermanentError(DirectorySyncError):
 
 
 class TransientError(DirectorySyncError):
-    """A later try can succeed."""
+    """A later try can succeed.
+
+    Attributes:
+        is_outage: something cannot be reached or is not free, so waiting helps; tries go on for hours.
+    """
+
+    is_outage = False
+
+    def marked(self, *, is_outage: bool) -> "Self":
+        """Says of this one error whether it is an outage; returns it."""
+        self.is_outage = is_outage
+        return self
 
 
 class ConfigError(PermanentError):
@@ -71,8 +86,10 @@ class ApiUnavailableError(TransientError):
 
     Attributes:
         retry_after_seconds: the wait that the API asked for, if it is too long to sleep in the task;
-            None: Airflow's own retry delay is used.
+            None: the policy's own delay is used.
     """
+
+    is_outage = True
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         """Stores the message and the wait that the API asked for, in seconds."""
@@ -87,6 +104,8 @@ class SnapshotError(TransientError):
 class WarehouseError(TransientError):
     """The warehouse refused a statement, or another process holds it."""
 
+    is_outage = True
+
 
 def find_error(exception: BaseException) -> DirectorySyncError | None:
     """Returns the first DirectorySyncError in the chain of an exception, or None.
@@ -95,6 +114,23 @@ def find_error(exception: BaseException) -> DirectorySyncError | None:
     `__cause__`, on `__context__`, or on the attribute `exception` of dlt's exceptions.
     """
     return next((e for e in _chain(exception) if isinstance(e, DirectorySyncError)), None)
+
+
+_PROMISE = re.compile(r"([.;]?) ?\bAirflow tries\s+again(?:; (\w)|\.|$)")
+
+
+def without_promise(message: str) -> str:
+    """Returns the message of an error without the promise that Airflow tries again.
+
+    Args:
+        message: the message.
+    """
+
+    def rest(found: re.Match[str]) -> str:
+        before, following = found[1], found[2]
+        return f". {following.upper()}" if following else before.replace(";", ".")
+
+    return _PROMISE.sub(rest, message)
 
 
 def raise_alone(error: DirectorySyncError) -> NoReturn:

@@ -11,7 +11,8 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync import errors
 from directory_sync.airflow import compat
-from directory_sync.airflow.retry import note_failure
+from directory_sync.airflow.failure import note_failure
+from directory_sync.airflow.retry import Plan, note_plan
 
 
 def failing(error):
@@ -63,7 +64,8 @@ def test_the_note_of_such_a_failure_is_the_error_s_own_message(tmp_path):
             told[key] = value
 
     note_failure({"exception": caught.value, "ti": Task()})
-    assert told == {"directory_note": "**`audit` failed.** AuthError: the API refused the client"}
+    cause = "AuthError: the API refused the client"
+    assert told == {"directory_note": f"**`audit` failed.** {cause}", "directory_cause": cause}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,13 @@ def test_without_retry_policies_other_errors_are_left_to_airflow(error):
     with pytest.raises(type(error)) as caught:
         failing(error)()
     assert caught.value is error
+
+
+def test_without_retry_policies_the_last_try_of_an_error_is_the_fourth():
+    error = errors.SnapshotError("a gap")
+    note_plan(error, Plan(number=5, tries=4))
+    with pytest.raises(AirflowFailException):
+        failing(error)()
 
 
 def test_without_retry_policies_a_task_waits_itself_as_long_as_the_api_asks(caplog):

@@ -5,6 +5,7 @@ the nearest that it has; `absent()` says in words what is not there.
 
     lacks                   has it from   in its place
     retry policies          3.3           `AirflowFailException`; the task itself waits for a `Retry-After`
+    ... what a task keeps   3.3           the number of its try: an outage takes a number of tries, not a time
     approvals               3.1           a run in mode `decide` that brings the answer (`decision.py`)
     ... without triggerer   3.3           none: one must run
     pages of plugins        3.1           none: no page, no card, no link from a task to it
@@ -196,6 +197,15 @@ def guard_retries(dag: DAG) -> None:
             vars(task)["python_callable"] = guarded(function)
 
 
+def kept_over_tries(context: Any) -> Any:
+    """Returns what a task keeps over its tries, with `get` and `set`; None where Airflow keeps nothing.
+
+    Args:
+        context: Airflow's context of the task; None: there is none.
+    """
+    return context.get("task_state_store") if context else None
+
+
 def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a task's function that turns permanent errors into Airflow's, which are not retried.
 
@@ -212,7 +222,8 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         except Exception as error:
             found = find_error(error)
-            if isinstance(found, PermanentError):
+            plan = vars(found or error).get("directory_plan")
+            if isinstance(found, PermanentError) or (plan is not None and plan.delay is None):
                 raise AirflowFailException(f"{type(found).__name__}: a retry would fail as well") from error
             if isinstance(found, ApiUnavailableError) and found.retry_after_seconds:
                 seconds = min(found.retry_after_seconds, LONGEST_WAIT_SECONDS)

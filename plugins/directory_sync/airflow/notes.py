@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.listeners import hookimpl
 
+from directory_sync.airflow.failure import once
 from directory_sync.airflow.retry import NOTE
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def compose(said: list[str], *, mark: str, reason: object, seconds: float | None
         seconds: how long the run took; None: unknown.
         before: the present note; lines of others stay in front.
     """
+    said = once(said)
     kept = [line for line in (before or "").splitlines() if not line.startswith((SUCCESS, FAILURE, REASON))]
     took = f"; {seconds:,.0f} s" if seconds is not None else ""
     lines = [*kept, f"{mark}{said[0]}{took}", *(f"{mark}{line}" for line in said[1:])]

@@ -24,6 +24,8 @@ from directory_sync.errors import ConfigError
 TICKS_LOOKED_AT = 50
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """The default of how far the clocks of two machines may be apart."""
+LONGEST_OUTAGE = timedelta(hours=8)
+"""The default of how long an outage is waited for, where half the schedule's interval is not shorter."""
 UNSTORABLE = ("refuse", "quarantine")
 """For an entry that the warehouse cannot hold: refuse the whole snapshot, or quarantine the entry alone."""
 
@@ -56,6 +58,8 @@ class SyncSettings:
         approvers: ids of the users who may decide on removals; empty: every user with the right in Airflow.
         ask_again_days: after how many days a person is asked again about held removals.
         response_timeout_hours: how long a question waits for its answer, in hours.
+        outage_hours: how long a task is tried again while the API or the warehouse cannot be reached, in
+            hours; at most half the schedule's interval.
         max_changed_share: removals are held if a larger share of the entries changed, 0 to 1.
         max_detail_requests: how many absent entries of a resource a run asks for at `detail_path`.
         max_size_deviation: a warning if the number of entries deviates by a larger share, 0 to 1.
@@ -85,6 +89,7 @@ class SyncSettings:
     approvers: tuple[str, ...] = ()
     ask_again_days: int = 7
     response_timeout_hours: float = 20.0
+    outage_hours: float = LONGEST_OUTAGE / timedelta(hours=1)
     max_changed_share: float = 0.5
     max_detail_requests: int = 100
     max_size_deviation: float = 0.2
@@ -117,6 +122,7 @@ class SyncSettings:
             "max_changed_share",
             "max_size_deviation",
             "deadline_minutes",
+            "outage_hours",
             "clock_tolerance_minutes",
             "memory_limit_mb",
         ):
@@ -159,10 +165,19 @@ class SyncSettings:
         `max_active_runs`, and a scheduled run must not delay the next one. A manual run can: a scheduled run
         that falls due while it waits starts after it.
         """
+        return min(timedelta(hours=self.response_timeout_hours), self.shortest_interval * 5 / 6)
+
+    @property
+    def outage(self) -> timedelta:
+        """How long an outage is waited for: never so long that the next scheduled run could not end."""
+        return min(timedelta(hours=self.outage_hours), self.shortest_interval / 2)
+
+    @property
+    def shortest_interval(self) -> timedelta:
+        """The shortest time between two scheduled runs."""
         ticks = croniter(self.schedule, pendulum.datetime(2026, 1, 1), ret_type=datetime)
         times: list[datetime] = [ticks.get_next() for _ in range(TICKS_LOOKED_AT)]
-        shortest = min(later - earlier for earlier, later in pairwise(times))
-        return min(timedelta(hours=self.response_timeout_hours), shortest * 5 / 6)
+        return min(later - earlier for earlier, later in pairwise(times))
 
     @property
     def deadline(self) -> timedelta | None:

@@ -102,7 +102,7 @@ class LandingPlace:
                 f"The landing zone {self.url} cannot be reached ({type(e).__name__}). Nothing was read or "
                 "published. Airflow tries again; if the error persists, check the connection "
                 f"`{self.conn_id}`."
-            )
+            ).marked(is_outage=True)
         if failure:
             raise_alone(failure)
         return fs, fs.unstrip_protocol(path)

@@ -31,7 +31,7 @@ from directory_sync.publish.header import with_sync_values
 from directory_sync.publish.quarantine import rejected_resource, settle
 from directory_sync.publish.rows import DEDUPLICATED, Checked, SyncContent, check_rows, table_resource
 from directory_sync.publish.staged import Staged
-from directory_sync.warehouse.sql import innermost
+from directory_sync.warehouse.sql import innermost, was_away
 from directory_sync.warehouse.syncs import SYNCS
 from directory_sync.warehouse.warehouse import Loading, Warehouse
 
@@ -106,7 +106,7 @@ def load_together(parts: Sequence[Part], *, warehouse: Warehouse) -> list[Mappin
         failure = WarehouseError(
             f"Loading `{first.name}` failed: rows cannot be written ({type(e).__name__}). Nothing was "
             "published. Airflow tries again."
-        )
+        ).marked(is_outage=False)
     if failure:
         # Raised outside the handlers: dlt's exceptions quote rows, so none may be chained to ours.
         raise failure
@@ -224,7 +224,7 @@ def _failure(exception: PipelineStepFailed, resource: Resource) -> DirectorySync
     return WarehouseError(
         f"Loading `{resource.name}` failed in step {exception.step} "
         f"({innermost(exception)}). Airflow tries again; see docs/runbook.md#warehouseerror."
-    )
+    ).marked(is_outage=was_away(exception))
 
 
 def _sync_resource(rows: Sequence[Mapping[str, Any]]) -> "DltResource":

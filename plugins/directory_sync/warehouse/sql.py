@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_PER_BATCH, RECORDS_PER_BATCH = 20_000, 2_000
+_AWAY = frozenset(
+    {
+        "OperationalError",
+        "InterfaceError",
+        "AdminShutdown",
+        "CrashShutdown",
+        "CannotConnectNow",
+        "DestinationConnectionError",
+    }
+)
+"""The classes of errors by which drivers say that a server was cut off, ends or begins."""
 _LOG_COLUMNS = {column.name: column for column in (*columns.CHANGES, columns.SYNC_HEADER)}
 
 
@@ -93,11 +104,11 @@ def without_values() -> Iterator[None]:
         WarehouseError: a statement was refused; the message has the class of the original error.
         ConfigError: the database ran out of memory.
     """
-    failed_with, lacks_memory = "", False
+    failed_with, lacks_memory, is_outage = "", False, False
     try:
         yield
     except (DatabaseException, PipelineStepFailed) as e:
-        failed_with, lacks_memory = innermost(e), is_out_of_memory(e)
+        failed_with, lacks_memory, is_outage = innermost(e), is_out_of_memory(e), was_away(e)
     if lacks_memory:
         raise_alone(out_of_memory("A table of the warehouse"))
     if failed_with:
@@ -105,7 +116,7 @@ def without_values() -> Iterator[None]:
             WarehouseError(
                 f"The warehouse refused a statement ({failed_with}). Nothing was published. Airflow tries "
                 "again; see docs/runbook.md#warehouseerror."
-            )
+            ).marked(is_outage=is_outage)
         )
 
 
@@ -114,3 +125,13 @@ def innermost(exception: BaseException) -> str:
     while cause := exception.__cause__ or exception.__context__:
         exception = cause
     return type(exception).__name__
+
+
+def was_away(exception: BaseException) -> bool:
+    """Tells whether a database could not be reached, as far as its driver's error says."""
+    current: BaseException | None = exception
+    while current:
+        if type(current).__name__ in _AWAY:
+            return True
+        current = current.__cause__ or current.__context__
+    return False

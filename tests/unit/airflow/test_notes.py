@@ -36,3 +36,28 @@ def test_a_note_fits_into_airflows_database() -> None:
 
 def test_what_several_tasks_say_alike_is_said_once() -> None:
     assert compose(["same", "same", "same"], mark=FAILURE, reason=None, seconds=None, before=None) == "✖ same"
+
+
+def shard(number: int, cause: str) -> str:
+    return f"**`extract.directory_shard_{number}-2` failed.** {cause}"
+
+
+def test_shards_that_failed_for_the_same_cause_have_one_line_that_says_how_many() -> None:
+    said = [
+        shard(n, f"ApiUnavailableError: offset {n}00: status 503.\nNothing was published.") for n in range(4)
+    ]
+    note = compose(said, mark=FAILURE, reason=None, seconds=62.0, before=None)
+    assert note == (
+        "✖ **4 tasks of `extract` failed.** ApiUnavailableError: offset 000: status 503.\n"
+        "Nothing was published.; 62 s"
+    )
+
+
+def test_tasks_that_failed_for_different_causes_have_a_line_each() -> None:
+    said = [shard(0, "AuthError: no"), shard(1, "ConfigError: no"), shard(2, "AuthError: no"), "left"]
+    lines = compose(said, mark=FAILURE, reason=None, seconds=None, before=None).split("\n\n")
+    assert lines == [
+        "✖ **2 tasks of `extract` failed.** AuthError: no",
+        "✖ **`extract.directory_shard_1-2` failed.** ConfigError: no",
+        "✖ left",
+    ]
