@@ -97,6 +97,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       staged.py                   stages most rows of a large load past dlt (columnar.py, shapes.py)
       logged.py                   change rows from the last logged state of entries
       removals.py, question.py    asks a person; carries out an approved removal
+      pattern.py                  what the held entries have in common
       replay.py, branch.py        rebuilds from the landing zone; which branch, after a restore
       retention.py, ownership.py  deletes old folders; marks folders and tables as a directory's
     sync/           the stages of one run put together (stages.py); tasks, tests and the bench call it

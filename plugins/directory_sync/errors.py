@@ -19,10 +19,9 @@ types, counts and ids; never a token, a header or an entry. The runbook has one 
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn, TypeVar
 
-if TYPE_CHECKING:
-    from directory_sync.config.older_python import Self
+Transient = TypeVar("Transient", bound="TransientError")
 
 
 class DirectorySyncError(Exception):
@@ -42,7 +41,7 @@ class TransientError(DirectorySyncError):
 
     is_outage = False
 
-    def marked(self, *, is_outage: bool) -> "Self":
+    def marked(self: Transient, *, is_outage: bool) -> Transient:
         """Says of this one error whether it is an outage; returns it."""
         self.is_outage = is_outage
         return self

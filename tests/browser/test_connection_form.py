@@ -149,7 +149,8 @@ def test_a_wrong_base_url_is_explained(page, airflow):
     said = test(page)
     expect(said).to_contain_text("Test Connection Failed")
     expect(said).to_contain_text(
-        "The token URL: no connection, the host's name is unknown. Check the base URL"
+        "The token URL: no connection, the host's name is unknown. The address was "
+        "http://directory.invalid/oauth/token. Check the base URL"
     )
 
 

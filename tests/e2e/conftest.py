@@ -105,20 +105,24 @@ class Stack:
 
     @contextmanager
     def unavailable(self, offset: int, *, times: int) -> Iterator[None]:
-        """Answers the window at an offset with 503 so many times, then as usual."""
+        """Answers the window at an offset with 503 so many times, then as usual.
+
+        It asks for a second's wait, so that a try of a shard does not take as long as the backoff.
+        """
         router = self.sandbox._server.config.app.router
         route = next(r for r in router.routes if getattr(r, "path", "") == "/v1/directory")
         usual, left = route.app, [times]
 
-        async def answer(scope, receive, send):
+        async def route_app(scope, receive, send):
             query = dict(p.split("=", 1) for p in scope["query_string"].decode().split("&"))
             if left[0] and offset <= int(query["offset"]) < offset + 99:
                 left[0] -= 1
-                await JSONResponse({"error": "unavailable"}, 503)(scope, receive, send)
+                answer = JSONResponse({"error": "unavailable"}, 503, headers={"Retry-After": "1"})
+                await answer(scope, receive, send)
             else:
                 await usual(scope, receive, send)
 
-        route.app = answer
+        route.app = route_app
         try:
             yield
         finally:

@@ -1,6 +1,7 @@
 """The Dag under the real scheduler: each test begins with what the first run left, or with a named state."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from demo.local_airflow import DAG_ID
 from demo.warehouse import differences, read_api
@@ -183,17 +184,35 @@ def test_mode_replay_rebuilds_an_emptied_warehouse_without_the_api(stack, approv
     assert table_differences(before, stack.warehouse, but=DLT_COLUMNS) == {}
 
 
-def test_an_unavailable_window_retries_its_shard_alone(stack, tmp_path):
+def test_an_outage_is_waited_for_with_more_tries_than_an_error_has_and_by_its_shard_alone(stack, tmp_path):
     before = stack.copy_of_warehouse(tmp_path)
-    # In the middle of the second shard's share; the client itself tries four times.
+    api, shard = stack.airflow.api, SHARD.format(1)
+    # In the middle of the second shard's share; the client itself tries four times in each of five tries.
     offset = len(stack.sandbox.directory) * 3 // 8
-    with stack.unavailable(offset, times=4):
-        run = stack.run()
+    with stack.unavailable(offset, times=20):
+        begun = stack.airflow.begin_run({})
+        told = []
+        run = api.wait(
+            DAG_ID, begun.run_id, on_poll=lambda run: told.extend(told_retry(stack, run, shard)), seconds=150
+        )
     assert run.state == "success"
     tries = stack.tries(run)
-    assert tries.pop(SHARD.format(1)) == 2
+    assert tries.pop(shard) == 6
     assert set(tries.values()) == {1}
     assert table_differences(before, stack.warehouse) == {"directory_syncs": (0, 1)}
+    retry = told[0]
+    assert retry["tries"] is None
+    assert {one["try"] for one in told} <= {2, 3, 4, 5, 6}
+    # Half of a day's interval, at most eight hours.
+    assert retry["next_at"] < retry["until"] < (datetime.now(UTC) + timedelta(hours=8)).isoformat()
+    assert re.match(r"ApiUnavailableError: .*/v1/directory.* status 503", retry["cause"])
+
+
+def told_retry(stack, run, task_id):
+    """The retry that a task tells while it waits for it; empty where it does not wait."""
+    if stack.tasks(run)[task_id].state != "up_for_retry":
+        return []
+    return [stack.airflow.api.xcom(DAG_ID, run.run_id, task_id, "directory_retry")]
 
 
 def test_a_wrong_secret_fails_each_shard_at_its_first_try(stack, tmp_path):
@@ -210,6 +229,12 @@ def test_a_wrong_secret_fails_each_shard_at_its_first_try(stack, tmp_path):
         shard = tasks[SHARD.format(number)]
         assert (shard.state, shard.try_number) == ("failed", 1)
         assert "AuthError" in stack.log(run, shard.task_id)
+        *_, last = [line for line in stack.log(run, shard.task_id).splitlines() if "::endgroup::" not in line]
+        assert last.startswith("AuthError: ")
+        assert stack.airflow.api.xcom(DAG_ID, run.run_id, shard.task_id, "directory_cause") == last
+    [said] = [line for line in run.note.split("\n\n") if line.startswith("✖")]
+    assert said.startswith(f"✖ **4 tasks of `extract` failed.** {last}")
+    assert "tries again" not in run.note
     assert tasks["audit"].state == "upstream_failed"
     assert table_differences(before, stack.warehouse) == {}
 

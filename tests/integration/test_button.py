@@ -123,20 +123,27 @@ WRONG = {
         faults={"fail_next": [404]},
     ),
     "API that is down": Wrong(f"{PATH}: status 503. {UP}", faults={"fail_next": [503]}),
-    "API that hangs up": Wrong(f"{PATH}: connection lost. {UP}", faults={"drop_rate": 1}),
+    "API that hangs up": Wrong(
+        f"{PATH}: connection lost. The address was {{url}}/v1/directory. {UP}", faults={"drop_rate": 1}
+    ),
     "API that is slow": Wrong(
-        f"{PATH}: timed out. {UP}", extra={"timeout_seconds": 0.2}, faults={"latency_ms": 1000}
+        f"{PATH}: timed out. The address was {{url}}/v1/directory. {UP}",
+        extra={"timeout_seconds": 0.2},
+        faults={"latency_ms": 1000},
     ),
     "port": Wrong(
-        f"The token URL: no connection, the host refused it or is not there. {UP}",
+        "The token URL: no connection, the host refused it or is not there. The address was "
+        f"http://127.0.0.1:1/oauth/token. {UP}",
         fields={"host": "http://127.0.0.1:1"},
     ),
     "host": Wrong(
-        f"The token URL: no connection, the host's name is unknown. {UP}",
+        "The token URL: no connection, the host's name is unknown. The address was "
+        f"http://directory.invalid/oauth/token. {UP}",
         fields={"host": "http://directory.invalid"},
     ),
     "scheme": Wrong(
-        "The server at {tls} does not use TLS. Check the host of the connection, its scheme and its port.",
+        "The server at {tls} does not use TLS. The address was {tls}/oauth/token. Check the host of the "
+        "connection, its scheme and its port.",
         fields={"host": "{tls}"},
     ),
     "no client id": Wrong(

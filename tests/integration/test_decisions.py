@@ -178,11 +178,23 @@ def test_a_question_shows_counts_and_ids_and_no_content(held: Cycle) -> None:
     body = question.body()
     assert question.subject() == f"Remove 16 of 300 entries from {RESOURCE}?"
     assert "**16 entries (5.3%) are absent**" in body
-    assert "| entries | 16 | 500 |\n| share | **5.3%** | 5.0% |" in body
+    assert "- The limits of one run are 500 entries and **5.0%**." in body
+    assert " of 284" not in body
     names = {row[0] for row in held.query(f"SELECT name FROM {RESOURCE}")}
     waiting = held.ids("_missing_since IS NOT NULL")
-    assert ", ".join(f"`{i}`" for i in sorted(waiting)) in body.splitlines()
+    assert f"These: {', '.join(f'`{i}`' for i in sorted(waiting))}." in body
     assert not [name for name in names if name in body]
+
+
+def test_a_question_names_what_the_absent_entries_have_in_common(
+    api: SandboxServer, published: Cycle
+) -> None:
+    for _ in range(30):
+        api.directory.delete_at(100)
+    published.run("two")
+    [pattern] = [said for said in asked(published, "two").patterns if "neighbours" in said]
+    assert pattern.startswith("They are neighbours: 0 of the others stand between")
+    assert f"- {pattern}" in asked(published, "two").body()
 
 
 def test_a_field_that_names_an_entry_is_shown_where_the_form_says_so(held: Cycle) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ASKED = "asked"
 """The XCom key of the identity of the question that was shown; the answer applies only to it."""
+QUESTION = "directory_question"
+"""The XCom key of a question that waits: `held`, `population`, `until` (ISO 8601, UTC), `patterns`."""
 
 ANSWER_FIELDS = {
     "reason": Param(
@@ -87,8 +89,10 @@ class RemovalApproval(ApprovalOperator):
             raise AirflowSkipException("No removal waits for a decision.")
         decision = landed_decision(scope.landed, question)
         if decision is None:
-            self.subject, self.body = question.subject(), question.body()
+            until = self._wait_until(context)
+            self.subject, self.body = question.subject(), question.body(until)
             context["ti"].xcom_push(key=ASKED, value=question.bound)
+            context["ti"].xcom_push(key=QUESTION, value=question.told(until))
             super().execute(context)
             return
         self.log.info("Decided already: %s. Mode `decide` asks again.", decision.note(question.held))
@@ -134,6 +138,19 @@ class RemovalApproval(ApprovalOperator):
             land_decision(scope.landed, decision)
             self._tell(context, question, decision)
         return super().execute_complete(context, dict(event))
+
+    def _wait_until(self, context: Any) -> datetime:
+        """Sets until when this question waits, and returns it: the next scheduled run is not delayed.
+
+        A run that waited for the API itself has less time; a quarter of the time remains in any case.
+        """
+        now, settings = datetime.now(UTC), self.directory.switches
+        ends = now + settings.response_timeout
+        if began := context["dag_run"].start_date:
+            latest = began + settings.shortest_interval * 5 / 6
+            ends = max(min(ends, latest), now + settings.response_timeout / 4)
+        vars(self).update(asking(ends - now))
+        return ends
 
     def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
         """Checks the form fields of an answer; one without any is complete, which Airflow 3.1.0 refuses."""

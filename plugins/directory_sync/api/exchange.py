@@ -75,18 +75,20 @@ class Exchange:
             ConfigError: the TLS certificate is not trusted, the URL is malformed, a redirect leads to another
                 origin, or the proxy refuses us.
         """
+        tried = request.url
         try:
             response = self._send_once(request, auth, where)
             for _ in range(MAX_REDIRECTS):
                 if not response.is_redirect or not _may_follow(request, response.status_code):
                     break
                 request = self._redirected(request, response, where)
+                tried = request.url
                 response = self._send_once(request, auth, where)
             return response, f"status {response.status_code}"
         except requests.exceptions.SSLError as e:
             if _is_cut_off(e):
                 return None, "connection lost"
-            error: Exception = ConfigError(self._tls_fault(str(e)))
+            error: Exception = ConfigError(self._tls_fault(str(e), tried))
         except (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError):
             error = EnvelopeError(
                 f"The body of {where} cannot be decompressed. Nothing of it was used. Ask the API's vendor."
@@ -94,24 +96,26 @@ class Exchange:
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             return None, "timed out"
         except _LOST as e:
-            if (refusal := self._refusal(str(e))) is None:
+            if (refusal := self._refusal(str(e), tried)) is None:
                 return None, _what_was_lost(e)
             error = refusal
         except (OSError, ValueError) as e:
             # Every other exception of requests, and those of Python, such as for a missing `verify` file.
             error = ConfigError(
-                f"{where}: the request cannot be sent ({type(e).__name__}). Nothing was read. Check the "
-                "host, `verify` and `proxy` of the connection and the path and headers of the resource."
+                f"{where}: the request cannot be sent ({type(e).__name__}).{address(tried)} Nothing was "
+                "read. Check the host, `verify` and `proxy` of the connection and the path and headers of "
+                "the resource."
             )
         # Raised outside of the `except`, so that no exception which holds the request is chained to ours.
         raise error
 
-    def _tls_fault(self, text: str) -> str:
+    def _tls_fault(self, text: str, tried: str) -> str:
         """Returns what is wrong with TLS, for the text of OpenSSL's error, which is not shown."""
+        place = address(tried)
         server = shown(self._api.base_url)
         if "WRONG_VERSION_NUMBER" in text:
             return (
-                f"The server at {server} does not use TLS. Nothing was read. Check the "
+                f"The server at {server} does not use TLS.{place} Nothing was read. Check the "
                 "host of the connection, its scheme and its port."
             )
         if "ALERT" in text:
@@ -121,26 +125,27 @@ class Exchange:
                 else "a connection without a client certificate"
             )
             return (
-                f"The server at {server} refuses {what}. Nothing was read. Set `client_cert` and "
+                f"The server at {server} refuses {what}.{place} Nothing was read. Set `client_cert` and "
                 "`client_key` of the connection to the paths of the certificate and the key that the API's "
                 "owner knows."
             )
         return (
-            f"The TLS certificate of {server} is not trusted. Nothing was read. "
+            f"The TLS certificate of {server} is not trusted.{place} Nothing was read. "
             "Set `verify` of the connection to the path of the CA bundle."
         )
 
-    def _refusal(self, text: str) -> ConfigError | None:
+    def _refusal(self, text: str, tried: str) -> ConfigError | None:
         """Returns the error for a refusal by the proxy or the server; None: the connection was lost."""
         if refused := _PROXY_REFUSAL.search(text):
-            return self._refused_by_proxy(int(refused[1]))
+            return self._refused_by_proxy(int(refused[1]), tried)
         # In TLS 1.3 the server refuses our certificate after the handshake.
-        return ConfigError(self._tls_fault(text)) if "SSL" in text and "ALERT" in text else None
+        return ConfigError(self._tls_fault(text, tried)) if "SSL" in text and "ALERT" in text else None
 
-    def _refused_by_proxy(self, status: int) -> ConfigError:
+    def _refused_by_proxy(self, status: int, tried: str) -> ConfigError:
         return ConfigError(
-            f"The proxy answered {status}, so {shown(self._api.base_url)} was not reached. Nothing was read. "
-            "Check user and password in `proxy` of the connection, and whether the proxy allows this host."
+            f"The proxy answered {status}, so {shown(self._api.base_url)} was not reached.{address(tried)} "
+            "Nothing was read. Check user and password in `proxy` of the connection, and whether the proxy "
+            "allows this host."
         )
 
     def _send_once(self, request: requests.Request, auth: AuthBase | None, where: str) -> requests.Response:
@@ -160,7 +165,7 @@ class Exchange:
         )
         with response:
             if response.status_code == 407:
-                raise self._refused_by_proxy(407)
+                raise self._refused_by_proxy(407, str(prepared.url))
             _read_body(response, where=where, timeout_seconds=self._api.timeout_seconds)
         return response
 
@@ -178,6 +183,15 @@ class Exchange:
         if request.method == "GET":
             return requests.Request("GET", url, headers=request.headers)
         return ReadRequest("POST", url, headers=request.headers, json=request.json, data=request.data)
+
+
+def address(url: str) -> str:
+    """Returns the sentence that names the address of a request: scheme, host and path, never a secret part.
+
+    Args:
+        url: the URL of the request.
+    """
+    return f" The address was {shown(url)}."
 
 
 def _may_follow(request: requests.Request, status: int) -> bool:

@@ -18,7 +18,7 @@ from datetime import datetime
 from requests import Request, Response
 from requests.auth import AuthBase
 
-from directory_sync.api.exchange import Exchange
+from directory_sync.api.exchange import Exchange, address
 from directory_sync.api.rate import RequestRate
 from directory_sync.api.waits import (
     RESET_MARGIN_SECONDS,
@@ -51,6 +51,7 @@ class Attempts:
         requested_at: when the latest request was sent, in UTC.
         answer: the answer to the latest request; None: the connection was lost.
         failure: the status, or how the connection was lost, for messages.
+        url: where the latest request went.
     """
 
     retries: int = 0
@@ -59,6 +60,7 @@ class Attempts:
     requested_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     answer: Response | None = field(default=None, repr=False)
     failure: str = ""
+    url: str = field(default="", repr=False)
 
 
 class Transport:
@@ -141,7 +143,9 @@ class Transport:
                     f"{where}: {attempts.failure}"
                     + (f", {failures} time(s) in a row" if self._max_retries else "")
                     + (f"; the API asks to wait {asked:,.0f} s" if asked else "")
-                    + ". Nothing was published. Airflow tries again; check whether the API is available.",
+                    + "."
+                    + (address(attempts.url) if response is None else "")
+                    + " Nothing was published. Airflow tries again; check whether the API is available.",
                     retry_after_seconds=asked if asked and asked > longest else None,
                 )
             retry = f"retry {failures} of {self._max_retries}"
@@ -159,7 +163,7 @@ class Transport:
         Raises:
             EnvelopeError, ConfigError: see `send`.
         """
-        attempts.requested_at = datetime.now(UTC)
+        attempts.requested_at, attempts.url = datetime.now(UTC), request.url
         attempts.answer, attempts.failure = self._exchange.send(request, attempts.auth, where=where)
 
     def close(self) -> None:

@@ -2,12 +2,16 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, TypeVar
+from datetime import datetime
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from directory_sync.audit.report import Finding
 from directory_sync.config.limits import RemovalLimits
+from directory_sync.config.older_python import UTC
 from directory_sync.landing.damage import naming_damage
 from directory_sync.landing.files import DECISION, QUESTION
 from directory_sync.landing.snapshot import LandedSnapshot
@@ -21,10 +25,13 @@ _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn")
 """Unicode categories of invisible characters: controls, bidi overrides, unassigned code points."""
 _JOINERS = "\u200c\u200d"
 
-_CHOICES = """\
-- **Approve** marks exactly these entries as removed.
-- **Reject**, or no answer in time, removes nothing: the entries stay in the table, and count as present as
-  soon as the API lists them again. Later syncs go on and do not ask again about the same entries."""
+_CHOICES = (
+    "**Approve** marks exactly these entries as removed. **Reject** removes nothing: they stay until the API "
+    "lists them again, and later syncs do not ask again about the same ones."
+)
+LABELS_SHOWN = 8
+"""How many entries are shown where each has a label: the buttons stand below the page."""
+SYNCS_SHOWN = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +49,8 @@ class Question:
         recent: the last publications, newest first: time, entries, added, changed, removed, held.
         reasons: the findings that hold the entries.
         table: the table with its schema, for the query that is shown.
+        patterns: what the held entries have in common, see `pattern`.
+        form_file: the file where `label_field` can be set; "" where it is set.
     """
 
     resource: str
@@ -54,6 +63,8 @@ class Question:
     recent: tuple[tuple[str, int, int, int, int, int], ...]
     reasons: tuple[str, ...]
     table: str
+    patterns: tuple[str, ...] = ()
+    form_file: str = ""
 
     @property
     def bound(self) -> str:
@@ -64,59 +75,82 @@ class Question:
         """The question in one line."""
         return f"Remove {self.held:,} of {self.population:,} entries from {self.resource}?"
 
+    def told(self, until: datetime) -> dict[str, Any]:
+        """Returns what XCom carries of the question: counts, and until when it waits."""
+        return {
+            "held": self.held,
+            "population": self.population,
+            "until": until.astimezone(UTC).isoformat(timespec="seconds"),
+            "patterns": list(self.patterns),
+        }
+
     def query(self) -> str:
         """The statement that shows all held entries."""
         return f"SELECT * FROM {self.table}\nWHERE _missing_since IS NOT NULL AND _removed_at IS NULL"
 
-    def body(self) -> str:
-        """The question's page, in Markdown."""
+    def body(self, until: datetime | None = None) -> str:
+        """The question's page, in Markdown. It is short: the buttons stand below it.
+
+        Args:
+            until: when the question ends; None: nobody knows.
+        """
         share = self.held / self.population if self.population else 1.0
         limit = self.limits
-        held = _bold(f"{self.held:,}", when=self.held > limit.max_removed_count)
-        part = _bold(f"{share:.1%}", when=share > limit.max_removed_share)
-        absent = f"**{self.held:,} entries ({share:.1%}) are absent**"
-        shown = f"The first {len(self.sample)} of them" if self.held > len(self.sample) else "All of them"
+        held = _bold(f"{limit.max_removed_count:,} entries", when=self.held > limit.max_removed_count)
+        part = _bold(f"{limit.max_removed_share:.1%}", when=share > limit.max_removed_share)
+        listed = ", ".join(f"{entries:,}" for _, entries, *_ in self.recent[:SYNCS_SHOWN])
+        facts = [
+            *self.reasons,
+            *self.patterns,
+            f"The limits of one run are {held} and {part}.",
+            *([f"The last syncs, the newest first, listed {listed} entries."] if listed else []),
+        ]
+        absent = f"**{self.held:,} entries ({share:.1%}) are absent** from the directory."
+        every = f"All of them: `{' '.join(self.query().split())}`."
         lines = [
-            f"{absent} from the directory and wait for a decision. Everything else of the sync is published.",
+            f"{absent} Everything else of the sync is published. {_ends(until)}",
             "",
-            *(f"- {reason}" for reason in self.reasons),
-            "",
-            "#### Against the limits",
-            "",
-            "| | absent | limit |",
-            "|---|--:|--:|",
-            f"| entries | {held} | {limit.max_removed_count:,} |",
-            f"| share | {part} | {limit.max_removed_share:.1%} |",
-            "",
-            "#### The answers",
+            *(f"- {fact}" for fact in facts),
             "",
             _CHOICES,
             "",
-            "#### The last syncs",
+            self._sample_line(),
             "",
-            "| snapshot (UTC) | entries | added | changed | removed | held |",
-            "|---|--:|--:|--:|--:|--:|",
-            *(f"| {at} | " + " | ".join(f"{n:,}" for n in counts) + " |" for at, *counts in self.recent),
-            "",
-            f"#### {shown}",
-            "",
-            *self._sample_lines(),
-            "",
-            "#### All, in the warehouse",
-            "",
-            "```sql",
-            self.query(),
-            "```",
-            "",
-            f"Digest of the set: `{self.digest[:16]}`, after sync `{self.sync_id}`.",
+            f"{every} Digest `{self.digest[:16]}`, after sync `{self.sync_id}`.",
         ]
         return "\n".join(lines)
 
-    def _sample_lines(self) -> list[str]:
-        """The ids in one paragraph, or in a list with their labels."""
-        if not any(label for _, label in self.sample):
-            return [", ".join(as_code(id_) for id_, _ in self.sample)]
-        return [f"- {as_code(id_)} {as_code(label)}".rstrip() for id_, label in self.sample]
+    def _sample_line(self) -> str:
+        """The first ids, with their labels where they have some."""
+        has_labels = any(label for _, label in self.sample)
+        sample = self.sample[:LABELS_SHOWN] if has_labels else self.sample
+        shown = f"The first {len(sample)}" if self.held > len(sample) else "These"
+        ids = ", ".join(f"{as_code(id_)} {as_code(label)}".rstrip() for id_, label in sample)
+        hint = f" For names beside the ids, set `label_field` in {self.form_file}." if self.form_file else ""
+        return f"{shown}: {ids}.{hint}"
+
+
+def held_because(findings: Sequence[Finding], limits: RemovalLimits) -> tuple[str, ...]:
+    """Returns why entries are held, without the numbers of a finding.
+
+    A finding counts the entries before the sync; a question counts those of the table, the held ones too.
+
+    Args:
+        findings: what the audit found.
+        limits: the limits on removals in this run.
+    """
+    words = {limits.of_one_run.rule: "More entries went missing in one run than its limits allow."} | {
+        limit.rule: f"More went missing within {limit.period.days} days than the limits ({limit}) allow."
+        for limit in limits.over_time
+        if limit.period
+    }
+    return tuple(words.get(one.rule, one.message) for one in findings if one.level == "hold")
+
+
+def _ends(until: datetime | None) -> str:
+    if until is None:
+        return "Without an answer nothing is removed."
+    return f"**Answer until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC**; then it counts as Reject."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from directory_sync.landing.files import DIFFERENCE, QUESTION, REPORT, WITH_PARE
 from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.publish.load import Part, load_together
 from directory_sync.publish.logged import logged_rows
+from directory_sync.publish.pattern import patterns
 from directory_sync.publish.publications import mark_published, numbered
 from directory_sync.publish.question import Question, landed_decision, landed_question, void_decision
 from directory_sync.publish.stage import landed_content, roll_forward
@@ -72,6 +73,8 @@ def ask(
         recent=tuple(_recent(resource, warehouse)),
         reasons=tuple(reasons),
         table=f"{dataset}.{resource.name}",
+        patterns=patterns(resource, [entry_id for entry_id, _ in absences], warehouse=warehouse),
+        form_file="" if resource.label_field else str(resource.form_file),
     )
     landed.write_json(QUESTION, asdict(question))
     return question

@@ -210,6 +210,7 @@ class Sync(RunReading):
             report: the report of the publication that held them; None: the question is asked again.
         """
         from directory_sync.publish import removals
+        from directory_sync.publish.question import held_because
 
         findings = report.findings if report else ()
         return removals.ask(
@@ -217,7 +218,7 @@ class Sync(RunReading):
             self.landed,
             warehouse=warehouse,
             limits=self._parts.limits,
-            reasons=[finding.message for finding in findings if finding.level == "hold"],
+            reasons=held_because(findings, self._parts.limits),
             dataset=self.settings.dataset,
         )
 

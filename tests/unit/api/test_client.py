@@ -697,6 +697,34 @@ def test_a_host_that_does_not_resolve_is_asked_again(open_client, fake_time):
     assert_backoff(fake_time.waits, 2, 4, 8)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        requests.exceptions.ConnectionError("reset"),
+        requests.exceptions.ReadTimeout(),
+        requests.exceptions.SSLError("EOF occurred in violation of protocol"),
+        requests.exceptions.SSLError("WRONG_VERSION_NUMBER"),
+        requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED"),
+        requests.exceptions.SSLError("ALERT"),
+        requests.exceptions.ProxyError("Tunnel connection failed: 403 Forbidden"),
+        requests.exceptions.InvalidHeader(),
+    ],
+    ids=str,
+)
+def test_every_error_of_a_connection_names_the_address_without_its_secrets(api, open_client, fault):
+    api.get(PAGE_URL, body=fault)
+    with pytest.raises((ApiUnavailableError, ConfigError)) as caught:
+        open_client().page(0)
+    assert f"The address was {PAGE_URL.partition('?')[0]}. Nothing was" in str(caught.value)
+    assert "limit=" not in str(caught.value)
+
+
+def test_the_address_is_shown_without_user_password_and_query():
+    assert exchange.address("https://user:secret@api.example.com:8443/v1/list?token=secret#secret") == (
+        " The address was https://api.example.com:8443/v1/list."
+    )
+
+
 def test_a_port_where_nobody_listens_is_asked_again(open_client, fake_time):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -1,12 +1,15 @@
 """What the page of an approval shows of the API's text, and what a decision's note says."""
 
 import re
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from markdown_it import MarkdownIt
 
+from directory_sync.audit.report import Finding
 from directory_sync.config.limits import RemovalLimits
-from directory_sync.publish.question import Choice, Decision, Question, as_code
+from directory_sync.publish.question import Choice, Decision, Question, as_code, held_because
 
 LIVE = [
     "http://evil.example/login",
@@ -90,8 +93,42 @@ def test_what_cannot_be_seen_is_shown_as_such(text: str, shown: str) -> None:
 
 
 def test_labels_stand_beside_their_ids() -> None:
-    lines = question(("1", "Main hall"), ("2", "")).body().splitlines()
-    assert [line for line in lines if line.startswith("- `")] == ["- `1` `Main hall`", "- `2`"]
+    assert "These: `1` `Main hall`, `2`." in question(("1", "Main hall"), ("2", "")).body().splitlines()
+
+
+def test_no_more_entries_with_labels_are_shown_than_leave_the_buttons_in_sight() -> None:
+    body = question(*((str(n), f"Hall {n}") for n in range(20))).body()
+    assert "The first 8: `0` `Hall 0`, " in body
+    assert "`7` `Hall 7`. " not in body
+    assert body.count("Hall") == 8
+
+
+def test_the_question_ends_at_a_moment_and_says_what_happens_then() -> None:
+    until = datetime(2026, 3, 2, 1, 15, tzinfo=timezone(timedelta(hours=2)))
+    assert "**Answer until 2026-03-01 23:15 UTC**; then it counts as Reject." in question().body(until)
+    assert question().told(until)["until"] == "2026-03-01T23:15:00+00:00"
+
+
+def test_a_question_without_labels_says_how_to_get_them() -> None:
+    hint = "For names beside the ids, set `label_field` in dags/people.py."
+    assert hint in replace(question(("1", "")), form_file="dags/people.py").body()
+    assert "label_field" not in question(("1", "Hall")).body()
+
+
+def test_the_reasons_count_no_other_population_than_the_question() -> None:
+    limits = RemovalLimits()
+    rules = [limits.of_one_run.rule, *(limit.rule for limit in limits.over_time)]
+    findings = [Finding(rule=rule, level="hold", message="3 of 77 entries") for rule in rules]
+    findings += [
+        Finding(rule="unproven_walk", level="hold", message="Nothing proves it."),
+        Finding(rule="size", level="warning", message="3 of 77 entries"),
+    ]
+    assert held_because(findings, limits) == (
+        "More entries went missing in one run than its limits allow.",
+        "More went missing within 7 days than the limits (10.0%, 1,000) allow.",
+        "More went missing within 30 days than the limits (20.0%, 2,000) allow.",
+        "Nothing proves it.",
+    )
 
 
 @pytest.mark.parametrize(
