@@ -246,7 +246,6 @@ def test_an_outage_takes_half_the_schedule_s_interval_at_most(tmp_path, schedule
 def test_a_retry_by_time_tells_why_when_and_until_when(clock):
     task = Task(DirectoryRetryPolicy(timedelta(hours=1)))
     wait = task.fail(away())
-    failure.tell_retry({**task.context, "exception": task.error})
     cause = f"ApiUnavailableError: {AWAY}"
     assert task.told["directory_cause"] == cause
     assert task.told["directory_retry"] == {
@@ -256,6 +255,16 @@ def test_a_retry_by_time_tells_why_when_and_until_when(clock):
         "next_at": (BEGIN + wait).isoformat(timespec="seconds"),
         "until": "2026-03-01T04:00:00+00:00",
     }
+
+
+def test_what_cannot_be_told_does_not_cost_the_retry(clock):
+    task = Task(DirectoryRetryPolicy())
+
+    def refused(**_):
+        raise ConnectionError
+
+    task.ti.xcom_push = refused
+    assert task.fail(away()) is not None
 
 
 def test_a_retry_that_is_counted_tells_which_of_how_many(clock, caplog):

@@ -20,12 +20,12 @@ from directory_sync.airflow.retry import (
     FIRST_WAIT,
     LONGEST_WAIT,
     NOTE,
-    RETRY,
     DirectoryRetryPolicy,
-    LostProcessError,
     Plan,
+    cause_of,
     note_plan,
     plan_of,
+    tell,
     tries_within,
 )
 from directory_sync.errors import find_error, raise_alone, without_promise
@@ -115,31 +115,21 @@ def _context() -> Any:
 
 
 def note_failure(context: Any) -> None:
-    """Tells why a task failed. Only our own messages are shown: others may quote content."""
-    ti, (cause, _) = context["ti"], _cause(context)
+    """Tells why a task failed: to the run's note, to XCom, and in the last line of the log."""
+    ti, cause = context["ti"], cause_of(context.get("exception"))
     ti.xcom_push(key=NOTE, value=f"**`{ti.task_id}` failed.** {cause}")
     ti.xcom_push(key=CAUSE, value=cause)
     _log_last(logging.ERROR, "%s", cause)
 
 
 def tell_retry(context: Any) -> None:
-    """Tells why a task is tried again, and when."""
-    ti, (cause, plan) = context["ti"], _cause(context)
-    plan = plan or Plan(number=ti.try_number + 1)
-    ti.xcom_push(key=CAUSE, value=cause)
-    ti.xcom_push(key=RETRY, value=plan.told(cause))
+    """Says in the last line of the log why a task is tried again, and when; below Airflow 3.3 in XCom too."""
+    ti, exception = context["ti"], context.get("exception")
+    plan = plan_of(exception) if isinstance(exception, BaseException) else None
+    plan, cause = plan or Plan(number=ti.try_number + 1), cause_of(exception)
+    if not HAS_RETRY_POLICIES:
+        tell(ti, plan, cause)
     _log_last(logging.WARNING, "%s Next: %s.", cause, plan.in_words())
-
-
-def _cause(context: Any) -> tuple[str, Plan | None]:
-    exception = context.get("exception")
-    if not isinstance(exception, BaseException):
-        return f"{type(exception).__name__}, see its log", None
-    error = find_error(exception)
-    if error is None and isinstance(exception, LostProcessError):
-        return str(exception), None
-    said = f"{type(error).__name__}: {error}" if error else f"{type(exception).__name__}, see its log"
-    return said, plan_of(exception)
 
 
 def _log_last(level: int, message: str, *args: object) -> None:

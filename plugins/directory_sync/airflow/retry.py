@@ -111,6 +111,9 @@ class DirectoryRetryPolicy(RetryPolicy):
         plan = plan_of(exception) or self.plan(exception, try_number, max_tries, context)
         if plan.delay is None:
             return RetryDecision.fail(reason=plan.reason)
+        if context:
+            # Not in a callback: Airflow shows the task as `up_for_retry` before it calls one.
+            tell(context["ti"], plan, cause_of(exception))
         return RetryDecision.retry(delay=plan.delay, reason=plan.reason)
 
     def plan(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> Plan:
@@ -172,6 +175,30 @@ class DirectoryRetryPolicy(RetryPolicy):
                 f"The process of this task was lost {lost} times. Nothing was done in this try. Look at the "
                 "logs of the earlier tries, and at the memory of the worker."
             )
+
+
+def tell(ti: Any, plan: Plan, cause: str) -> None:
+    """Pushes why a task is tried again, and when.
+
+    Args:
+        ti: the task instance.
+        plan: what follows.
+        cause: why it failed.
+    """
+    try:
+        ti.xcom_push(key=CAUSE, value=cause)
+        ti.xcom_push(key=RETRY, value=plan.told(cause))
+    except Exception:
+        # What cannot be told must not cost the retry.
+        logger.exception("The retry was not told")
+
+
+def cause_of(exception: object) -> str:
+    """Returns why a task failed. Only our own messages are shown: others may quote content."""
+    error = find_error(exception) if isinstance(exception, BaseException) else None
+    if error is None and isinstance(exception, LostProcessError):
+        return str(exception)
+    return f"{type(error).__name__}: {error}" if error else f"{type(exception).__name__}, see its log"
 
 
 _PLAN = "directory_plan"
