@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 
-from directory_sync.airflow.approval import RemovalApproval
+from directory_sync.airflow.approval import ANSWER_FIELDS, RemovalApproval
 from directory_sync.airflow.retry import DECISION
 from directory_sync.dag import Directory
 from directory_sync.publish.question import Decision
@@ -20,6 +20,7 @@ def approval(**settings):
     directory = Directory(form=the_form, settings=settings)
     return RemovalApproval(
         task_id="approve_removals",
+        params=ANSWER_FIELDS,
         directory=directory,
         resource_name="directory_resource",
         response_timeout=directory.switches.response_timeout,

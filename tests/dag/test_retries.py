@@ -274,7 +274,7 @@ def test_a_retry_that_is_counted_tells_which_of_how_many(clock, caplog):
     failure.tell_retry({**task.context, "exception": task.error})
     told = task.told["directory_retry"]
     assert (told["try"], told["tries"], told["until"]) == (3, 4, None)
-    assert caplog.messages[-1] == f"ValueError, see its log Next: try 3 of 4 at {BEGIN + wait:%H:%M} UTC."
+    assert caplog.messages[-1] == f"ValueError, see its log. Next: try 3 of 4 at {BEGIN + wait:%H:%M} UTC."
 
 
 @contextmanager

@@ -143,3 +143,17 @@ def test_what_a_database_says_of_values_does_not_hang_on_our_error() -> None:
         raise DatabaseTerminalException(ValueError("SENTINEL-ENTRY"))
     assert caught.value.__context__ is None
     assert "SENTINEL" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("message", "last"),
+    [
+        ("A gap. Nothing was published. Airflow tries again.", "A gap. Nothing was published."),
+        ("Lost. Airflow tries again; check the API.", "Lost. Check the API."),
+        ("Held (waited 120 s). End it; Airflow tries again.", "Held (waited 120 s). End it."),
+        ("Lost. Airflow tries again; if it stays so, ask. Or not.", "Lost. If it stays so, ask. Or not."),
+        ("The form is wrong. Nothing was read.", "The form is wrong. Nothing was read."),
+    ],
+)
+def test_on_the_last_try_no_message_promises_a_further_one(message: str, last: str) -> None:
+    assert errors.without_promise(message) == last

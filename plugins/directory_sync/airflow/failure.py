@@ -129,7 +129,7 @@ def tell_retry(context: Any) -> None:
     plan, cause = plan or Plan(number=ti.try_number + 1), cause_of(exception)
     if not HAS_RETRY_POLICIES:
         tell(ti, plan, cause)
-    _log_last(logging.WARNING, "%s Next: %s.", cause, plan.in_words())
+    _log_last(logging.WARNING, "%s. Next: %s.", cause.rstrip("."), plan.in_words())
 
 
 def _log_last(level: int, message: str, *args: object) -> None:
