@@ -272,7 +272,7 @@ def the_table_is_loaded(act: Strike) -> None:
 def the_syncs_row_is_loaded(act: Strike) -> None:
     from directory_sync.warehouse.warehouse import Warehouse
 
-    before(Warehouse, "create_history_view", act)
+    before(Warehouse, "create_views", act)
 
 
 @moment

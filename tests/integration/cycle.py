@@ -294,12 +294,13 @@ class Cycle:
             return database.execute(sql, list(values)).fetchall()
 
     def tables(self) -> dict[str, tuple[list[str], list[str]]]:
-        """Every table of the dataset: its columns and its rows, but for dlt's own, sorted."""
+        """Every table and view of the dataset: its columns and its rows, sorted; but for dlt's own, and for
+        `_directory_publications`."""
         found = {}
         dataset = self.switches.dataset
         names = self.query(
             "SELECT table_name FROM information_schema.tables "
-            "WHERE table_schema = ? AND NOT starts_with(table_name, '_dlt') ORDER BY 1",
+            "WHERE table_schema = ? AND NOT starts_with(table_name, '_d') ORDER BY 1",
             dataset,
         )
         for (name,) in names:

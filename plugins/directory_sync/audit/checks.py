@@ -1,6 +1,6 @@
 """The checks of a sealed snapshot. Each finding is an error, a hold or a warning."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from directory_sync.audit.pages_seal import RereadSeal
 from directory_sync.audit.proof import Seal
@@ -15,6 +15,8 @@ MAX_FIELD_FINDINGS = 20
 MIN_SYNCS_FOR_SIZE = 3
 
 FieldShares = Mapping[str, Mapping[str, float]]
+Where = Callable[[str, Collection[str]], str]
+"""Returns a sentence about where the values of a field with new types go; empty: nothing is known."""
 
 
 def check_seal(seal: Seal, counts: Counts, *, entries: int, resource: Resource) -> Iterator[Finding]:
@@ -79,24 +81,25 @@ def _reconcile(seal: Seal, counts: Counts, *, entries: int, resource: Resource) 
     )
 
 
-def check_fields(before: FieldShares, now: FieldShares) -> list[Finding]:
+def check_fields(before: FieldShares, now: FieldShares, *, where: Where | None = None) -> list[Finding]:
     """Returns findings about fields that appeared, vanished, have a new type or are null more often.
 
     Args:
         before: the field shares of the last snapshot; empty: nothing is compared.
         now: the field shares of this one.
+        where: says where the values of a field with new types go; None: it is not said.
 
     Returns:
         At most MAX_FIELD_FINDINGS of them, and one that counts the rest.
     """
-    findings = list(_compare_fields(before, now)) if before and now else []
+    findings = list(_compare_fields(before, now, where)) if before and now else []
     if len(findings) <= MAX_FIELD_FINDINGS:
         return findings
     more = f"{len(findings) - MAX_FIELD_FINDINGS:,} more fields appeared, vanished or changed."
     return [*findings[:MAX_FIELD_FINDINGS], Finding(rule="fields", level="warning", message=more)]
 
 
-def _compare_fields(before: FieldShares, now: FieldShares) -> Iterator[Finding]:
+def _compare_fields(before: FieldShares, now: FieldShares, where: Where | None) -> Iterator[Finding]:
     for name in sorted(now.keys() - before.keys()):
         yield _field_finding(name, "appeared")
     for name in sorted(before.keys() - now.keys()):
@@ -104,14 +107,15 @@ def _compare_fields(before: FieldShares, now: FieldShares) -> Iterator[Finding]:
     for name in sorted(before.keys() & now.keys()):
         new_types = now[name].keys() - before[name].keys() - {"null"}
         if new_types and before[name].keys() - {"null"}:
-            yield _field_finding(name, f"has a new type: {', '.join(sorted(new_types))}")
+            more = where(name, new_types) if where else ""
+            yield _field_finding(name, f"has a new type: {', '.join(sorted(new_types))}", more)
         jump = now[name].get("null", 0.0) - before[name].get("null", 0.0)
         if jump > NULL_JUMP:
             yield _field_finding(name, f"is null in {jump:.0%} more of the entries")
 
 
-def _field_finding(name: str, what: str) -> Finding:
-    return Finding(rule="fields", level="warning", message=f"The field `{name}` {what}.")
+def _field_finding(name: str, what: str, more: str = "") -> Finding:
+    return Finding(rule="fields", level="warning", message=f"The field `{name}` {what}.{more}")
 
 
 def check_paths(resource: Resource, has_field: Callable[[Sequence[str]], bool]) -> Iterator[Finding]:

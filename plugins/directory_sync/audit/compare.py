@@ -40,6 +40,7 @@ from directory_sync.audit.reread import (
     reread,
 )
 from directory_sync.audit.sealed import SealedSnapshot
+from directory_sync.audit.variants import where_values_go
 from directory_sync.config.fields import and_parents
 from directory_sync.config.keys import ID
 from directory_sync.config.kinds import KINDS, Kind, Proof
@@ -217,7 +218,7 @@ def _findings(
             level="warning",
             message=f"The limits on removals were raised for this run: {job.raised_limits}.",
         )
-    yield from check_fields(*fields)
+    yield from check_fields(*fields, where=partial(where_values_go, job.resource, warehouse))
     if population.entries:
         yield from check_paths(job.resource, partial(sealed.snapshot.has_field, sealed.files))
     yield from check_left_out(*difference.left_out())
@@ -269,6 +270,7 @@ def _report(
         changes={kind.value: counts.get(kind, 0) for kind in KINDS},
         rewritten=counts.get(Kind.REWRITTEN, 0),
         left_out=difference.left_out()[0],
+        current=difference.current,
         fields=fields,
         holds=Holds(
             population=population.known + population.held,

@@ -25,6 +25,7 @@ from directory_sync.audit.parents import Fate
 from directory_sync.audit.scratch import Snapshot
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
+from directory_sync.config.kinds import Kind
 from directory_sync.config.mode import Mode
 from directory_sync.config.parent import Parent
 from directory_sync.config.steps import lets_through
@@ -385,6 +386,19 @@ class Difference:
             "SELECT kind, count(*) FROM difference GROUP BY kind ORDER BY kind"
         ).fetchall()
         return dict(rows)
+
+    @property
+    def current(self) -> int:
+        """How many entries are not marked as removed once this snapshot is published."""
+        row = self._database.execute(
+            f"""SELECT (SELECT count(*) FROM states WHERE removed_at IS NULL)
+                 + count(*) FILTER (d.kind = '{Kind.ADDED}')
+                 + count(*) FILTER (d.kind = '{Kind.RETURNED}' AND s.removed_at IS NOT NULL)
+                 - count(*) FILTER (d.kind = '{Kind.REMOVED}' AND s.removed_at IS NULL)
+               FROM difference AS d LEFT JOIN states AS s ON s.id = d.id"""
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
 
     def change_rows(self) -> ChangeRows:
         """Returns the maker of the change rows; call it after `decide`."""

@@ -192,6 +192,8 @@ class AuditReport:
         rewritten: how many unchanged entries are written to the table again.
         rejected: how many entries the warehouse cannot hold; they were set aside.
         left_out: how many entries of the list a `filter` of the form does not let through.
+        current: how many rows `<resource>_current` has after this publication; None: an earlier release did
+            not count them.
         fields: the fields of the entries.
         holds: the entries that wait for a decision.
         completeness: what shows that the snapshot is complete.
@@ -208,6 +210,7 @@ class AuditReport:
     rewritten: int = 0
     rejected: int = 0
     left_out: int = 0
+    current: int | None = None
     fields: Fields = field(default_factory=Fields)
     holds: Holds = field(default_factory=Holds)
     completeness: Completeness = field(default_factory=Completeness)

@@ -78,12 +78,15 @@ CHANGES = (
 )
 """`<resource>_changes`: one row for each entry that a publication changed, with the entry's new state."""
 
-SYNC_HEADER = Column(
-    name="sync",
-    type="text",
-    purpose="in the first row of a publication: its row of `directory_syncs`, as JSON",
+PUBLICATIONS = (
+    Column(name="sync_id", type="text", is_nullable=False, purpose="the publication"),
+    Column(name="resource", type="text", is_nullable=False, purpose="the resource that is published"),
+    Column(name="content", type="text", purpose="its row of `directory_syncs`, as JSON"),
 )
-"""One more column of the change log. An interrupted publication is finished from it."""
+"""`_directory_publications`: publications begun, only where a warehouse writes table by table."""
+
+SYNC_HEADER = Column(name="sync", type="text", purpose="the row of `directory_syncs`, as JSON")
+"""A column that the change log of earlier releases has: an interrupted publication is finished from it."""
 
 LOGGED = tuple(_of(name, CHANGES) for name in ("id", "record", "row_hash", "first_seen_at", "changed_at"))
 """The columns of an entry's last change row that its next one is made from."""
@@ -112,14 +115,42 @@ STATES = (
 )
 """The columns of the table that a snapshot is compared with."""
 
+CURRENT = tuple(one for one in (KEY, *TABLE) if one.name not in ("_row_hash", "_removed_at"))
+"""`<resource>_current`: the columns of ours beside the entry's fields."""
+
+IS_CURRENT = Column(name="is_current", type="bool", purpose="whether it still holds")
+
 HISTORY = (
     _of("id", CHANGES),
     _of("kind", CHANGES),
     Column(name="valid_from", type="timestamp", source="snapshot_at", purpose="the snapshot that began it"),
     Column(name="valid_to", type="timestamp", purpose="the snapshot that ended it; null: it still holds"),
     *(_of(name, CHANGES) for name in ("record", "changed_fields", "sync_id")),
+    IS_CURRENT,
 )
 """`<resource>_history`: one row for each version of an entry (SCD type 2)."""
+
+FIELD_CHANGES = (
+    _of("id", CHANGES),
+    Column(name="field", type="text", purpose="the path of the field, such as `attributes.email`"),
+    Column(name="old", type="text", purpose="its value before, as text; null: it had none"),
+    Column(name="new", type="text", purpose="its value after, as text; null: it has none"),
+    *(_of(name, CHANGES) for name in ("kind", "snapshot_at", "sync_id")),
+)
+"""`<resource>_field_changes`: one row for each field of an entry that a publication changed."""
+
+_ITEM = (
+    Column(name="entry_id", type="id", purpose="the key of the entry that has the list"),
+    Column(name="item_index", type="bigint", purpose="the place of the item in the list, from 0"),
+)
+LIST_CURRENT = _ITEM
+"""`<resource>_current__<list>`: one row for each item of a list of an entry that is there now."""
+
+LIST_HISTORY = (
+    *_ITEM,
+    *(_of(name, HISTORY) for name in ("valid_from", "valid_to", "sync_id", "is_current")),
+)
+"""`<resource>_history__<list>`: one row for each item of a list in each version of an entry."""
 
 REJECTED = (
     _of("sync_id", CHANGES),
@@ -162,6 +193,13 @@ SYNCS = (
     Column(name="settings_fingerprint", type="text", purpose="the settings that the hashes depend on"),
     Column(name="id_type", type="text", purpose="the type of the key's fields, each BIGINT or VARCHAR"),
     Column(name="entries", type="bigint", purpose="entries of the snapshot"),
+    Column(
+        name="current_entries",
+        type="bigint",
+        source="current",
+        is_later=True,
+        purpose="rows of `<resource>_current` after this publication",
+    ),
     Column(name="unchanged", type="bigint", purpose="entries that are as they were"),
     *(Column(name=kind.value, type="bigint", purpose=f"change rows of the kind {kind}") for kind in KINDS),
     Column(name="held", type="bigint", purpose="entries that wait for a person's decision"),

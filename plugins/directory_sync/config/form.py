@@ -133,6 +133,24 @@ class Resource:
         return f"{self.name}_history"
 
     @property
+    def current_view(self) -> str:
+        """The name of the view of the entries that are not removed."""
+        return f"{self.name}_current"
+
+    @property
+    def field_changes_view(self) -> str:
+        """The name of the view of the fields that changed."""
+        return f"{self.name}_field_changes"
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """The names of its tables and views, but for those of nested lists."""
+        return (
+            self.name, self.changes_table, self.history_view, self.rejected_table, self.current_view,
+            self.field_changes_view,
+        )  # fmt: skip
+
+    @property
     def rejected_table(self) -> str:
         """The name of the table of entries that could not be stored."""
         return f"{self.name}_rejected"
@@ -171,9 +189,7 @@ def _parse_form(form: Mapping[str, Any]) -> tuple[Resource, ...]:
         for one in listed
     )
     resources = resolve_parents(resources, references)
-    names = [
-        table for r in resources for table in (r.name, r.changes_table, r.history_view, r.rejected_table)
-    ]
+    names = [table for r in resources for table in r.table_names]
     doubled = {name for name in [*names, "directory_syncs"] if [*names, "directory_syncs"].count(name) > 1}
     if doubled:
         raise ConfigError(f"Resource names collide in the warehouse: {', '.join(sorted(doubled))}.")

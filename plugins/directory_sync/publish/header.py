@@ -1,20 +1,24 @@
-"""The copy of the sync's row that the first change row of a publication carries.
+"""The copy of the sync's row that is written before a publication, where it is not one transaction.
 
-An interrupted publication has change rows, but no row in `directory_syncs`. A later run finishes it from
-this copy.
+An interrupted publication has change rows, but no row in `directory_syncs`. A later run finishes it from the
+copy in `_directory_publications`. Earlier releases wrote the copy into the first change row.
 """
 
 import json
 from typing import TYPE_CHECKING, Any
 
+import dlt
+
 from directory_sync.config import columns
 from directory_sync.config.kinds import Kind
+from directory_sync.config.tables import PUBLICATIONS
 from directory_sync.publish.rows import SyncContent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
+    from dlt.extract import DltResource
 
     from directory_sync.config.form import Resource
     from directory_sync.warehouse.warehouse import Warehouse
@@ -26,7 +30,7 @@ SYNC_HEADER = columns.SYNC_HEADER.name
 def logged_sync_values(
     resource: "Resource", sync_id: str, *, warehouse: "Warehouse"
 ) -> dict[str, Any] | None:
-    """Reads the sync's row that the change rows of a publication carry.
+    """Reads the sync's row that was written before a publication.
 
     Args:
         resource: the resource whose log is read.
@@ -34,31 +38,53 @@ def logged_sync_values(
         warehouse: open, and held by this process.
 
     Returns:
-        The values of the row; None where no change row carries one.
+        The values of the row; None where there is none.
     """
-    headers = (
-        header
-        for batch in warehouse.changes(resource, sync_id, (SYNC_HEADER,))
-        for header in batch.column(0).to_pylist()
-        if header
+    header = warehouse.begun(sync_id)
+    if header is None and warehouse.has_column(resource.changes_table, SYNC_HEADER):
+        headers = (
+            header
+            for batch in warehouse.changes(resource, sync_id, (SYNC_HEADER,))
+            for header in batch.column(0).to_pylist()
+            if header
+        )
+        header = next(headers, None)
+    return _parse(header) if header else None
+
+
+def publications_resource(contents: "Sequence[SyncContent]") -> "DltResource":
+    """Returns the copies of the syncs' rows as a resource of dlt.
+
+    Args:
+        contents: what is published together.
+    """
+    rows = [
+        {
+            "sync_id": content.sync_values["sync_id"],
+            "resource": content.sync_values["resource"],
+            "content": json.dumps(dict(content.sync_values), default=_as_text, sort_keys=True),
+        }
+        for content in contents
+    ]
+    return dlt.resource(
+        rows,
+        name=PUBLICATIONS,
+        primary_key="sync_id",
+        write_disposition="merge",
+        columns=columns.hints(columns.PUBLICATIONS),
+        max_table_nesting=0,
     )
-    return _parse(header) if (header := next(headers, None)) else None
 
 
-def with_sync_values(content: SyncContent) -> "Iterator[pa.Table]":
-    """Yields the change rows for the log; the first of them carries the sync's row."""
+def logged_rows(content: SyncContent) -> "Iterator[pa.Table]":
+    """Yields the change rows for the log."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    header: str | None = json.dumps(dict(content.sync_values), default=_as_text, sort_keys=True)
     for batch in content.rows():
         logged = batch.filter(pc.not_equal(batch.column("kind"), pa.scalar(Kind.REWRITTEN.value)))
-        if not logged.num_rows:
-            continue
-        logged = logged.select(CHANGE_COLUMNS)
-        headers = pa.array([header] + [None] * (logged.num_rows - 1), pa.string())
-        yield logged.append_column(SYNC_HEADER, headers)
-        header = None
+        if logged.num_rows:
+            yield logged.select(CHANGE_COLUMNS)
 
 
 def _as_text(value: Any) -> str:

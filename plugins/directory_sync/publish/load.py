@@ -26,13 +26,14 @@ from directory_sync.config.form import Resource
 from directory_sync.config.keys import ID
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
+from directory_sync.config.tables import SYNCS
 from directory_sync.errors import ConfigError, DataError, DirectorySyncError, WarehouseError, find_error
-from directory_sync.publish.header import with_sync_values
+from directory_sync.publish.header import logged_rows, publications_resource
+from directory_sync.publish.learned import fields_of, is_reshaped
 from directory_sync.publish.quarantine import rejected_resource, settle
 from directory_sync.publish.rows import DEDUPLICATED, Checked, SyncContent, check_rows, table_resource
 from directory_sync.publish.staged import Staged
-from directory_sync.warehouse.sql import innermost, was_away
-from directory_sync.warehouse.syncs import SYNCS
+from directory_sync.warehouse.sql import innermost
 from directory_sync.warehouse.warehouse import Loading, Warehouse
 
 if TYPE_CHECKING:
@@ -110,8 +111,8 @@ def load_together(parts: Sequence[Part], *, warehouse: Warehouse) -> list[Mappin
     if failure:
         # Raised outside the handlers: dlt's exceptions quote rows, so none may be chained to ours.
         raise failure
-    for part in parts:
-        warehouse.create_history_view(part.resource)
+    for one in prepared:
+        warehouse.create_views(one.resource, one.fields, is_reshaped=is_reshaped(one.resource))
     return [one.content.sync_values for one in prepared]
 
 
@@ -124,11 +125,19 @@ class _Prepared:
         self.staged = Staged(Path(pipeline.pipelines_dir) / "staged" / resource.name)
         limits = part.limits or warehouse.settings.removal_limits
         self.content, checked = _checked(resource, part.content, warehouse, staged=self.staged, limits=limits)
+        self.fields = fields_of(
+            resource,
+            warehouse,
+            places=checked.places if checked else None,
+            changes=self.content.rows() if checked else (),
+        )
         self.log: DltSource | None = None
         self.table: DltSource | None = None
         self.sources: list[DltSource] = []
         if checked and not self.content.is_empty:
-            self.table = table_resource(resource, self.content, checked, warehouse=warehouse)
+            self.table = table_resource(
+                resource, self.content, checked, warehouse=warehouse, fields=self.fields
+            )
             self.log = _source_of(_changes_resource(resource, self.content), pipeline)
             self.sources = [self.table]
         if checked and checked.rejected:
@@ -139,8 +148,11 @@ class _Prepared:
 def _load(prepared: Sequence[_Prepared], warehouse: Warehouse) -> None:
     pipeline = warehouse.pipeline
     syncs = _sync_resource([one.content.sync_values for one in prepared])
-    # Where there is no transaction, a parent's change rows imply those of its children, see `roll_forward`.
     logs = [one.log for one in reversed(prepared) if one.log]
+    if logs and not warehouse.is_transactional:
+        # Finished from these if it is interrupted. A parent's change rows imply those of its children, see
+        # `roll_forward`.
+        logs = [_source_of(publications_resource([one.content for one in prepared]), pipeline), *logs]
     sources = [*logs, *(source for one in prepared for source in one.sources), _source_of(syncs, pipeline)]
     rows: Counter[str] = Counter()
     for package in [sources] if warehouse.is_transactional else [[one] for one in sources]:
@@ -240,11 +252,11 @@ def _sync_resource(rows: Sequence[Mapping[str, Any]]) -> "DltResource":
 
 def _changes_resource(resource: Resource, content: SyncContent) -> "DltResource":
     log: DltResource = dlt.resource(
-        with_sync_values(content),
+        logged_rows(content),
         name=resource.changes_table,
         primary_key=("sync_id", "id"),
         write_disposition="merge",
-        columns=columns.hints((*columns.CHANGES, columns.SYNC_HEADER)),
+        columns=columns.hints(columns.CHANGES),
     )
     log.apply_hints(additional_table_hints=DEDUPLICATED)
     return log

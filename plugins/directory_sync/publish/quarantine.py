@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource
 
 _FIELDS_SHOWN = 5
+_RECOUNTED = ("rejected", "current_entries", "report")
 
 
 def settle(
@@ -188,11 +189,12 @@ def _told(
         changes={kind: count - kinds[kind] for kind, count in report.changes.items()},
         rewritten=report.rewritten - kinds[Kind.REWRITTEN],
         rejected=len(checked.rejected),
+        current=None if report.current is None else report.current - kinds[Kind.ADDED] + kinds[Kind.REMOVED],
         findings=(*report.findings, *_findings(resource, checked)),
     ).sync_values()
     return {
         **values,
-        **{name: told[name] for name in (*(kind.value for kind in KINDS), "rejected", "report")},
+        **{name: told[name] for name in (*(kind.value for kind in KINDS), *_RECOUNTED)},
     }
 
 

@@ -240,6 +240,7 @@ def _removal(
         holds=Holds(population=warehouse.present(resource), held=rest.count, held_digest=rest.digest),
         rewritten=0,
         rejected=0,
+        current=warehouse.present(resource) - len(absences),
         findings=(),
         decision=task.decided,
     )

@@ -28,6 +28,7 @@ from directory_sync.publish.row_key import RowKey
 from directory_sync.publish.staged import Staged
 from directory_sync.publish.storable import Fitting
 from directory_sync.warehouse.key_columns import key_columns
+from directory_sync.warehouse.record_fields import HINT, RecordFields
 from directory_sync.warehouse.room import Room
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -72,6 +73,7 @@ class Checked:
     Attributes:
         rejected: the entries that the warehouse cannot hold; the rows do not include them.
         kept: the rows that dlt normalises.
+        places: where dlt puts the values of these rows.
         told: the types of columns of this load that dlt would infer differently.
         split: fields with integers and fractions, the fractions in a column of their own.
     """
@@ -79,6 +81,7 @@ class Checked:
     rejected: tuple[Rejected, ...]
     kept: KeptRows
     told: "Told"
+    places: Places
     split: frozenset[str] = frozenset()
 
 
@@ -131,7 +134,7 @@ def check_rows(resource: Resource, content: SyncContent, *, warehouse: Warehouse
 
 
 def table_resource(
-    resource: Resource, content: SyncContent, checked: Checked, *, warehouse: Warehouse
+    resource: Resource, content: SyncContent, checked: Checked, *, warehouse: Warehouse, fields: RecordFields
 ) -> DltSource:
     """Returns the kept rows of the table as a source of dlt.
 
@@ -140,8 +143,10 @@ def table_resource(
         content: the publication.
         checked: the result of its check.
         warehouse: open, and held by this process.
+        fields: the fields of the records, which are kept with the table in dlt's schema.
     """
     table = _resource_of(checked.kept.batches(), resource, content, warehouse)
+    table.apply_hints(additional_table_hints={**DEDUPLICATED, HINT: fields.as_hint()})
     return DltSource(_schema_of(warehouse, checked.told), resource.name, [table])
 
 
@@ -192,6 +197,7 @@ class _Pass:
             rejected=tuple(self._rejected),
             kept=kept,
             told=self._learnt,
+            places=self.places,
             split=frozenset(self.fitting.split),
         )
 

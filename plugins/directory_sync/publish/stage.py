@@ -7,8 +7,8 @@ It writes these, in one transaction where the warehouse has transactions:
     3. the sync's row, which marks the publication as complete
 
 Without transactions these are load packages, written in this order. Change rows without a sync's row belong
-to a publication that was interrupted between 1 and 3. It is rolled forward from its change rows: the first
-of them carries the sync's row. A publication that cannot be finished is rolled back.
+to a publication that was interrupted between 1 and 3. It is rolled forward from its change rows, and from the
+sync's row that was written before them. A publication that cannot be finished is rolled back.
 """
 
 import json
@@ -26,7 +26,8 @@ from directory_sync.config.limits import RemovalLimits
 from directory_sync.errors import PermanentError
 from directory_sync.landing.files import DIFFERENCE
 from directory_sync.landing.snapshot import LandedSnapshot
-from directory_sync.publish.header import CHANGE_COLUMNS, SYNC_HEADER, logged_sync_values
+from directory_sync.publish.header import CHANGE_COLUMNS, logged_sync_values
+from directory_sync.publish.learned import fields_of, is_reshaped
 from directory_sync.publish.load import Part, load, load_together
 from directory_sync.publish.publications import mark_published, mend_marks, numbered, skip
 from directory_sync.publish.rows import SyncContent
@@ -69,7 +70,8 @@ def publish(
         logger.info("%s is published already", report.sync_id)
         report = AuditReport.from_json(json.loads(known.report))
         # A publication may have been killed after its row and before these last two steps.
-        warehouse.create_history_view(job.resource)
+        fields = fields_of(job.resource, warehouse)
+        warehouse.create_views(job.resource, fields, is_reshaped=is_reshaped(job.resource))
         mark_published(job.landed, report.sync_id, warehouse=warehouse)
         report = report.numbered(known.publication_order)
     else:
@@ -231,7 +233,7 @@ def roll_forward(
     finished: list[str] = []
     for sync_id in unfinished:
         values = logged_sync_values(resource, sync_id, warehouse=warehouse)
-        read = partial(warehouse.changes, resource, sync_id, (*CHANGE_COLUMNS, SYNC_HEADER))
+        read = partial(warehouse.changes, resource, sync_id, CHANGE_COLUMNS)
         if values and _goes_forward(resource, SyncContent(rows=read, sync_values=values), warehouse):
             mark_published(landed_of(values["run_id"]), sync_id, warehouse=warehouse)
             finished.append(sync_id)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from directory_sync.api.answer import EntryId
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
-from directory_sync.warehouse.syncs import SYNCS, Syncs
+from directory_sync.config.tables import SYNCS
+from directory_sync.warehouse.syncs import Syncs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,6 +100,18 @@ class Entries(Syncs):
             marks = ", ".join(["%s"] * len(chunk))
             condition = f"WHERE {self._name('id')} IN ({marks})"
             yield from self._arrow(_LOGGED, self._last_changes_sql(resource, condition), *chunk)
+
+    def logged_records(self, resource: Resource, *, at_most: int) -> list[str]:
+        """Returns records of the change log, as JSON, in no order.
+
+        Args:
+            resource: the resource.
+            at_most: how many are returned at most.
+        """
+        rows = self._query(
+            f"SELECT {self._name('record')} FROM {self._table(resource.changes_table)} LIMIT {int(at_most)}"
+        )
+        return [str(row[0]) for row in rows]
 
     def _last_changes_sql(self, resource: Resource, condition: str) -> str:
         names = self._names(_LOGGED)

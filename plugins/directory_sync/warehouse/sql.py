@@ -56,9 +56,13 @@ class Sql:
     def _name(self, column: str) -> str:
         return str(self._client.escape_column_name(column))
 
+    def _entry_column(self, resource: Resource) -> str:
+        """Returns the column of a resource's table that holds the key."""
+        return entry_column(self.pipeline._get_schema_or_create(), resource)  # noqa: SLF001  its naming
+
     def _entry_name(self, resource: Resource) -> str:
         """Returns the column of a resource's table that holds the key, quoted."""
-        return self._name(entry_column(self.pipeline._get_schema_or_create(), resource))  # noqa: SLF001  its naming
+        return self._name(self._entry_column(resource))
 
     def _names(self, columns: Sequence[str]) -> str:
         return ", ".join(self._name(column) for column in columns)

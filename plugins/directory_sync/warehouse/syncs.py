@@ -9,9 +9,9 @@ from directory_sync.config import columns
 from directory_sync.config.form import Resource
 from directory_sync.config.formats import TABLE_FORMAT, refuse_newer
 from directory_sync.config.mode import Mode
+from directory_sync.config.tables import PUBLICATIONS, SYNCS
 from directory_sync.warehouse.sql import Sql
 
-SYNCS = "directory_syncs"
 ORDER = columns.PUBLICATION_ORDER.name
 
 
@@ -107,6 +107,21 @@ class Syncs(Sql):
             sync_id,
         )
         return _sync_row(rows[0]) if rows else None
+
+    def begun(self, sync_id: str) -> str | None:
+        """Returns the row of a publication as written before it, as JSON; None: there is none."""
+        rows = self._query(
+            f"SELECT {self._name('content')} FROM {self._table(PUBLICATIONS)} "
+            f"WHERE {self._name('sync_id')} = %s",
+            sync_id,
+        )
+        return str(rows[0][0]) if rows else None
+
+    def has_column(self, table: str, column: str) -> bool:
+        """Tells whether a table of the warehouse has a column."""
+        name = self.pipeline.default_schema_name
+        tables: Any = self.pipeline.schemas[name].tables if name else {}
+        return column in tables.get(table, {"columns": {}})["columns"]
 
     def places(self, resource: str, *, at_most: int | None = None) -> list[SyncPlace]:
         """Returns the places of the last publications in their order, the newest first.
@@ -207,11 +222,7 @@ class Syncs(Sql):
 
     def _has_column(self, column: str) -> bool:
         """Tells whether the table has a column. One of an older version gets new columns at a publication."""
-        if column not in _LATER_COLUMNS:
-            return True
-        name = self.pipeline.default_schema_name
-        tables = self.pipeline.schemas[name].tables if name else None
-        return tables is not None and SYNCS in tables and column in tables[SYNCS]["columns"]
+        return column not in _LATER_COLUMNS or self.has_column(SYNCS, column)
 
 
 def _sync_row(row: Sequence[Any]) -> SyncRow:

@@ -1,33 +1,203 @@
-"""The views over the change log."""
+"""Makes the views of a resource, and the descriptions of tables, views and columns.
 
-from directory_sync.config import columns
+A view is made again only where its query has changed: its definition carries a digest of the query. Views of
+others that select from ours must not stop a sync, so a view that cannot be replaced stays as it is.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from dlt.common.schema.utils import get_first_column_name_with_prop, get_nested_tables
+from dlt.destinations.exceptions import DatabaseException
+
+from directory_sync.config import tables
 from directory_sync.config.form import Resource
-from directory_sync.config.kinds import Kind
-from directory_sync.warehouse.sql import Sql
+from directory_sync.warehouse.definitions import Definitions, View
+from directory_sync.warehouse.dialect import literal
+from directory_sync.warehouse.record_fields import RecordFields
+from directory_sync.warehouse.sql import Sql, without_values
+
+logger = logging.getLogger(__name__)
+
+_MARK = "by_directory_sync_"
+_DEPENDENT, _OTHER_COLUMNS, _NOT_OURS = "2BP01", "42P16", "42501"
+"""PostgreSQL's codes: others depend on it; it has other columns; it belongs to another role."""
 
 
 class Views(Sql):
-    """Creates the views."""
+    """Makes the views and the descriptions."""
 
-    def create_history_view(self, resource: Resource) -> None:
-        """Creates the history view from the change rows: SCD type 2, one row per version of an entry.
+    _makes_all_views = False
 
-        A version begins with a change row of the kind added, changed, reshaped or returned. It ends with the
-        entry's next change row, which may be a removal. The view has the record as JSON, so it does not
-        depend on the columns of the table.
+    def create_views(self, resource: Resource, fields: RecordFields, *, is_reshaped: bool = False) -> None:
+        """Makes the views of a resource from the schema as it is, and describes its tables and views.
+
+        Args:
+            resource: the resource.
+            fields: which fields of the record its columns come from.
+            is_reshaped: a step of the form makes other rows of the records.
         """
-        name, view = self._name, self._table(resource.history_view)
-        period = f"PARTITION BY {name('id')} ORDER BY {name('snapshot_at')}, {name('sync_id')}"
-        end = f"lead({name('snapshot_at')}) OVER ({period})"
-        selected = ", ".join(
-            f"{end if one.name == 'valid_to' else name(one.taken_from)} AS {name(one.name)}"
-            for one in columns.HISTORY
+        dialect = self._destination.dialect
+        views = list(self._definitions(resource, fields, is_reshaped=is_reshaped))
+        if dialect is None:
+            for view in views:
+                self._execute(f"CREATE OR REPLACE VIEW {self._table(view.name)} AS {view.query}")
+            return
+        found: dict[str, str | None] = {str(name): sql for name, sql in self._in_schema(dialect.relations)}
+        ours = [view for view in views if self._make(view, found, resource)]
+        self._makes_all_views = False
+        self._describe(resource, ours)
+
+    # ---- views
+
+    def _definitions(self, resource: Resource, fields: RecordFields, *, is_reshaped: bool) -> Iterator[View]:
+        dialect = self._destination.dialect
+        schema = self.pipeline.default_schema
+        known: Mapping[str, Any] = schema.tables
+        define = Definitions(
+            resource.name,
+            table=self._table,
+            quoted=self._name,
+            dialect=dialect,
+            fields=fields,
+            is_reshaped=is_reshaped,
         )
-        body = (
-            f"SELECT {selected} FROM {self._table(resource.changes_table)} "
-            f"WHERE {name('kind')} <> '{Kind.MISSING}'"
+        # Of an empty directory there is no table yet, and no log.
+        if not known.get(resource.name, {}).get("columns") or resource.changes_table not in known:
+            return
+        entry, root = self._entry_column(resource), known[resource.name]["columns"]
+        yield define.current(root)
+        yield define.history(root, entry=entry)
+        if dialect is None:
+            return
+        yield define.field_changes()
+        for child in get_nested_tables(schema.tables, resource.name, include_self=False):
+            if child.get("parent") != resource.name:
+                continue
+            link = get_first_column_name_with_prop(child, "root_key") or get_first_column_name_with_prop(
+                child, "parent_key"
+            )
+            if link:
+                name = str(child["name"])
+                view = define.list_current(name, known[name]["columns"], link=link, entry=entry)
+                yield self._named(view)
+        for name in fields.lists:
+            columns = known.get(name, {}).get("columns", {})
+            if columns or is_reshaped:
+                yield self._named(define.list_history(name, columns))
+
+    def _named(self, view: View) -> View:
+        """Returns a view with a name that is not too long for the warehouse."""
+        naming = self.pipeline.default_schema.naming
+        name = naming.shorten_identifier(view.name, view.name, naming.max_length or 0)
+        return View(name=name, table=view.table, query=view.query, comments=view.comments)
+
+    def _make(self, view: View, found: Mapping[str, str | None], resource: Resource) -> bool:
+        """Makes a view, unless it is there as it is to be; tells whether it is there."""
+        digest = sha256(view.query.encode()).hexdigest()[:16]
+        stands = found.get(view.name)
+        if stands and f"{_MARK}{digest}" in stands and not self._makes_all_views:
+            return True
+        # The first releases made the history without a mark.
+        if view.name in found and _MARK not in (stands or "") and view.name != resource.history_view:
+            logger.warning(
+                "`%s` was not made by this package, so it stays. Rename or drop it to get our view", view.name
+            )
+            return False
+        body = f'AS SELECT * FROM ({view.query}) AS "{_MARK}{digest}"'
+        return self._replace(self._table(view.name), body, view.name)
+
+    def _replace(self, name: str, body: str, plain: str) -> bool:
+        dialect = self._destination.dialect
+        assert dialect is not None
+        code = self._try(f"CREATE OR REPLACE VIEW {name} {body}")
+        if code == _OTHER_COLUMNS and not dialect.replaces_any_view:
+            grants = self._grants(plain)
+            code = self._try(f"DROP VIEW {name}", f"CREATE VIEW {name} {body}", *grants)
+        if code:
+            reason = {
+                _DEPENDENT: "other views select from it",
+                _NOT_OURS: "it belongs to another role",
+            }.get(code, code)
+            logger.warning(
+                "The view `%s` cannot be made anew (%s): it stays as it is, without new columns. Drop it, "
+                "and the next run makes it; see docs/tables.md#views-of-your-own",
+                plain,
+                reason,
+            )
+        return not code
+
+    def _try(self, *statements: str) -> str:
+        """Runs statements in one transaction; returns the code of a refusal that ends no sync, or nothing."""
+        with without_values():
+            try:
+                with self._client.begin_transaction():
+                    for statement in statements:
+                        self._client.execute_sql(statement)
+            except DatabaseException as e:
+                code = str(getattr(getattr(e, "dbapi_exception", None), "pgcode", "") or "")
+                if code not in (_DEPENDENT, _OTHER_COLUMNS, _NOT_OURS):
+                    raise
+                return code
+        return ""
+
+    def _grants(self, view: str) -> list[str]:
+        """Returns the statements that grant again what readers may do with a view."""
+        rows = self._query(
+            "SELECT DISTINCT grantee, privilege_type FROM information_schema.role_table_grants "
+            "WHERE table_schema = %s AND table_name = %s AND grantee <> current_user",
+            self._client.dataset_name,
+            view,
         )
-        self._execute(
-            f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM ({body}) AS versions "
-            f"WHERE {name('kind')} <> '{Kind.REMOVED}'"
-        )
+        return [
+            f"GRANT {privilege} ON {self._table(view)} TO "
+            f"{grantee if grantee == 'PUBLIC' else self._name(grantee)}"
+            for grantee, privilege in rows
+        ]
+
+    # ---- descriptions
+
+    def _describe(self, resource: Resource, views: Sequence[View]) -> None:
+        """Writes the descriptions that the warehouse lacks."""
+        dialect = self._destination.dialect
+        assert dialect is not None
+        stands = {(table, column): comment for table, column, comment in self._in_schema(dialect.comments)}
+        wanted = dict(self._descriptions(resource, views))
+        due = [key for key in wanted if key in stands and stands[key] != wanted[key]]
+        kinds = {view.name: "VIEW" for view in views}
+        if not due:
+            return
+        statements = []
+        for table, column in due:
+            what, name = kinds.get(table, "TABLE"), self._table(table)
+            if column is not None:
+                what, name = "COLUMN", f"{name}.{self._name(column)}"
+            statements.append(f"COMMENT ON {what} {name} IS {literal(wanted[table, column])}")
+        if self._try(*statements):
+            logger.warning("The tables of `%s` belong to another role and cannot be described", resource.name)
+
+    def _descriptions(
+        self, resource: Resource, views: Sequence[View]
+    ) -> Iterator[tuple[tuple[str, str | None], str]]:
+        described: list[tuple[str, tables.Table, Mapping[str, str]]] = [
+            (view.name, view.table, view.comments) for view in views
+        ]
+        described += [
+            (one.name.replace("<resource>", resource.name), one, {})
+            for one in (tables.ENTRIES, tables.CHANGES, tables.REJECTED, tables.OF_SYNCS)
+        ]
+        schema = self.pipeline.default_schema.tables
+        if resource.name in schema:
+            children = get_nested_tables(schema, resource.name, include_self=False)
+            described += [(str(child["name"]), tables.LIST, {}) for child in children]
+        for name, table, more in described:
+            yield (name, None), table.purpose.replace("<resource>", resource.name)
+            for column in table.columns:
+                yield (name, column.name), column.purpose.replace("<resource>", resource.name)
+            for column_name, purpose in more.items():
+                yield (name, column_name), purpose
+
+    def _in_schema(self, query: str) -> list[tuple[Any, ...]]:
+        return self._query(query, *[self._client.dataset_name] * query.count("%s"))

@@ -22,13 +22,13 @@ from directory_sync.config.dlt_provider import own_dlt
 from directory_sync.config.form import Resource
 from directory_sync.config.older_python import UTC
 from directory_sync.config.settings import SyncSettings
+from directory_sync.config.tables import SYNCS
 from directory_sync.errors import WarehouseError
 from directory_sync.warehouse.destinations import Destination, destination_of
 from directory_sync.warehouse.destinations.one_transaction import in_one_transaction
 from directory_sync.warehouse.entries import Entries
 from directory_sync.warehouse.room import Room
 from directory_sync.warehouse.sql import without_values
-from directory_sync.warehouse.syncs import SYNCS
 from directory_sync.warehouse.views import Views
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ class Warehouse(Entries, Views):
                     client.drop_tables(*names)
             client.drop_tables(*names)
             schema.drop_tables(names)
+            self._makes_all_views = True
             self.pipeline.schemas.save_schema(schema)
 
     def _exists(self, table: str) -> bool:

@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from directory_sync.config.form import Resource, parse_form
 from directory_sync.warehouse.destinations import DuckDBFile
+from directory_sync.warehouse.record_fields import RecordFields
 from directory_sync.warehouse.warehouse import Warehouse
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -61,6 +62,7 @@ class Answered(DuckDBFile):
     """A destination that reads its batches from the fake."""
 
     is_transactional = False
+    dialect = None
 
     def batches(self, client: Any, sql: str, values: Any, rows: int) -> Iterator[Any]:
         if answered := client.execute_sql(sql, *values):
@@ -74,7 +76,11 @@ class Indexed(Answered):
 
 
 TABLES = {
-    "people": {"name": "people", "columns": {}},
+    "people": {
+        "name": "people",
+        "columns": {"name": {"data_type": "text"}, "_removed_at": {"data_type": "timestamp"}},
+    },
+    "people_changes": {"name": "people_changes", "columns": {}},
     "people__phones": {
         "name": "people__phones",
         "parent": "people",
@@ -133,7 +139,9 @@ def ask_everything(warehouse: Warehouse, resource: Resource) -> None:
     warehouse.held_moments(resource)
     warehouse.present(resource)
     warehouse.unfinished_syncs(resource)
-    warehouse.create_history_view(resource)
+    warehouse.create_views(resource, RecordFields())
+    warehouse.logged_records(resource, at_most=7)
+    warehouse.begun("sync")
     warehouse.roll_back(resource, "sync")
     list(warehouse.held(resource))
     for batches in (
@@ -148,12 +156,12 @@ def ask_everything(warehouse: Warehouse, resource: Resource) -> None:
 
 QUESTIONS = {
     "last_sync", "last_snapshot", "recent_syncs", "sync", "last_asked", "has_interval_after", "held_moments",
-    "present", "unfinished_syncs", "create_history_view", "held", "changed_after", "states", "last_changes",
-    "changes", "places", "ahead_of", "now", "roll_back", "entries_at",
+    "present", "unfinished_syncs", "create_views", "logged_records", "begun", "held", "changed_after", "states",
+    "last_changes", "changes", "places", "ahead_of", "now", "roll_back", "entries_at",
 }  # fmt: skip
 NO_STATEMENT = {
     "file_format", "merge_strategy", "storable", "is_transactional", "settings", "room",
-    "forget_dropped_tables",
+    "forget_dropped_tables", "has_column",
 }  # fmt: skip
 TRIED_FOR_REAL = {"load", "assert_expected"}
 """They check what dlt has staged, on DuckDB and PostgreSQL."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import WarehouseError
+from directory_sync.warehouse.dialect import Dialect
 
 if TYPE_CHECKING:
     from dlt.common.destination import TLoaderFileFormat
@@ -37,6 +38,8 @@ class Destination(ABC):
     """The format of the files that dlt loads."""
     merge_strategy: ClassVar["TLoaderMergeStrategy"] = "delete-insert"
     """How dlt replaces entries in a table that has child tables."""
+    dialect: ClassVar[Dialect | None] = None
+    """Its SQL for the views with typed columns; None: views that every warehouse understands are made."""
     has_indexes: ClassVar[bool] = False
     """Whether a few rows of a large table need an index to be found; column stores need none."""
     is_transactional: ClassVar[bool] = True

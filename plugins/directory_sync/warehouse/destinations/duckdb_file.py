@@ -12,6 +12,7 @@ import dlt
 from directory_sync.config.memory import duckdb_limit_mb
 from directory_sync.errors import ConfigError, WarehouseError
 from directory_sync.warehouse.destinations.destination import Destination
+from directory_sync.warehouse.dialect_duckdb import DuckDB
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,6 +23,7 @@ class DuckDBFile(Destination):
 
     conn_type = "duckdb"
     file_format = "parquet"
+    dialect = DuckDB()
     lost = "The warehouse's file was replaced or removed while it was open"
     # DuckDB has no limit, but it adds columns one by one, and each costs more than the one before.
     max_columns = 1_000

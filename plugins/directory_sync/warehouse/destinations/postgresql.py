@@ -14,6 +14,7 @@ from directory_sync.config.connections import refuse_unknown
 from directory_sync.config.older_python import UTC
 from directory_sync.errors import ConfigError, WarehouseError, raise_alone
 from directory_sync.warehouse.destinations.destination import Destination
+from directory_sync.warehouse.dialect_postgres import Postgres
 
 APPLICATION = "directory_sync"
 LIBPQ_PARAMETERS = frozenset(
@@ -38,6 +39,7 @@ class PostgreSQL(Destination):
     conn_type = "postgres"
     # CSV would be faster, but dlt's COPY reads an empty string as NULL. Parquet needs an ADBC driver.
     file_format = "insert_values"
+    dialect = Postgres()
     has_indexes = True
     # https://www.postgresql.org/docs/current/limits.html: a row must fit into a page.
     max_columns, max_row_bytes, takes_nul = 1_600, 8_160, False
