@@ -293,6 +293,22 @@ class Cycle:
                 database.execute(f"USE {dataset}")
             return database.execute(sql, list(values)).fetchall()
 
+    def dicts(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a query, by the names of their columns."""
+        if self.postgres:
+            with self.postgres.connect(self.database) as connection, connection.cursor() as cursor:
+                cursor.execute("SET TimeZone = 'UTC'")
+                cursor.execute(sql)
+                names = [column.name for column in cursor.description]
+                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        with duckdb.connect(self.home / "warehouse.duckdb", read_only=True) as database:
+            database.execute("SET TimeZone = 'UTC'")
+            found = database.execute(sql)
+            return [
+                dict(zip([column[0] for column in found.description], row, strict=True))
+                for row in found.fetchall()
+            ]
+
     def tables(self) -> dict[str, tuple[list[str], list[str]]]:
         """Every table and view of the dataset: its columns and its rows, sorted; but for dlt's own, and for
         `_directory_publications`."""

@@ -273,7 +273,8 @@ else:
     begin, seen = Load.load_single_package, []
     def die(self, load_id, schema):
         seen.append(load_id)
-        if len(seen) == number:
+        # The first one is of `_directory_publications`.
+        if len(seen) == number + 1:
             os._exit(9)
         return begin(self, load_id, schema)
     Load.load_single_package = die

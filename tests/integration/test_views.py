@@ -1,12 +1,13 @@
 """The views that analysts read: typed, as of a time, with lists; they stay when the API's types change."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.capture import Capture
+from tests.conftest import CHECKOUT
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.listing import Listing
 from tests.postgres import PostgresServer
@@ -226,17 +227,6 @@ def described(cycle: Cycle) -> dict[tuple[str, str | None], str | None]:
         return {(table, column): comment for table, column, comment in warehouse._in_schema(dialect.comments)}
 
 
-def test_an_unchanged_night_makes_and_describes_nothing_anew(
-    listing: Listing, small: Cycle, captured: Capture
-) -> None:
-    small.run("one")
-    begin = len(captured.text)
-    small.run("two")
-    said = captured.text[begin:]
-    assert "CREATE OR REPLACE VIEW" not in said
-    assert "COMMENT ON" not in said
-
-
 def test_a_view_of_a_persons_own_under_our_name_stays(listing: Listing, small: Cycle) -> None:
     with small.warehouse() as (warehouse, _):
         warehouse._execute("CREATE SCHEMA IF NOT EXISTS directory")
@@ -245,3 +235,61 @@ def test_a_view_of_a_persons_own_under_our_name_stays(listing: Listing, small: C
     small.run("two")
     assert small.query(f"SELECT * FROM {RESOURCE}_current") == [(1,)]
     assert small.query(f"SELECT count(*) FROM {RESOURCE}_history") == [(5,)]
+
+
+# ---- what the documentation says
+
+
+def queries(page: str) -> dict[str, str]:
+    """The queries of a page, by the comment above each."""
+    blocks = re.findall(
+        r"^```sql\n(.*?)^```$", (CHECKOUT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    found = [one.strip() for block in blocks for one in block.split(";") if one.strip()]
+    return {one.splitlines()[0].removeprefix("-- "): one for one in found}
+
+
+def test_the_queries_of_the_documentation_answer_an_analysts_questions(
+    listing: Listing, small: Cycle
+) -> None:
+    def person(number: int, *groups: str) -> dict[str, Any]:
+        return {"id": number, "name": f"P{number}", "groups": [{"name": group} for group in groups]}
+
+    listing.entries = [person(n, "a", "b") for n in range(1, 41)]
+    first = small.run("one")
+    listing.entries[6] = {**person(7, "c"), "name": "Renamed"}
+    del listing.entries[39]
+    listing.entries.append(person(41))
+    second = small.run("two")
+    readme, tables = queries("README.md"), queries("docs/tables.md")
+
+    def ask(query: str) -> list[dict[str, Any]]:
+        query = query.replace("2026-11-01 12:00:00Z", first.snapshot_at.isoformat())
+        assert "json" not in query.lower()
+        return small.dicts(query)
+
+    answers = {name: ask(query) for name, query in {**tables, **readme}.items()}
+    assert all(answers.values()), [name for name, rows in answers.items() if not rows]
+    assert [row["id"] for row in answers["who joined in the last sync"]] == [41]
+    assert answers["Who joined last night?"] == answers["who joined in the last sync"]
+    assert [
+        row["name"]
+        for row in answers[
+            "Who left? A removal that a person approved has the time of the snapshot that asked."
+        ]
+    ] == ["P40"]
+    assert [row["id"] for row in answers["who left in the last seven days"]] == [40]
+    changes = answers["What were the old and the new value of an entry's fields?"]
+    assert [(row["field"], row["old"], row["new"]) for row in changes][1:] == [("name", "P7", "Renamed")]
+    assert answers["How many entries were there each day?"] == [
+        {"day": second.snapshot_at.date(), "current_entries": 40}
+    ]
+    [seven] = [
+        row
+        for row in answers["The directory as of a date, in columns, with the groups of each entry"]
+        if row["id"] == 7
+    ]
+    assert seven == {"id": 7, "name": "P7", "groups": "a, b"}
+    as_of = answers["the directory as of a moment"]
+    assert len(as_of) == 40
+    assert {"name", "valid_from", "is_current"} < as_of[0].keys()

@@ -266,8 +266,9 @@ class AuditReport:
         content["snapshot_at"] = self.snapshot_at.isoformat()
         content["last_requested_at"] = self.origin.last_requested_at.isoformat()
         content |= {name: list(content[name]) for name in ("key", "findings")}
-        if self.decision is None:
-            del content["decision"]
+        if self.current is None:
+            # As the earlier release wrote it.
+            del content["current"]
         return content
 
     def summary(self) -> dict[str, Any]:

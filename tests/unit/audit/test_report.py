@@ -69,7 +69,7 @@ LANDED = {
     "directory": None,
 }
 """The report as the release before its parts had names landed it."""
-SINCE = {"key": ["id"], "left_out": 0, "parent_sync_id": None, "current": None}
+SINCE = {"key": ["id"], "left_out": 0, "parent_sync_id": None}
 """What has been added since."""
 
 

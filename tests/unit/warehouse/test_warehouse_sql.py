@@ -156,8 +156,8 @@ def ask_everything(warehouse: Warehouse, resource: Resource) -> None:
 
 QUESTIONS = {
     "last_sync", "last_snapshot", "recent_syncs", "sync", "last_asked", "has_interval_after", "held_moments",
-    "present", "unfinished_syncs", "create_views", "logged_records", "begun", "held", "changed_after", "states",
-    "last_changes", "changes", "places", "ahead_of", "now", "roll_back", "entries_at",
+    "present", "unfinished_syncs", "create_views", "logged_records", "begun", "held", "changed_after",
+    "states", "last_changes", "changes", "places", "ahead_of", "now", "roll_back", "entries_at",
 }  # fmt: skip
 NO_STATEMENT = {
     "file_format", "merge_strategy", "storable", "is_transactional", "settings", "room",

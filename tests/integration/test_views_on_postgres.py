@@ -1,0 +1,73 @@
+"""The claims about the views once more, on PostgreSQL; and what only a server has: dependents and rights."""
+
+from typing import Any
+
+import pytest
+
+from tests.capture import Capture
+from tests.integration.cycle import RESOURCE, Cycle
+from tests.integration.listing import Listing
+from tests.integration.test_views import (
+    small,
+    test_a_changed_type_empties_no_column,
+    test_a_map_leaves_the_fields_of_the_record_in_the_history,
+    test_a_value_that_fits_no_type_is_null_and_stops_no_reader,
+    test_a_view_of_a_persons_own_under_our_name_stays,
+    test_changed_fields_have_their_old_and_new_values,
+    test_tables_views_and_columns_say_what_they_are,
+    test_the_directory_as_of_a_time_has_its_lists_as_they_were,
+    test_the_queries_of_the_documentation_answer_an_analysts_questions,
+    test_the_views_have_the_fields_in_typed_columns,
+)
+from tests.postgres import PostgresServer
+
+__all__ = [
+    "small",
+    "test_a_changed_type_empties_no_column",
+    "test_a_map_leaves_the_fields_of_the_record_in_the_history",
+    "test_a_value_that_fits_no_type_is_null_and_stops_no_reader",
+    "test_a_view_of_a_persons_own_under_our_name_stays",
+    "test_changed_fields_have_their_old_and_new_values",
+    "test_tables_views_and_columns_say_what_they_are",
+    "test_the_directory_as_of_a_time_has_its_lists_as_they_were",
+    "test_the_queries_of_the_documentation_answer_an_analysts_questions",
+    "test_the_views_have_the_fields_in_typed_columns",
+]
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> PostgresServer:
+    return postgres_server
+
+
+def admin(cycle: Cycle, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    assert cycle.postgres
+    return cycle.postgres.rows(sql, *values, database=cycle.database)
+
+
+def test_views_of_others_on_top_of_ours_stop_no_sync(
+    listing: Listing, small: Cycle, captured: Capture
+) -> None:
+    small.run("one")
+    admin(small, f"CREATE VIEW public.theirs AS SELECT id, doors FROM directory.{RESOURCE}_current")
+    listing.entries[0]["doors"] = "many"
+    listing.entries[0]["gates"] = 3
+    assert small.run("two").changes["changed"] == 1
+    # A column of another type needs a new view, and theirs keeps the old one.
+    assert any(f"The view `{RESOURCE}_current` cannot be made anew" in line for line in captured.lines)
+    assert admin(small, "SELECT doors FROM public.theirs WHERE id = 2") == [(20,)]
+    assert small.query(f"SELECT doors FROM {RESOURCE}_history WHERE id = 1 AND is_current") == [("many",)]
+    admin(small, "DROP VIEW public.theirs")
+    small.run("three")
+    assert small.query(f"SELECT doors, gates FROM {RESOURCE}_current WHERE id = 1") == [("many", 3)]
+
+
+def test_readers_keep_their_rights_on_a_view_that_is_made_anew(listing: Listing, small: Cycle) -> None:
+    small.run("one")
+    view = f"directory.{RESOURCE}_current"
+    admin(small, f"DROP ROLE IF EXISTS reader; CREATE ROLE reader; GRANT SELECT ON {view} TO reader")
+    listing.entries[0]["doors"] = "many"
+    small.run("two")
+    assert small.query(f"SELECT doors FROM {RESOURCE}_current WHERE id = 1") == [("many",)]
+    assert admin(small, f"SELECT has_table_privilege('reader', '{view}', 'SELECT')") == [(True,)]
+    admin(small, "DROP OWNED BY reader; DROP ROLE reader")
