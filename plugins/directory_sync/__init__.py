@@ -81,6 +81,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       compare.py, checks.py       compares with the warehouse; finds errors, holds and warnings
       difference.py               what to add, change and remove (decisions.py: the table of decisions)
       change_rows.py              its change rows (record_diff.py: which fields differ)
+      who.py                      names a few of the entries that join, leave and change
       held.py                     the entries that wait for a person, and when to ask
       clocks.py                   refuses snapshots from the future
       report.py                   the report: for people, for XCom, for the asset event

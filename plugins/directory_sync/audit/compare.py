@@ -40,12 +40,12 @@ from directory_sync.audit.reread import (
     reread,
 )
 from directory_sync.audit.sealed import SealedSnapshot
-from directory_sync.audit.variants import where_values_go
+from directory_sync.audit.who import who_of_difference
 from directory_sync.config.fields import and_parents
 from directory_sync.config.keys import ID
 from directory_sync.config.kinds import KINDS, Kind, Proof
 from directory_sync.errors import ConfigError
-from directory_sync.landing.files import DIFFERENCE, REPORT
+from directory_sync.landing.files import DIFFERENCE, REPORT, WHO
 from directory_sync.warehouse.syncs import SyncRow
 from directory_sync.warehouse.warehouse import Warehouse
 
@@ -145,6 +145,9 @@ def compare(
     rows = change_rows.rows(sync_id=report.sync_id, snapshot_at=sealed.at)
     landed = job.lands_in or job.landed
     landed.of_sync(report.sync_id).write_tables(DIFFERENCE, rows)
+    if job.lands_in is None:
+        who = who_of_difference(snapshot.database, job.resource, named=and_parents(named))
+        landed.of_sync(report.sync_id).write_json(WHO, who)
     landed.of_sync(report.sync_id).write_json(REPORT, report.as_json())
     landed.write_json(REPORT, report.as_json())
     return report

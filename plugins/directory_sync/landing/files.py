@@ -10,6 +10,8 @@ import msgspec
 DATASET = "landed"
 """The folder that dlt loads into."""
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
+WHO = "who.json"
+"""A few of the entries of a difference, for people: who joined, left and changed. It holds content."""
 PUBLISHED, SKIPPED = "published.json", "skipped.json"
 QUESTION, DECISION = "question.json", "decision.json"
 ROLLED_FORWARD = "rolled_forward.json"

@@ -19,6 +19,7 @@ from directory_sync.landing.files import (
     PUBLISHED,
     REPORT,
     SYNC_ID,
+    WHO,
     LandedFiles,
     Mark,
     Published,
@@ -146,6 +147,17 @@ class LandedSnapshot(LandedFolder):
             for path in self._list(folder)
             if path.endswith(f"/{REPORT}")
         )
+
+    def who(self, sync_id: str) -> dict[str, Any] | None:
+        """Returns who joined, left and changed in a publication, see `audit/who.py`; None: it is not landed.
+
+        Args:
+            sync_id: the publication, or the difference of a dry run.
+
+        Raises:
+            SnapshotError: who.json is damaged.
+        """
+        return self.of_sync(sync_id).read_json(WHO) if SYNC_ID.fullmatch(sync_id) else None
 
     def make_durable(self, files: LandedFiles) -> None:
         """Flushes files that dlt has written to the disk; called before the manifest names them."""

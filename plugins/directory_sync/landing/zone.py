@@ -7,6 +7,7 @@
                                   /_dlt_loads/...                   the complete loads
                            /audit/                                  pages that the audit read itself
                            /<sync>/difference.parquet, report.json  one difference, and its report
+                           /<sync>/who.json                         a few of its entries, for people
                            /report.json                             the latest of these reports
                            /manifest.json                           written last, only by the audit
                            /question.json, decision.json            the question to a person, and the answer

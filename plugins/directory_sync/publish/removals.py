@@ -13,14 +13,15 @@ import orjson
 
 from directory_sync.api.answer import EntryId, parse_record
 from directory_sync.audit.held import HeldSet
-from directory_sync.audit.report import AuditReport, Decided, Fields, Holds
+from directory_sync.audit.report import AuditReport, Fields, Holds
+from directory_sync.audit.who import who_left
 from directory_sync.config.fields import value_at
 from directory_sync.config.form import Resource
 from directory_sync.config.kinds import KINDS, Kind
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.mode import Mode
 from directory_sync.errors import RemovalsHeld
-from directory_sync.landing.files import DIFFERENCE, QUESTION, REPORT, WITH_PARENTS
+from directory_sync.landing.files import DIFFERENCE, QUESTION, REPORT, WHO, WITH_PARENTS
 from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.publish.load import Part, load_together
 from directory_sync.publish.logged import logged_rows
@@ -247,6 +248,7 @@ def _removal(
     report = numbered(report, landed, warehouse=warehouse)
     rows = logged_rows(resource, warehouse, absences, kind=Kind.REMOVED, sync_id=sync_id, at=last.snapshot_at)
     landed.of_sync(sync_id).write_tables(DIFFERENCE, rows)
+    landed.of_sync(sync_id).write_json(WHO, who_left(resource, absences, warehouse=warehouse))
     landed.of_sync(sync_id).write_json(REPORT, report.as_json())
     return _Removal(resource=resource, landed=landed, report=report)
 
