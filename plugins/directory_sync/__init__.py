@@ -115,6 +115,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       scope.py                    looks up what a task needs: connections, settings, its run
       options.py                  the switches in Airflow's own configuration
       display.py, notes.py        what the UI shows of a task, and of a run
+      landed.py                   reads in the API server what a run landed, for the page
       deadline.py                 the alert when a run is late
       plugin.py                   what Airflow loads: the page, the notes, the connection type
       hook.py, provider.py        the connection type in the UI, and its Test button

@@ -92,7 +92,7 @@ def directory_dag(
             with tasks.group_of(resource, is_first=number == 0):
                 stages[resource.name] = row = tasks.stages_of(directory, resource)
                 (row.extract >> row.audit >> row.publish >> row.approve_removals >> row.remove)
-            describe(dag, resource)
+            describe(dag, directory, resource)
         for child in resources:
             if child.parent is not None:
                 # A child is read for the parent's sealed snapshot, and published with it.

@@ -1,5 +1,7 @@
 """What the UI shows of the Dag and its tasks, as declared."""
 
+import json
+
 import pytest
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -29,6 +31,13 @@ def test_the_link_reaches_the_interface(dag):
     """The API server knows a Dag by its serialized form alone."""
     again = DagSerialization.from_dict(DagSerialization.to_dict(dag))
     assert {tuple(again.get_task(task.task_id).extra_links) for task in described(dag)} == {("Directory",)}
+
+
+def test_the_serialized_dag_says_where_its_resource_lands(dag):
+    again = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    said = [json.loads(task.doc_json) for task in again.task_dict.values() if task.doc_json]
+    landing = {"connection": "directory_landing", "folder": ""}
+    assert said == [{"resource": "directory_resource", "landing": landing}]
 
 
 def test_where_there_is_no_page_no_task_links_to_it(parse, monkeypatch):

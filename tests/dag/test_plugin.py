@@ -10,6 +10,7 @@ import pytest
 
 from directory_sync import about, ui
 from directory_sync.airflow import compat
+from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync_plugin import DirectorySyncPlugin
 from tests.conftest import CHECKOUT
 
@@ -64,6 +65,13 @@ def test_the_page_is_told_which_code_runs():
     assert told["location"] == str(CHECKOUT / "plugins" / "directory_sync")
     assert told["absent"] == ["No deadlines."]
     assert told["airflow"] == version("apache-airflow-core")
+
+
+@pytest.mark.parametrize("sync_id", ["../../etc", "..", "20260301T020000-0123abcd/..", "who.json", ""])
+def test_no_sync_s_name_leads_out_of_the_folder_of_its_run(tmp_path, sync_id):
+    (tmp_path / "who.json").write_text("{}")
+    (tmp_path / "run").mkdir()
+    assert LandedSnapshot.local(tmp_path / "run").who(sync_id) is None
 
 
 def test_every_file_the_page_names_is_there():

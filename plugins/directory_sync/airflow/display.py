@@ -7,6 +7,8 @@ import attrs
 from airflow.sdk import DAG, BaseOperator, BaseOperatorLink
 
 from directory_sync.airflow import compat
+from directory_sync.airflow.landed import landing_note
+from directory_sync.config.directory import Directory
 from directory_sync.config.form import Resource
 from directory_sync.config.names import PAGE_URL, PageKey, Stage
 from directory_sync.config.settings import SyncSettings
@@ -51,14 +53,16 @@ def owner_links(settings: SyncSettings, owner: str) -> dict[str, str]:
     return {owner: settings.owner_link} if settings.owner_link else {}
 
 
-def describe(dag: DAG, resource: Resource) -> None:
+def describe(dag: DAG, directory: Directory, resource: Resource) -> None:
     """Gives a description, and a link where there is the page, to the tasks of a resource.
 
-    These are the tasks without a link yet.
+    These are the tasks without a link yet. The task `audit` says where the resource lands, for the page.
     """
     for task in dag.tasks:
         stage = "shard" if "_shard_" in task.task_id else task.task_id.rpartition(".")[2]
         if isinstance(task, BaseOperator) and stage in DOCS and not task.operator_extra_links:
             task.doc_md = DOCS[stage]
+            if stage == Stage.AUDIT:
+                task.doc_json = landing_note(directory, resource)
             if compat.HAS_PAGES:
                 task.operator_extra_links = (DirectoryLink(resource.name),)

@@ -10,7 +10,7 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 
 from directory_sync import about, ui
-from directory_sync.airflow import compat, empty_port, notes
+from directory_sync.airflow import compat, empty_port, landed, notes
 from directory_sync.airflow.provider import PACKAGE_NAME, get_provider_info
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class DirectorySyncPlugin(AirflowPlugin):
             logger.warning('There is no page "Directory": plugins have pages from Airflow 3.1 on.')
             return []
         empty_port.mend()
-        return ui.fastapi_apps(compat.absent)
+        return ui.fastapi_apps(compat.absent, landed.who)
 
     @cached_property
     def react_apps(self) -> list[Any]:  # type: ignore[override]

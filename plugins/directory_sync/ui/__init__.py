@@ -1,9 +1,10 @@
 """The page "Directory" in Airflow's interface, as the plugin declares it.
 
-It is JavaScript in `static/`, which needs no build: Airflow lends it React and Chakra UI. It reads only
-Airflow's own REST API, with the rights of the logged-in user. It never opens the warehouse.
+It is JavaScript in `static/`, which needs no build: Airflow lends it React and Chakra UI. It reads Airflow's
+own REST API, with the rights of the logged-in user, and the names of a few entries that the API server reads
+from the landing zone. It never opens the warehouse.
 
-    app.py                      serves the files, and which code runs, only to logged-in users
+    app.py                      serves the files, which code runs and who changed, only to those who may
     facts.py                    constants that Python and the page share -> static/facts.js
     static/page.js              what Airflow imports: the page and its tabs
     static/lent.js              what Airflow lends to plugins, and what stands in for it in an older Airflow
@@ -16,6 +17,10 @@ Airflow's own REST API, with the rights of the logged-in user. It never opens th
     static/charts.js            the charts, plain SVG
     static/trends.js            series as tables: the stages, the proof, the requests
     static/directory.js         the list of the directories, and the data that Airflow has of each
+    static/actions.js           the buttons that start a run, and what became of it
+    static/who.js               the card Who: who joined, left and changed
+    static/queries.js           the SQL to copy
+    static/details.js           the line on the proof and the time, which opens; what refusals mean
     static/parts.js             boxes, links and tables in the style of Airflow's interface
     static/reading.js           the requests to Airflow's API, and their repetition
     static/shape.js             from Airflow's answers to the data that is shown; pure functions
@@ -33,11 +38,15 @@ URL_PREFIX = "/directory-sync"
 logger = logging.getLogger(__name__)
 
 
-def fastapi_apps(absent: Callable[[], Sequence[str]]) -> list[dict[str, Any]]:
+def fastapi_apps(
+    absent: Callable[[], Sequence[str]], who: Callable[..., dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
     """Returns the app that serves the page's files; an empty list if this Airflow cannot protect it.
 
     Args:
         absent: returns what this Airflow does not have, in sentences that the page shows.
+        who: returns who joined, left and changed in a publication, see `airflow/landed.py`; None: nobody is
+            named.
     """
     try:
         from directory_sync.ui.app import app
@@ -47,6 +56,7 @@ def fastapi_apps(absent: Callable[[], Sequence[str]]) -> list[dict[str, Any]]:
         )
         return []
     app.state.absent = absent
+    app.state.who = who
     return [{"app": app, "url_prefix": URL_PREFIX, "name": "Directory"}]
 
 
