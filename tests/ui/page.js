@@ -10,9 +10,10 @@ assign(globalThis, {
 
 const load = (name) => import(new URL(`../../plugins/directory_sync/ui/static/${name}.js`, import.meta.url));
 
-export const [shape, words, verdict, reading, charts, directory, about] = await Promise.all(
-  ["shape", "words", "verdict", "reading", "charts", "directory", "about"].map(load),
-);
+const MODULES = ["shape", "words", "verdict", "reading", "charts", "directory", "about", "standing", "states"];
+
+export const [shape, words, verdict, reading, charts, directory, about, standing, states, runstates, shards] =
+  await Promise.all([...MODULES, "runstates", "shards"].map(load));
 
 /** A moment of the first of March, at an hour. */
 export const at = (hour, minute = 0) =>
@@ -47,3 +48,25 @@ export const run = (runId, hour, { state = "success", ...rest } = {}) => ({
 });
 
 export const publication = (given = {}) => shape.publications([event(given)], null)[0];
+
+/** A task of a run. */
+export const task = (runId, taskId, state = "success", rest = {}) => ({
+  dag_id: "directory_sync",
+  dag_run_id: runId,
+  task_id: taskId,
+  map_index: -1,
+  operator: "PythonOperator",
+  pool: "default_pool",
+  try_number: 1,
+  start_date: at(8),
+  end_date: at(8, 1),
+  state,
+  ...rest,
+});
+
+/** What tasks left: `[task, key, value]` each, and what else was read. */
+export const said = (left, { decision = null, pools = {} } = {}) => ({
+  decision,
+  entries: Object.fromEntries(left.map(([one, key, value]) => [standing.entryOf(one, key), value])),
+  pools,
+});

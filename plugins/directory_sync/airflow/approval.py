@@ -16,6 +16,7 @@ from directory_sync.airflow.compat import (
 from directory_sync.airflow.retry import DECISION, NOTE
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
+from directory_sync.config.names import XComKey
 from directory_sync.config.older_python import UTC
 from directory_sync.errors import RemovalsHeld
 
@@ -92,7 +93,7 @@ class RemovalApproval(ApprovalOperator):
             until = self._wait_until(context)
             self.subject, self.body = question.subject(), question.body(until)
             context["ti"].xcom_push(key=ASKED, value=question.bound)
-            context["ti"].xcom_push(key=QUESTION, value=question.told(until))
+            context["ti"].xcom_push(key=XComKey.QUESTION.value, value=self._times())
             super().execute(context)
             return
         self.log.info("Decided already: %s. Mode `decide` asks again.", decision.note(question.held))
@@ -139,18 +140,12 @@ class RemovalApproval(ApprovalOperator):
             self._tell(context, question, decision)
         return super().execute_complete(context, dict(event))
 
-    def _wait_until(self, context: Any) -> datetime:
-        """Sets until when this question waits, and returns it: the next scheduled run is not delayed.
-
-        A run that waited for the API itself has less time; a quarter of the time remains in any case.
-        """
-        now, settings = datetime.now(UTC), self.directory.switches
-        ends = now + settings.response_timeout
-        if began := context["dag_run"].start_date:
-            latest = began + settings.shortest_interval * 5 / 6
-            ends = max(min(ends, latest), now + settings.response_timeout / 4)
-        vars(self).update(asking(ends - now))
-        return ends
+    def _times(self) -> dict[str, str]:
+        """Returns until when this question waits, and when a rejected one is asked again, for the page."""
+        now = datetime.now(UTC)
+        again = timedelta(days=self.directory.switches.ask_again_days)
+        waits = self.directory.switches.response_timeout
+        return {"until": (now + waits).isoformat(), "asks_again_at": (now + again).isoformat()}
 
     def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
         """Checks the form fields of an answer; one without any is complete, which Airflow 3.1.0 refuses."""

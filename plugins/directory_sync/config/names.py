@@ -25,3 +25,12 @@ class PageKey(StrEnum):
     DAG = "dag"
     RESOURCE = "resource"
     RANGE = "range"
+
+
+class XComKey(StrEnum):
+    """The XComs in which tasks leave what the page says of a run."""
+
+    CAUSE = "directory_cause"
+    RETRY = "directory_retry"
+    DECISION = "directory_decision"
+    QUESTION = "directory_question"

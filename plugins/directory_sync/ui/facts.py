@@ -9,7 +9,7 @@ from pathlib import Path
 
 from directory_sync.config.kinds import KINDS, Proof
 from directory_sync.config.mode import Mode
-from directory_sync.config.names import PAGE_URL, TAGS, PageKey, Stage
+from directory_sync.config.names import PAGE_URL, TAGS, PageKey, Stage, XComKey
 from directory_sync.config.older_python import StrEnum
 
 FACTS = Path(__file__).parent / "static" / "facts.js"
@@ -24,6 +24,7 @@ def facts_js() -> str:
         "MODE": ("The modes of a run.", _values(Mode)),
         "STAGE": ("The tasks of a resource, in their order.", _values(Stage)),
         "TAGS": ("The tags of the Dags of this package.", list(TAGS)),
+        "XCOM": ("What tasks leave for the page.", _values(XComKey)),
         "PAGE_KEY": ("The query parameters of the page.", _values(PageKey)),
         "PAGE_URL": ("The address of the page, relative to Airflow's own.", PAGE_URL),
     }

@@ -4,20 +4,18 @@ import { PAGE_KEY, PAGE_URL } from "./facts.js";
 import { keyOf, useDirectory, useSources } from "./directory.js";
 import { ui } from "./lent.js";
 import { Inner, InnerButton, Loading, Problem, Sign, h } from "./parts.js";
-import { changeSentence, headline, notices } from "./verdict.js";
+import { tell } from "./verdict.js";
 
 const { Box, Flex, Heading, Stack, Text } = ui;
 
 /** A resource in a line or two, for the home page. */
 function Line({ source }) {
-  const { events, facts, runs } = useDirectory(source, null);
+  const { events, facts, resource, runs } = useDirectory(source, null);
+  const name = [source.dag.dag_display_name, resource].filter(Boolean).join(" · ");
   if (events.isLoading || runs.isLoading) return h(Loading, { height: "44px" });
   const error = events.error ?? runs.error;
   if (error) return h(Problem, { error, what: "the directory's runs" });
-  const { level, text } = headline(facts);
-  const most = facts.latest
-    ? notices({ ...facts, tasks: [] }).filter((notice) => notice.to && notice.level === "warning")
-    : [];
+  const { action, detail, level, text } = tell(facts).headline;
   const query = new URLSearchParams({
     [PAGE_KEY.DAG]: source.dagId,
     ...(source.resource && { [PAGE_KEY.RESOURCE]: source.resource }),
@@ -29,10 +27,11 @@ function Line({ source }) {
     h(
       Box,
       { flex: 1, minW: 0 },
+      h(Text, { color: "fg.muted", fontSize: "xs", overflowWrap: "anywhere" }, name),
       h(Inner, { fontWeight: "medium", overflowWrap: "anywhere", to: `${PAGE_URL}?${query}` }, text),
-      facts.latest && h(Text, { color: "fg.muted", fontSize: "sm" }, changeSentence(facts.latest)),
+      detail && h(Text, { color: "fg.muted", fontSize: "sm" }, detail),
     ),
-    most.length > 0 && h(InnerButton, { to: most[0].to }, most[0].action),
+    action && h(InnerButton, { to: action.to }, action.text),
   );
 }
 

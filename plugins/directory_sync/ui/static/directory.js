@@ -1,7 +1,18 @@
 // The data that Airflow has of the directories, for the page and for the card on the home page.
 
-import { readAssets, readDags, readEvents, readRuns, readWaiting, useNow, useReading } from "./reading.js";
+import {
+  readAssets,
+  readDags,
+  readEvents,
+  readRuns,
+  readSaid,
+  readTasks,
+  readWaiting,
+  useNow,
+  useReading,
+} from "./reading.js";
 import { isActive, publications, reportOf, sources } from "./shape.js";
+import { tellingRuns, wanted } from "./standing.js";
 
 const { useEffect, useState } = globalThis.React;
 
@@ -24,11 +35,23 @@ export function useSources(dagId) {
   return { all: dagId ? all.filter((source) => source.dagId === dagId) : all, assets, dags, isLoading };
 }
 
+/** What the tasks left for the page, and the pools that they wait for: read where `asked` names anything. */
+export function useSaid({ asked, dagId, isRunning, key, resource }) {
+  const isOwn = (taskId) => resource === null || !taskId.includes(".") || taskId.startsWith(`${resource}.`);
+  const isAnything = asked.entries.length > 0 || asked.pools.length > 0 || asked.isDecided;
+  const tries = asked.entries.map(({ key: entry, task }) => [task.task_id, task.dag_run_id, task.try_number, entry]);
+  return useReading(
+    isAnything ? `said ${key}` : null,
+    (signal) => readSaid({ dagId, isOwn, wanted: asked }, signal),
+    { again: JSON.stringify([tries, asked.pools, asked.isDecided]), isRunning },
+  );
+}
+
 /** The data that Airflow has of one (Dag, resource). If `range` is null, only what the headline needs is read. */
 export function useDirectory({ assetId, dag, dagId, resource }, range) {
   // Ask often while a run is active, but not while it waits for a person: that may take days.
   const [isRunning, setRunning] = useState(false);
-  const now = useNow();
+  const now = useNow(isRunning);
   const runs = useReading(`runs ${dagId}`, (signal) => readRuns({ dagId, most: RECENT_RUNS }, signal), {
     isRunning,
   });
@@ -45,7 +68,20 @@ export function useDirectory({ assetId, dag, dagId, resource }, range) {
   const found = events.data?.events ?? [];
   const own = resource ?? reportOf(found.findLast(reportOf))?.resource ?? null;
   const published = publications(found, own);
-  const [before = null, latest = null] = [null, null, ...published.filter((one) => !one.isInterval)].slice(-2);
-  const facts = { dag, latest, now, runs: runs.data ?? [], waiting: waiting.data };
-  return { before, events, facts, isRunning, published, resource: own, runs, waiting };
+  const [before = null, last = null] = [null, null, ...published.filter((one) => !one.isInterval)].slice(-2);
+  const latest = last && { ...last, current: published.at(-1).current ?? last.current };
+  const telling = range === null ? tellingRuns(runs.data ?? [], last?.runId) : (runs.data ?? []);
+  const tasks = useReading(
+    telling.length ? `tasks ${dagId} ${range === null}` : null,
+    (signal, known) => readTasks({ dagId, known, runs: telling }, signal),
+    { again: telling.map((run) => run.dag_run_id + run.state).join(), isRunning },
+  );
+  const known = {
+    ...{ dag, latest, now, published, resource: own },
+    ...{ runs: runs.data ?? [], tasks: tasks.data?.tasks ?? null, waiting: waiting.data },
+  };
+  const asked = wanted(known);
+  const said = useSaid({ asked, dagId, isRunning, key: `${dagId} ${own}`, resource: own });
+  const facts = { ...known, said: said.data };
+  return { before, events, facts, isRunning, published, resource: own, runs, said, tasks, waiting };
 }

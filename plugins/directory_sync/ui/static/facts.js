@@ -39,6 +39,14 @@ export const STAGE = {
 /** The tags of the Dags of this package. */
 export const TAGS = ["directory", "dlt"];
 
+/** What tasks leave for the page. */
+export const XCOM = {
+  CAUSE: "directory_cause",
+  RETRY: "directory_retry",
+  DECISION: "directory_decision",
+  QUESTION: "directory_question",
+};
+
 /** The query parameters of the page. */
 export const PAGE_KEY = {
   DAG: "dag",

@@ -2,26 +2,29 @@
 
 import { About } from "./about.js";
 import { Card } from "./card.js";
-import { EVENTS, keyOf, useDirectory, useSources } from "./directory.js";
+import { EVENTS, keyOf, useDirectory, useSaid, useSources } from "./directory.js";
 import { PAGE_KEY } from "./facts.js";
+import { State } from "./headline.js";
 import { router, ui } from "./lent.js";
 import { Choose, Loading, Problem, h } from "./parts.js";
-import { readEvents, readRun, readRuns, readTasks, useReading } from "./reading.js";
+import { readEvents, readRun, readRuns, readTasks, readWaiting, useNow, useReading } from "./reading.js";
+import { stateOfRun, wantedOfRun } from "./runstates.js";
 import {
   Counts,
   Empty,
   Fields,
   Findings,
-  LastSuccess,
+  LastPublished,
   Notices,
   PUBLICATIONS,
   RANGES,
   Runs,
-  Verdict,
 } from "./sections.js";
-import { isActive, points, publications } from "./shape.js";
+import { isActive, points, publications, reportOf } from "./shape.js";
+import { entryOf, wanted } from "./standing.js";
+import { lateness } from "./states.js";
 import { Proof, Stages } from "./trends.js";
-import { changeSentence, headline, lateness, notices, runHeadline, standing } from "./verdict.js";
+import { changeSentence, tell } from "./verdict.js";
 
 const { Component, useEffect, useState } = globalThis.React;
 const { Flex, Heading, SimpleGrid, Stack, Text } = ui;
@@ -33,16 +36,14 @@ const DEFAULT_RANGE = "30";
 /** The page of one resource, over all its runs. */
 function Overview({ source, range, onRange }) {
   const { dagId } = source;
-  const { before, events, facts, isRunning, published, resource, runs, waiting } = useDirectory(source, range);
+  const { before, events, facts, isRunning, published, resource, runs, said, tasks, waiting } = useDirectory(
+    source,
+    range,
+  );
   const { dag, latest, now } = facts;
   const failed = useReading(
     `failed ${dagId}`,
     (signal) => readRuns({ dagId, most: FAILED_RUNS, state: "failed" }, signal),
-    { isRunning },
-  );
-  const tasks = useReading(
-    runs.data ? `tasks ${dagId}` : null,
-    (signal, known) => readTasks({ dagId, known, runs: facts.runs }, signal),
     { isRunning },
   );
   if (events.isLoading || runs.isLoading) return h(Loading, { height: "400px" });
@@ -50,25 +51,24 @@ function Overview({ source, range, onRange }) {
   const shown = range === "all" ? published : published.slice(-Number(range));
   const since = shown.length < published.length ? shown[0].snapshotAt : null;
   const taskList = tasks.data?.tasks ?? [];
-  const { succeeded } = standing(facts.runs);
   const late = latest && lateness(dag, facts.runs, latest.snapshotAt, now);
   const isEmpty = !latest && events.data;
-  const { level, text } = headline(facts);
-  const lead = level === "error" || late?.isLate ? "Published then" : undefined;
+  const { headline, notices } = tell(facts);
   return h(
     Stack,
     { gap: 4 },
     events.error && h(Problem, { error: events.error, what: PUBLICATIONS }),
     runs.error && h(Problem, { error: runs.error, what: "the runs" }),
-    events.data && h(Verdict, { detail: latest && changeSentence(latest, lead), level, text }),
+    events.data && h(State, { detail: headline.detail, now, state: headline, tasks: taskList }),
     waiting.error && h(Problem, { error: waiting.error, what: "the open questions" }),
-    h(Notices, { notices: notices({ ...facts, tasks: taskList }) }),
+    said.error && h(Problem, { error: said.error, what: "what the tasks said" }),
+    h(Notices, { notices }),
     isEmpty && h(Empty, { dagId }),
     latest &&
       h(
         Counts,
         { before, latest },
-        h(LastSuccess, { due: dag.next_dagrun_run_after, late, now, run: succeeded }),
+        h(LastPublished, { at: published.at(-1).publishedAt, due: dag.next_dagrun_run_after, late, now }),
       ),
     (latest || failed.data?.length > 0) &&
       h(Runs, {
@@ -97,8 +97,9 @@ function Overview({ source, range, onRange }) {
 
 /** The page of one run. */
 function OneRun({ source, runId }) {
-  const { assetId, dagId } = source;
+  const { assetId, dag, dagId } = source;
   const [isRunning, setRunning] = useState(false);
+  const now = useNow(isRunning);
   const run = useReading(`run ${dagId} ${runId}`, (signal) => readRun({ dagId, runId }, signal), {
     isRunning,
   });
@@ -113,34 +114,55 @@ function OneRun({ source, runId }) {
   const tasks = useReading(
     run.data ? `tasks ${dagId} ${runId}` : null,
     (signal, known) => readTasks({ dagId, known, runs }, signal),
-    { isRunning },
+    { again: run.data?.state, isRunning },
   );
-  if (events.isLoading || run.isLoading) return h(Loading, { height: "300px" });
-
+  const peers = useReading(isOn ? `peers ${dagId}` : null, (signal) => readRuns({ dagId, most: 30 }, signal));
+  const waiting = useReading(isOn ? `waiting ${dagId}` : null, (signal) => readWaiting(dagId, signal), { isRunning });
   const published = publications(events.data?.events ?? [], source.resource);
   const latest = published.at(-1) ?? null;
+  const known = {
+    ...{ dag, latest, now, peers: peers.data ?? undefined, resource: source.resource, run: run.data },
+    ...{ runs, tasks: tasks.data?.tasks ?? null },
+    waiting: waiting.data?.filter((one) => one.task_instance.dag_run_id === runId),
+  };
+  const asked = wanted(known);
+  if (run.data) asked.entries = [...asked.entries, ...wantedOfRun(known)];
+  const said = useSaid({ asked, dagId, isRunning, key: `${dagId} ${runId}`, resource: source.resource });
+  if (events.isLoading || run.isLoading) return h(Loading, { height: "300px" });
+
+  const audit = asked.entries.find((one) => one.key === "return_value")?.task;
+  const extra = audit && said.data?.entries[entryOf(audit, "return_value")];
+  const dry = extra ? reportOf({ extra, id: runId, source_run_id: runId, timestamp: run.data.run_after }) : null;
+  const state = run.data && stateOfRun({ ...known, dry, said: said.data });
+  const shown = latest ?? dry;
   return h(
     Stack,
     { gap: 4 },
     events.error && h(Problem, { error: events.error, what: PUBLICATIONS }),
     run.error && h(Problem, { error: run.error, what: "the run" }),
     events.data &&
-      h(Verdict, { ...runHeadline({ latest, run: run.data }), detail: latest && changeSentence(latest) }),
-    latest && h(Counts, { latest }),
+      state &&
+      h(State, {
+        detail: [state.rest, latest && changeSentence(latest)].filter(Boolean).join(" "),
+        now,
+        state,
+        tasks: [],
+      }),
+    shown && h(Counts, { latest: shown }),
     h(
       SimpleGrid,
       { columns: { base: 1, lg: 2 }, gap: 4 },
-      latest &&
+      shown &&
         h(
           Stack,
           { gap: 4, minW: 0 },
-          h(Findings, { latest, published }),
-          h(Fields, { isLast: false, latest }),
+          h(Findings, { latest: shown, published }),
+          h(Fields, { isLast: false, latest: shown }),
         ),
       h(
         Stack,
         { gap: 4, minW: 0 },
-        latest && h(Proof, { latest, published }),
+        shown && h(Proof, { latest: shown, published: [shown] }),
         h(Stages, {
           published,
           reading: tasks,

@@ -1,6 +1,8 @@
 // The requests to Airflow's own API, with the rights of the logged-in user, and their repetition.
 
-import { TAGS } from "./facts.js";
+import { TAGS, XCOM } from "./facts.js";
+import { decisionOf } from "./shape.js";
+import { entryOf } from "./standing.js";
 
 const { useCallback, useEffect, useRef, useState } = globalThis.React;
 
@@ -159,6 +161,72 @@ export async function readWaiting(dagId, signal) {
   return details.filter((detail) => detail?.task_instance);
 }
 
+/** The value of an XCom; null: the task left none. Airflow gives it as JSON, or as text that holds JSON. */
+async function readEntry({ task, key }, signal) {
+  const { dag_id: dagId, dag_run_id: runId, task_id: taskId, map_index: at } = task;
+  const path = `dags/${name(dagId)}/dagRuns/${name(runId)}/taskInstances/${name(taskId)}/xcomEntries/${name(key)}`;
+  try {
+    const { value } = await ask(path, { query: [["map_index", at ?? -1]], signal });
+    try {
+      return typeof value === "string" ? JSON.parse(value) : value;
+    } catch {
+      return value;
+    }
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+}
+
+/** Reads the last decision on the held removals of a resource, and when a person is asked again; null: none. */
+async function readDecision(dagId, isOwn, signal) {
+  const query = [
+    ["xcom_key", XCOM.DECISION],
+    ["order_by", "-timestamp"],
+    ["limit", PAGE],
+  ];
+  const path = `dags/${name(dagId)}/dagRuns/~/taskInstances/~/xcomEntries`;
+  const found = (await ask(path, { query, signal })).xcom_entries.filter((entry) => isOwn(entry.task_id));
+  // Before Airflow 3.2 they come in no order that was asked for.
+  const [last] = found.sort((one, other) => (one.timestamp < other.timestamp ? 1 : -1));
+  if (!last) return null;
+  const task = { ...last, dag_run_id: last.run_id };
+  const [decision, question] = await Promise.all([
+    readEntry({ key: XCOM.DECISION, task }, signal),
+    readEntry({ key: XCOM.QUESTION, task }, signal),
+  ]);
+  return { ...decision, asksAgainAt: question?.asks_again_at ?? null };
+}
+
+/**
+ * Reads what tasks left for the page, the pools they wait for, and the last decision, see `wanted` of standing.js. What
+ * the user may not read is not known: the page has other words for it.
+ */
+export async function readSaid({ dagId, isOwn, wanted }, signal) {
+  const refused = new Set();
+  const orNull = (kind, asked) =>
+    asked.catch((error) => {
+      if (error.status !== 403 && error.status !== 404) throw error;
+      if (error.status === 403) refused.add(kind);
+      return null;
+    });
+  const [entries, pools, decision] = await Promise.all([
+    Promise.all(
+      wanted.entries.map(async (one) => [entryOf(one.task, one.key), await orNull("xcom", readEntry(one, signal))]),
+    ),
+    Promise.all(
+      wanted.pools.map(async (pool) => [pool, await orNull("pools", ask(`pools/${name(pool)}`, { signal }))]),
+    ),
+    wanted.isDecided ? orNull("xcom", readDecision(dagId, isOwn, signal)) : null,
+  ]);
+  return {
+    decision: decisionOf(decision) && { ...decisionOf(decision), asksAgainAt: decision.asksAgainAt },
+    entries: Object.fromEntries(entries),
+    pools: Object.fromEntries(pools),
+    refused: [...refused],
+  };
+}
+
 /** Reads which code the API server runs, and what this Airflow does not have. */
 export const readAbout = (signal) => ask("about.json", { below: "directory-sync", signal });
 
@@ -227,11 +295,11 @@ export function useReading(key, load, { isRunning = false, isOnce = false, again
 }
 
 /** The present time, updated regularly, so that "4 minutes ago" stays true. */
-export function useNow() {
+export function useNow(isRunning = false) {
   const [now, setNow] = useState(() => new Date());
   useEffect(() => {
-    const timer = setInterval(() => setNow(new Date()), POLL_MS);
+    const timer = setInterval(() => setNow(new Date()), isRunning ? POLL_RUNNING_MS : POLL_MS);
     return () => clearInterval(timer);
-  }, []);
+  }, [isRunning]);
   return now;
 }

@@ -4,6 +4,7 @@ import { RunsChart, RunsTable } from "./charts.js";
 import { ui } from "./lent.js";
 import { BarList, Choice, Inner, InnerButton, LEVELS, Moment, Section, Sign, Tag, Tile, h } from "./parts.js";
 import { drifts } from "./shape.js";
+import { presentIn } from "./states.js";
 import { count, counted, moment } from "./words.js";
 
 const { useState } = globalThis.React;
@@ -75,7 +76,7 @@ const and = (number, words) => (number ? `and ${count(number)} ${words}` : null)
 
 function sinceBefore(latest, before) {
   if (!before) return null;
-  const more = latest.entries - before.entries;
+  const more = presentIn(latest) - presentIn(before);
   return more
     ? `${more > 0 ? "+" : "−"}${count(Math.abs(more))} since the run before`
     : "as many as the run before";
@@ -86,7 +87,7 @@ export const Counts = ({ latest, before, children }) =>
   h(
     SimpleGrid,
     { as: "dl", columns: { base: 2, md: 3, xl: children ? 6 : 5 }, gap: 3 },
-    h(Tile, { detail: sinceBefore(latest, before), label: "Entries", value: count(latest.entries) }),
+    h(Tile, { detail: sinceBefore(latest, before), label: "Entries", value: count(presentIn(latest)) }),
     h(Tile, {
       detail: and(latest.changes.returned, "returned"),
       label: "Added",
@@ -111,14 +112,12 @@ export const Counts = ({ latest, before, children }) =>
     children,
   );
 
-export const LastSuccess = ({ run, late, due, now }) =>
+export const LastPublished = ({ at, late, due, now }) =>
   h(Tile, {
     detail: due && new Date(due) > now ? ["next run ", h(Moment, { at: due, key: "due", now })] : null,
-    label: "Last success",
+    label: "Last published",
     level: late?.isLate ? "warning" : undefined,
-    value: run
-      ? h(Box, { as: "span", fontSize: "lg" }, h(Moment, { at: run.end_date ?? run.run_after, now }))
-      : "–",
+    value: h(Box, { as: "span", fontSize: "lg" }, h(Moment, { at, now })),
   });
 
 /** The charts, or their data as a table. */

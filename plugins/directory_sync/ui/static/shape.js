@@ -22,6 +22,13 @@ export function sources(dags, assets) {
   });
 }
 
+/** A person's decision on held removals; null if there is none. */
+export function decisionOf(value) {
+  if (!isObject(value) || typeof value.choice !== "string") return null;
+  const text = (name) => (typeof value[name] === "string" ? value[name] : "");
+  return { choice: value.choice, by: text("by"), at: isTime(value.at) ? value.at : null, reason: text("reason") };
+}
+
 /** The report in an asset event; null if it has none. */
 export function reportOf(event) {
   const extra = event?.extra;
@@ -53,6 +60,9 @@ export function reportOf(event) {
     isFirst: extra.base_sync_id === null,
     isDecision: extra.mode === MODE.DECIDE,
     isInterval: extra.mode === MODE.INTERVAL,
+    // How many entries the directory has now; null: a release before it counted them.
+    current: Number.isFinite(extra.current) ? extra.current : null,
+    decision: decisionOf(extra.decision),
     order: String(extra.order ?? ""),
     proof: String(extra.proof ?? ""),
     changes: Object.fromEntries(KINDS.map((kind) => [kind, number(extra.changes[kind])])),
@@ -86,6 +96,8 @@ export function publications(events, resource) {
       ...(all.findLast((report) => !report.isDecision) ?? last),
       entries: last.entries,
       held: last.held,
+      current: last.current,
+      decision: last.decision,
       publishedAt: last.publishedAt,
       changes: Object.fromEntries(KINDS.map((kind) => [kind, sum(kind)])),
     };
@@ -94,7 +106,7 @@ export function publications(events, resource) {
 
 export const isActive = (run) => run.state === "running" || run.state === "queued";
 
-const startOf = (run) => run.start_date ?? run.run_after;
+export const startOf = (run) => run.start_date ?? run.run_after;
 
 /** The runs sorted by their start, the newest first. */
 export const byStart = (runs) => [...runs].sort((one, other) => time(startOf(other)) - time(startOf(one)));
@@ -191,20 +203,30 @@ function stageOf(taskId, prefix) {
 }
 
 /**
+ * The tasks of a resource, each with its `stage`. With several resources, the tasks of each are in a group of its
+ * name. A null for the resource stands for the only one.
+ */
+export function ownTasks(tasks, resource) {
+  const isGrouped = tasks.some((task) => resource !== null && task.task_id.startsWith(`${resource}.`));
+  const prefix = isGrouped ? `${resource}.` : "";
+  return tasks
+    .filter((task) => task.operator !== "EmptyOperator")
+    .map((task) => ({ ...task, stage: stageOf(task.task_id, prefix) }))
+    .filter((task) => task.stage !== null || !isGrouped);
+}
+
+/**
  * How long each stage of each run took, the oldest run first: {runId, state, total, extract, audit, ...} in seconds,
  * null if a stage has not ended or did not run. With several resources, the tasks of each are in a group of its name.
  */
 export function stageTimes(runs, tasks, resource) {
-  const isGrouped = tasks.some((task) => resource !== null && task.task_id.startsWith(`${resource}.`));
-  const prefix = isGrouped ? `${resource}.` : "";
+  const all = ownTasks(tasks, resource);
   return byStart(runs)
     .reverse()
     .map((run) => {
-      const own = tasks.filter(
-        (task) => task.dag_run_id === run.dag_run_id && task.operator !== "EmptyOperator",
-      );
+      const own = all.filter((task) => task.dag_run_id === run.dag_run_id);
       const times = STAGES.map((stage) => {
-        const parts = own.filter((task) => stageOf(task.task_id, prefix) === stage && task.start_date);
+        const parts = own.filter((task) => task.stage === stage && task.start_date);
         if (!parts.length || parts.some((task) => !task.end_date)) return [stage, null];
         const began = Math.min(...parts.map((task) => time(task.start_date)));
         return [stage, (Math.max(...parts.map((task) => time(task.end_date))) - began) / 1000];
@@ -213,6 +235,12 @@ export function stageTimes(runs, tasks, resource) {
       const total = ended ? (time(run.end_date) - time(run.start_date)) / 1000 : null;
       return { runId: run.dag_run_id, state: run.state, total, ...Object.fromEntries(times) };
     });
+}
+
+/** The runs that synchronised and succeeded: the others (dry runs, decisions, intervals, failures) are no measure. */
+export function measured(runs, published) {
+  const syncs = new Set(published.filter((one) => !one.isDecision && !one.isInterval).map((one) => one.runId));
+  return runs.filter((run) => run.state === "success" && syncs.has(run.dag_run_id));
 }
 
 /** Entries per second of each run's extraction; null if the count or the time is not known. */

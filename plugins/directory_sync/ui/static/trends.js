@@ -3,7 +3,7 @@
 import { PROOF, STAGE, STAGES } from "./facts.js";
 import { ui } from "./lent.js";
 import { Rows, Section, h } from "./parts.js";
-import { stageTimes, throughput, trend } from "./shape.js";
+import { measured, stageTimes, throughput, trend } from "./shape.js";
 import { count, counted, duration } from "./words.js";
 
 const { Text } = ui;
@@ -63,7 +63,8 @@ const stageName = (stage) => (stage === STAGE.APPROVE_REMOVALS ? `${stage} (with
 
 /** How long the stages took, and how fast the directory was read. */
 export function Stages({ runs, tasks, resource, published, reading }) {
-  const ended = runs.filter((run) => run.state === "success" || run.state === "failed");
+  const ended =
+    runs.length === 1 ? runs.filter((run) => run.end_date) : measured(runs, published);
   const times = stageTimes(ended, tasks, resource);
   const stages = STAGES.map((stage) => ({
     name: stageName(stage),
@@ -104,9 +105,10 @@ const ORDERS = {
 
 /** How completeness was proven, and how many requests the run made. */
 export function Proof({ latest, published }) {
+  const syncs = published.filter((report) => !report.isDecision && !report.isInterval);
   const row = (name, key = name) => ({
     name,
-    trend: trend(published.map((report) => report[key])),
+    trend: trend(syncs.map((report) => report[key])),
     write: count,
   });
   return h(
@@ -116,7 +118,7 @@ export function Proof({ latest, published }) {
     h(Text, { fontSize: "sm", mb: 2 }, ORDERS[latest.order] ?? ""),
     h(Trends, {
       label: "Count",
-      runs: published.length,
+      runs: syncs.length,
       rows: [
         row("windows"),
         row("joints"),

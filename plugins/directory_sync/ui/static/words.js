@@ -47,6 +47,15 @@ export const month = (iso) =>
     new Date(iso),
   );
 
+const dated = (iso) =>
+  new Intl.DateTimeFormat("en-GB", { dateStyle: "short", timeZone: timeZone() }).format(new Date(iso));
+
+/** A time to come or just past: "18:12" on the same day, else "28 Nov, 18:12". */
+export function clock(iso, now) {
+  const time = written(iso, { hour: "2-digit", minute: "2-digit" });
+  return dated(iso) === dated(now) ? time : `${day(iso)}, ${time}`;
+}
+
 const STEPS = [
   [90 * MINUTE, MINUTE, "minute"],
   [48 * HOUR, HOUR, "hour"],
