@@ -65,7 +65,8 @@ export const task = (runId, taskId, state = "success", rest = {}) => ({
 });
 
 /** What tasks left: `[task, key, value]` each, and what else was read. */
-export const said = (left, { decision = null, pools = {} } = {}) => ({
+export const said = (left, { answers = {}, decision = null, pools = {} } = {}) => ({
+  answers,
   decision,
   entries: Object.fromEntries(left.map(([one, key, value]) => [standing.entryOf(one, key), value])),
   pools,

@@ -102,7 +102,7 @@ for (const [name, given, level, text] of [
         mode: "decide",
       }),
       run: run("r", 9, { conf: { mode: "decide" } }),
-      tasks: DONE.map((kind) => task("r", name)),
+      tasks: DONE.map((stage) => task("r", stage)),
     },
     "ok",
     "Approved by anna at 09:30: 5 entries removed.",

@@ -98,6 +98,21 @@ for (const [why, given, extra] of [
     assert.equal(found.text, `Approved by anna at 09:30 (“Confirmed”), the removal is pending: ${why}.`);
   });
 
+test("an approval that its task has not taken yet is one, and says by whom", () => {
+  const given = approval(null);
+  given.tasks[1].state = "scheduled";
+  const answer = { chosen_options: ["Approve"], params_input: {}, responded_at: at(9), responded_by_user: { name: "anna" } };
+  const pools = { default_pool: { slots: 0, open_slots: 0 } };
+  assert.equal(
+    headline({ ...given, said: said([], { answers: { "run-8": answer }, pools }) }).text,
+    "Approved by anna at 09:00, the removal is pending: the pool `default_pool` has no slot.",
+  );
+  assert.equal(
+    headline({ ...given, said: said([], { answers: { "run-8": { ...answer, chosen_options: ["Reject"] } }, pools }) }).name,
+    "a run waits",
+  );
+});
+
 test("an approved removal that failed says its cause and leads to its log", () => {
   const given = approval("failed");
   const found = headline({

@@ -38,12 +38,13 @@ export function useSources(dagId) {
 /** What the tasks left for the page, and the pools that they wait for: read where `asked` names anything. */
 export function useSaid({ asked, dagId, isRunning, key, resource }) {
   const isOwn = (taskId) => resource === null || !taskId.includes(".") || taskId.startsWith(`${resource}.`);
-  const isAnything = asked.entries.length > 0 || asked.pools.length > 0 || asked.isDecided;
+  const answers = asked.answers.map((run) => run.dag_run_id);
+  const isAnything = asked.isDecided || [asked.entries, asked.pools, answers].some((part) => part.length > 0);
   const tries = asked.entries.map(({ key: entry, task }) => [task.task_id, task.dag_run_id, task.try_number, entry]);
   return useReading(
     isAnything ? `said ${key}` : null,
     (signal) => readSaid({ dagId, isOwn, wanted: asked }, signal),
-    { again: JSON.stringify([tries, asked.pools, asked.isDecided]), isRunning },
+    { again: JSON.stringify([tries, asked.pools, answers, asked.isDecided]), isRunning },
   );
 }
 

@@ -151,15 +151,21 @@ export async function readTasks({ dagId, runs, known }, signal) {
   return { tags: new Set(runs.map(tag)), tasks: [...old, ...found.items] };
 }
 
-/** Reads the questions of a Dag that nobody has answered yet. */
-export async function readWaiting(dagId, signal) {
+async function readQuestions({ dagId, runId, isAnswered }, signal) {
   const query = [
-    ["response_received", "false"],
+    ["response_received", isAnswered],
     ["limit", PAGE],
   ];
-  const details = (await ask(`dags/${name(dagId)}/dagRuns/~/hitlDetails`, { query, signal })).hitl_details;
+  const details = (await ask(`dags/${name(dagId)}/dagRuns/${runId}/hitlDetails`, { query, signal })).hitl_details;
   return details.filter((detail) => detail?.task_instance);
 }
+
+/** Reads the questions of a Dag that nobody has answered yet. */
+export const readWaiting = (dagId, signal) => readQuestions({ dagId, isAnswered: "false", runId: "~" }, signal);
+
+/** Reads the answers that the tasks of a run were given. */
+const readAnswers = ({ dagId, runId }, signal) =>
+  readQuestions({ dagId, isAnswered: "true", runId: name(runId) }, signal);
 
 /** The value of an XCom; null: the task left none. Airflow gives it as JSON, or as text that holds JSON. */
 async function readEntry({ task, key }, signal) {
@@ -210,7 +216,15 @@ export async function readSaid({ dagId, isOwn, wanted }, signal) {
       if (error.status === 403) refused.add(kind);
       return null;
     });
-  const [entries, pools, decision] = await Promise.all([
+  const [answers, entries, pools, decision] = await Promise.all([
+    Promise.all(
+      wanted.answers.map(async ({ dag_run_id: runId }) => [
+        runId,
+        (await orNull("answers", readAnswers({ dagId, runId }, signal)))?.find(({ task_instance: task }) =>
+          isOwn(task.task_id),
+        ) ?? null,
+      ]),
+    ),
     Promise.all(
       wanted.entries.map(async (one) => [entryOf(one.task, one.key), await orNull("xcom", readEntry(one, signal))]),
     ),
@@ -220,6 +234,7 @@ export async function readSaid({ dagId, isOwn, wanted }, signal) {
     wanted.isDecided ? orNull("xcom", readDecision(dagId, isOwn, signal)) : null,
   ]);
   return {
+    answers: Object.fromEntries(answers),
     decision: decisionOf(decision) && { ...decisionOf(decision), asksAgainAt: decision.asksAgainAt },
     entries: Object.fromEntries(entries),
     pools: Object.fromEntries(pools),

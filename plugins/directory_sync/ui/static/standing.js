@@ -13,6 +13,8 @@ const ASIDE = new Set([MODE.DRY_RUN, MODE.DECIDE, MODE.INTERVAL]);
 
 const time = (iso) => new Date(iso).getTime();
 const isOpen = (task) => !ENDED.has(task.state);
+const isAnswering = (task) => IN_LINE.has(task?.state) || task?.state === "running";
+const APPROVE = "Approve";
 const approval = (tasks) => tasks.find((task) => task.stage === STAGE.APPROVE_REMOVALS);
 
 /** The mode that a run was started with. */
@@ -112,9 +114,14 @@ export function look(facts) {
   const questions = (waiting ?? []).filter(isOwn);
   const asking = new Set(questions.map((one) => one.task_instance.dag_run_id));
 
+  // An answer counts when the task that asked has taken it, which may wait for a slot as well.
+  const takes = (run) => said?.answers[run.dag_run_id] ?? null;
+  const isApproved = ({ asked, run }) =>
+    asked?.state === "success" || (isAnswering(asked) && takes(run)?.chosen_options?.[0] === APPROVE);
   const approved = ordered
     .map((run) => ({ asked: approval(of(run)), removal: of(run).find((task) => task.stage === STAGE.REMOVE), run }))
-    .filter(({ asked, removal }) => asked?.state === "success" && removal)
+    .filter((one) => one.removal && isApproved(one))
+    .map((one) => ({ ...one, answer: takes(one.run) }))
     .filter(({ removal }) => !["success", "skipped", "removed"].includes(removal.state))
     .filter(({ run }) => !isOvertaken(run, published));
   const removing = new Set(approved.map(({ run }) => run.dag_run_id));
@@ -165,6 +172,7 @@ export function look(facts) {
     decision: said?.decision ?? null,
     hasRuns: runs.length > 0,
     active,
+    of,
     ended: synced ?? null,
     runs,
   };
@@ -173,8 +181,8 @@ export function look(facts) {
 /**
  * What is to be read of the tasks and pools, before the state can be told whole.
  *
- * @returns {{entries: {task: object, key: string}[], pools: string[], isDecided: boolean}} isDecided: read the last
- *   decision on held removals.
+ * @returns {{entries: {task: object, key: string}[], answers: object[], pools: string[], isDecided: boolean}} answers:
+ *   the runs whose task may have an answer that it has not taken yet. isDecided: read the last decision on held removals.
  */
 export function wanted(facts) {
   const seen = look(facts);
@@ -189,6 +197,7 @@ export function wanted(facts) {
       ...retried.filter((task) => task.state === "up_for_retry").map(of(XCOM.RETRY)),
       ...seen.approved.map((one) => one.asked).map(of(XCOM.DECISION)),
     ],
+    answers: seen.active.filter((run) => isAnswering(approval(seen.of(run)))),
     pools: [...new Set(seen.all.filter((task) => task.state === "scheduled").map((task) => task.pool))],
     isDecided: seen.isUnasked,
   };

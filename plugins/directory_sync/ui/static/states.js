@@ -85,10 +85,11 @@ function tryOf(retry, now) {
 
 const retryOf = (tasks, { left }) => tasks.map((task) => left(task, XCOM.RETRY)).find(Boolean) ?? null;
 
-function removalPending({ removal, run }, seen) {
+function removalPending({ asked, removal, run }, seen) {
   const retry = retryOf([removal], seen);
   const [cause] = firstSentence(causeOf({ broken: [removal], run }, seen));
   const waits = { queued: "no worker is free yet", running: "it is being carried out" };
+  if (asked.state !== "success") return seen.lineOf([asked]) ?? "the answer is being taken";
   if (removal.state === "failed") return cause || "its task failed";
   if (removal.state === "upstream_failed") return "a task before it failed";
   if (removal.state === "up_for_retry")
@@ -109,6 +110,15 @@ function atWork({ shards, stage }) {
   const done = shards.filter((task) => task.state === "success").length;
   return `it reads the directory, ${done} of ${counted(shards.length, "shard")} done`;
 }
+
+/** A decision, from the answer that the task has not taken yet. */
+const decisionOfAnswer = (answer) =>
+  answer && {
+    at: answer.responded_at,
+    by: answer.responded_by_user?.name ?? "",
+    choice: "approved",
+    reason: answer.params_input?.reason ?? "",
+  };
 
 const who = (decision) => (decision.by ? ` by ${decision.by}` : "");
 const when = (decision, now) => (decision.at ? ` at ${clock(decision.at, now)}` : "");
@@ -151,7 +161,7 @@ export const STATES = [
     find: ({ approved }) => approved,
     level: ({ removal }) => (removal.state === "failed" ? "error" : "warning"),
     say: (one, seen) => {
-      const decision = seen.left(one.asked, XCOM.DECISION);
+      const decision = seen.left(one.asked, XCOM.DECISION) ?? decisionOfAnswer(one.answer);
       const approval = decision ? answered(decision, seen.now) : "Approved";
       return `${approval}, the removal is pending: ${removalPending(one, seen).replace(/\.$/, "")}.`;
     },
