@@ -48,6 +48,7 @@ def test_keys_that_are_data_stand_in_no_report_and_no_log(
     assert MARK not in "\n".join([*ours, *second.lines()])
     assert second.fields.changed_fields["name"] == second.fields.changed_fields["title"] == 40
     assert "The field `title` appeared." in [finding.message for finding in second.findings]
+    assert second.fields.new_columns == {"title": "title"}
 
 
 def test_values_stand_in_no_report_and_no_log(listing: Listing, cycle: Cycle, captured: Capture) -> None:

@@ -1,6 +1,7 @@
 """The checks of a sealed snapshot. Each finding is an error, a hold or a warning."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from directory_sync.audit.pages_seal import RereadSeal
 from directory_sync.audit.proof import Seal
@@ -114,8 +115,42 @@ def _compare_fields(before: FieldShares, now: FieldShares, where: Where | None) 
             yield _field_finding(name, f"is null in {jump:.0%} more of the entries")
 
 
-def _field_finding(name: str, what: str, more: str = "") -> Finding:
-    return Finding(rule="fields", level="warning", message=f"The field `{name}` {what}.{more}")
+def drifted_columns(
+    before: FieldShares, now: FieldShares, *, column_of: Callable[[Sequence[str]], str]
+) -> dict[str, dict[str, str]]:
+    """Returns the columns of fields that appeared (`new_columns`) and that vanished (`null_columns`).
+
+    A list has a table of its own, an object the columns of its fields, and a field that is null everywhere no
+    column: none of them is named.
+
+    Args:
+        before: the field shares of the last snapshot; empty: nothing is compared.
+        now: the field shares of this one.
+        column_of: returns the column of the field at a path.
+
+    Returns:
+        The keywords for `Fields`: by field, its column; at most MAX_FIELD_FINDINGS of each.
+    """
+    if not before or not now:
+        return {}
+
+    def columns(shares: FieldShares, names: set[str]) -> dict[str, str]:
+        plain = (name for name in sorted(names) if _is_plain(name, shares[name]))
+        return {name: column_of(name.split(".")) for name in islice(plain, MAX_FIELD_FINDINGS)}
+
+    return {
+        "new_columns": columns(now, now.keys() - before.keys()),
+        "null_columns": columns(before, before.keys() - now.keys()),
+    }
+
+
+def _is_plain(name: str, types: Mapping[str, float]) -> bool:
+    # The dots of a schema's URN are no steps of a path.
+    return "urn:" not in name and bool(types.keys() - {"null"}) and not types.keys() & {"array", "object"}
+
+
+def _field_finding(name: str, what: str) -> Finding:
+    return Finding(rule="fields", level="warning", message=f"The field `{name}` {what}.")
 
 
 def check_paths(resource: Resource, has_field: Callable[[Sequence[str]], bool]) -> Iterator[Finding]:

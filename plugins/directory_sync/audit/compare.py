@@ -13,6 +13,7 @@ from directory_sync.audit.checks import (
     check_paths,
     check_removals,
     check_size,
+    drifted_columns,
     holds,
 )
 from directory_sync.audit.decisions import Order
@@ -139,7 +140,11 @@ def compare(
         difference,
         base=base,
         findings=findings,
-        fields=Fields(changed_fields=dict(changed_fields.most_common(50)), field_shares=now),
+        fields=Fields(
+            changed_fields=dict(changed_fields.most_common(50)),
+            field_shares=now,
+            **({} if job.run.is_partial else drifted_columns(before, now, column_of=warehouse.column_of)),
+        ),
         last_asked=warehouse.last_asked(job.resource),
     )
     rows = change_rows.rows(sync_id=report.sync_id, snapshot_at=sealed.at)
@@ -267,6 +272,7 @@ def _report(
             key=job.resource.key.names,
             directory=job.run.directory,
             parent_sync_id=manifest.parent_sync_id,
+            dataset=job.settings.dataset,
         ),
         entries=population.entries,
         unchanged=population.unchanged,

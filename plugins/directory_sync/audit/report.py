@@ -64,6 +64,7 @@ class Origin:
         directory: the directory of the resource, see `ownership`; None: it is not marked.
         key: the fields that name an entry.
         parent_sync_id: of a child resource, the sync of its parent whose entries it was read for.
+        dataset: the schema of the tables, for queries; None: an earlier release did not name it.
     """
 
     sync_id: str
@@ -79,6 +80,7 @@ class Origin:
     directory: str | None = None
     key: tuple[str, ...] = ID.names
     parent_sync_id: str | None = None
+    dataset: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +90,14 @@ class Fields:
     Attributes:
         changed_fields: by field, how many entries changed in it.
         field_shares: by field, the share of entries (0 to 1) with each JSON type.
+        new_columns: by field that appeared, the column that its values go into.
+        null_columns: by field that vanished, the column that is NULL from now on.
     """
 
     changed_fields: Mapping[str, int] = field(default_factory=dict)
     field_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    new_columns: Mapping[str, str] = field(default_factory=dict)
+    null_columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

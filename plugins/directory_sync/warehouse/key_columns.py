@@ -1,5 +1,6 @@
 """The columns of a resource's table that hold the key of its entries, as dlt names them."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from directory_sync.config import columns
@@ -8,6 +9,19 @@ from directory_sync.errors import ConfigError
 
 if TYPE_CHECKING:
     from dlt.common.schema import Schema
+
+
+def column_of(schema: "Schema", path: Sequence[str]) -> str:
+    """Returns the column that dlt gives to a field of an entry.
+
+    Args:
+        schema: dlt's schema of the warehouse, whose naming convention names the columns.
+        path: the keys that lead to the field.
+    """
+    from dlt.common.normalizers.json import helpers
+
+    parts = [helpers.normalize_identifier(schema, schema.naming, part) for part in path]
+    return schema.naming.shorten_fragments(*parts) if len(parts) > 1 else parts[0]
 
 
 def key_columns(schema: "Schema", resource: Resource) -> tuple[str, ...]:
@@ -20,12 +34,9 @@ def key_columns(schema: "Schema", resource: Resource) -> tuple[str, ...]:
     Raises:
         ConfigError: two fields of the key share a column, or one has the name of a column we or dlt add.
     """
-    from dlt.common.normalizers.json import helpers
-
-    naming, found = schema.naming, dict[str, str]()
+    found = dict[str, str]()
     for name, path in zip(resource.key.names, resource.key.paths, strict=True):
-        parts = [helpers.normalize_identifier(schema, naming, part) for part in path]
-        column = naming.shorten_fragments(*parts) if len(parts) > 1 else parts[0]
+        column = column_of(schema, path)
         ours = columns.names(columns.of_table(is_composite=resource.key.is_composite))
         if column in found:
             other = f"the column `{column}` with `{found[column]}`"

@@ -17,7 +17,7 @@ from directory_sync.config.form import Resource
 from directory_sync.config.memory import is_out_of_memory, out_of_memory
 from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.warehouse.destinations import Destination
-from directory_sync.warehouse.key_columns import entry_column
+from directory_sync.warehouse.key_columns import column_of, entry_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +63,14 @@ class Sql:
     def _entry_name(self, resource: Resource) -> str:
         """Returns the column of a resource's table that holds the key, quoted."""
         return self._name(self._entry_column(resource))
+
+    def column_of(self, path: Sequence[str]) -> str:
+        """Returns the column that a field of an entry has, or would have.
+
+        Args:
+            path: the keys that lead to the field.
+        """
+        return column_of(self.pipeline._get_schema_or_create(), path)  # noqa: SLF001  its naming
 
     def _names(self, columns: Sequence[str]) -> str:
         return ", ".join(self._name(column) for column in columns)

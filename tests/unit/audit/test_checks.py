@@ -11,6 +11,7 @@ from directory_sync.audit.checks import (
     check_fields,
     check_seal,
     check_size,
+    drifted_columns,
     holds,
 )
 from directory_sync.audit.pages_seal import RereadSeal
@@ -125,6 +126,18 @@ def test_a_field_that_appeared_is_told() -> None:
 
 def test_a_field_that_vanished_is_told() -> None:
     assert told({"name": {"string": 1.0}}) == ["The field `age` vanished."]
+
+
+def test_the_columns_of_drifted_fields_are_named_where_they_have_one() -> None:
+    now = {
+        "name": {"string": 1.0},
+        "phones": {"array": 1.0},
+        "home.homePort": {"string": 0.5, "null": 0.5},
+        "fax": {"null": 1.0},
+    }
+    told = drifted_columns(BEFORE, now, column_of="__".join)
+    assert told == {"new_columns": {"home.homePort": "home__homePort"}, "null_columns": {"age": "age"}}
+    assert drifted_columns({}, now, column_of="__".join) == {}
 
 
 def test_a_field_of_a_new_type_is_told() -> None:
