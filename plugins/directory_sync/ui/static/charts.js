@@ -13,6 +13,8 @@ const ENTRIES_HEIGHT = 110;
 const CHANGES_HEIGHT = 150;
 const AXIS_HEIGHT = 20;
 const GAP = 26;
+const LANE_HEIGHT = 18;
+const LANE_MARGIN = 6;
 /** Over a longer time than this, dates are shown with their year. */
 const LONG_MS = 300 * 24 * 3600 * 1000;
 
@@ -54,6 +56,29 @@ function gridLines(values, y, { left, right }, text = count) {
   ]);
 }
 
+/** The pieces of the line of entries: a run that failed and published nothing leaves a gap. */
+export function linePieces(points) {
+  const pieces = [[]];
+  points.forEach((point, index) => {
+    if (point.entries !== null) pieces.at(-1).push(index);
+    else if (point.failed) pieces.push([]);
+  });
+  return pieces.filter((piece) => piece.length);
+}
+
+/** The texts of the axis, "" for none: the day; where the label before has the same day, the hour. */
+export function axisTexts(points, every) {
+  const isLong = new Date(points.at(-1).at) - new Date(points[0].at) > LONG_MS;
+  let before = null;
+  return points.map((point, place) => {
+    if ((points.length - 1 - place) % every !== 0) return "";
+    if (isLong) return month(point.at);
+    const isSameDay = before !== null && day(before) === day(point.at);
+    before = point.at;
+    return isSameDay ? moment(point.at).slice(-5) : day(point.at);
+  });
+}
+
 function EntriesLine({ points, x, sides, top }) {
   const known = points.map((point) => point.entries).filter((entries) => entries !== null);
   if (!known.length) return null;
@@ -61,21 +86,20 @@ function EntriesLine({ points, x, sides, top }) {
   const values = least === most ? [least] : ticks(least, most);
   const [low, high] = least === most ? [least - 1, least + 1] : [values[0], values.at(-1)];
   const y = (value) => top + ENTRIES_HEIGHT * (1 - (value - low) / (high - low));
-  const spots = points
-    .map((point, index) => ({ point, index }))
-    .filter(({ point }) => point.entries !== null);
-  const path = spots
-    .map(({ point, index }, place) => `${place ? "L" : "M"}${x(index)},${y(point.entries)}`)
+  const pieces = linePieces(points);
+  const path = pieces
+    .flatMap((piece) => piece.map((index, place) => `${place ? "L" : "M"}${x(index)},${y(points[index].entries)}`))
     .join("");
+  // A line of one point is not seen.
+  const dotted = known.length <= 45 ? pieces.flat() : pieces.filter((piece) => piece.length === 1).flat();
   return h(
     "g",
     null,
     gridLines(values, y, sides),
     h("path", { d: path, fill: "none", stroke: INK.line, strokeLinejoin: "round", strokeWidth: 2 }),
-    spots.length <= 45 &&
-      spots.map(({ point, index }) =>
-        h("circle", { cx: x(index), cy: y(point.entries), fill: INK.line, key: index, r: 2.5 }),
-      ),
+    dotted.map((index) =>
+      h("circle", { cx: x(index), cy: y(points[index].entries), fill: INK.line, key: index, r: 2.5 }),
+    ),
   );
 }
 
@@ -114,12 +138,6 @@ function ChangeBars({ points, x, slot, sides, top, hatch, lowest }) {
         cut(zero + removed * scale - 3),
         total(zero + removed * scale + 12, `−${count(point.removed)}`),
       ],
-      point.failed > 0 &&
-        label(x(index), zero + 13, "✕", {
-          fill: INK.failed,
-          style: { fontSize: "12px", fontWeight: "bold" },
-          textAnchor: "middle",
-        }),
     ];
   });
   const grid = ticks(0, highest).filter((value) => value <= highest);
@@ -139,6 +157,24 @@ function ChangeBars({ points, x, slot, sides, top, hatch, lowest }) {
     h("line", { stroke: color("fg.muted"), x1: sides.left, x2: sides.right, y1: zero, y2: zero }),
   );
 }
+
+/** The lane of the runs that failed, below the changes. */
+const FailedLane = ({ points, sides, top, x }) =>
+  h(
+    "g",
+    null,
+    h("rect", { fill: color("bg.muted"), height: LANE_HEIGHT, width: sides.right - sides.left, x: sides.left, y: top }),
+    label(sides.left - 6, top + 13, "failed", { textAnchor: "end" }),
+    points.map(
+      (point, index) =>
+        point.failed > 0 &&
+        label(x(index), top + 14, "✕", {
+          fill: INK.failed,
+          style: { fontSize: "12px", fontWeight: "bold" },
+          textAnchor: "middle",
+        }),
+    ),
+  );
 
 const Key = ({ sign, text, style }) =>
   h(
@@ -183,14 +219,16 @@ export function RunsChart({ points: all, dagId }) {
   const longest = Math.max(
     ...points.map((point) => count(Math.max(point.entries ?? 0, point.added + point.changed)).length),
   );
-  const sides = { left: longest * 6.5 + 10, right: width - 4 };
+  const hasFailed = points.some((point) => point.failed);
+  const sides = { left: Math.max(longest * 6.5 + 10, hasFailed ? 40 : 0), right: width - 4 };
   const slot = (sides.right - sides.left) / points.length;
   const x = (place) => sides.left + slot * (place + 0.5);
   const changesTop = ENTRIES_HEIGHT + 2 * GAP + 22;
   const bottom = changesTop + CHANGES_HEIGHT;
   const lowest = scaleTop(points.map((point) => point.removed));
   // Space for the count at a bar that is cut.
-  const axisTop = bottom + (points.some((point) => point.removed > lowest) ? 14 : 0);
+  const laneTop = bottom + (points.some((point) => point.removed > lowest) ? 14 : 0) + LANE_MARGIN;
+  const axisTop = laneTop - LANE_MARGIN + (hasFailed ? LANE_MARGIN + LANE_HEIGHT : 0);
   const move = (event) => {
     const steps = {
       ArrowLeft: -1,
@@ -208,7 +246,7 @@ export function RunsChart({ points: all, dagId }) {
   };
   const every = Math.max(1, Math.ceil(points.length / Math.max(1, Math.floor(width / 90))));
   const point = points[index];
-  const isLong = new Date(points.at(-1).at) - new Date(points[0].at) > LONG_MS;
+  const texts = axisTexts(points, every);
   return h(
     Box,
     null,
@@ -252,7 +290,7 @@ export function RunsChart({ points: all, dagId }) {
           points.length > 1 &&
             h("rect", {
               fill: color("bg.emphasized"),
-              height: bottom - 14,
+              height: axisTop - 14,
               opacity: 0.6,
               width: Math.max(2, slot),
               x: x(index) - Math.max(2, slot) / 2,
@@ -262,10 +300,11 @@ export function RunsChart({ points: all, dagId }) {
           h(EntriesLine, { points, sides, top: GAP, x }),
           label(0, changesTop - GAP + 9, "Changes"),
           h(ChangeBars, { hatch, lowest, points, sides, slot, top: changesTop, x }),
-          points.map(
-            (one, place) =>
-              (points.length - 1 - place) % every === 0 &&
-              label(x(place), axisTop + 15, (isLong ? month : day)(one.at), {
+          hasFailed && h(FailedLane, { points, sides, top: laneTop, x }),
+          texts.map(
+            (text, place) =>
+              text &&
+              label(x(place), axisTop + 15, text, {
                 textAnchor: place === points.length - 1 && points.length > 1 ? "end" : "middle",
                 ...(place === points.length - 1 && points.length > 1 && { x: sides.right }),
               }),
@@ -273,7 +312,7 @@ export function RunsChart({ points: all, dagId }) {
           points.map((one, place) =>
             h("rect", {
               fill: "transparent",
-              height: bottom,
+              height: axisTop,
               key: place,
               onClick: () => setChosen(place),
               onMouseEnter: () => setChosen(place),
@@ -298,7 +337,7 @@ export function RunsChart({ points: all, dagId }) {
           "Open the run",
         ),
     ),
-    h(Legend, { hasFailed: points.some((one) => one.failed) }),
+    h(Legend, { hasFailed }),
   );
 }
 

@@ -1,7 +1,9 @@
 // The module that Airflow imports. It looks for a global component with the name of each React app of the plugin.
 
 import { About } from "./about.js";
+import { Actions } from "./actions.js";
 import { Card } from "./card.js";
+import { ProofAndTime, Refused } from "./details.js";
 import { EVENTS, keyOf, useDirectory, useSaid, useSources } from "./directory.js";
 import { PAGE_KEY } from "./facts.js";
 import { State } from "./headline.js";
@@ -20,11 +22,12 @@ import {
   RANGES,
   Runs,
 } from "./sections.js";
-import { isActive, points, publications, reportOf } from "./shape.js";
+import { isActive, points, publications, reportOf, stageTimes } from "./shape.js";
 import { entryOf, wanted } from "./standing.js";
 import { lateness } from "./states.js";
-import { Proof, Stages } from "./trends.js";
+import { Stages } from "./trends.js";
 import { changeSentence, tell } from "./verdict.js";
+import { Who } from "./who.js";
 
 const { Component, useEffect, useState } = globalThis.React;
 const { Flex, Heading, SimpleGrid, Stack, Text } = ui;
@@ -62,6 +65,7 @@ function Overview({ source, range, onRange }) {
     events.data && h(State, { detail: headline.detail, now, state: headline, tasks: taskList }),
     waiting.error && h(Problem, { error: waiting.error, what: "the open questions" }),
     said.error && h(Problem, { error: said.error, what: "what the tasks said" }),
+    h(Actions, { dag, held: latest?.held ?? 0, isWaiting: waiting.data?.length > 0 }),
     h(Notices, { notices }),
     isEmpty && h(Empty, { dagId }),
     latest &&
@@ -70,6 +74,8 @@ function Overview({ source, range, onRange }) {
         { before, latest },
         h(LastPublished, { at: published.at(-1).publishedAt, due: dag.next_dagrun_run_after, late, now }),
       ),
+    latest && h(Who, { dagId, latest }),
+    latest && h(Refused, { latest, times: stageTimes(facts.runs, taskList, resource) }),
     (latest || failed.data?.length > 0) &&
       h(Runs, {
         dagId,
@@ -79,19 +85,17 @@ function Overview({ source, range, onRange }) {
         total: range === "all" && events.data?.total > EVENTS.all ? published.length : null,
       }),
     failed.error && h(Problem, { error: failed.error, what: "the failed runs" }),
-    (latest || facts.runs.length > 0) &&
+    latest &&
       h(
         SimpleGrid,
         { columns: { base: 1, lg: 2 }, gap: 4 },
-        latest &&
-          h(Stack, { gap: 4, minW: 0 }, h(Findings, { latest, published: shown }), h(Fields, { latest })),
-        h(
-          Stack,
-          { gap: 4, minW: 0 },
-          latest && h(Proof, { latest, published: shown }),
-          h(Stages, { published, reading: tasks, resource, runs: facts.runs, tasks: taskList }),
-        ),
+        h(Findings, { latest, published: shown }),
+        h(Fields, { latest }),
       ),
+    latest
+      ? h(ProofAndTime, { latest, published: shown, reading: tasks, resource, runs: facts.runs, tasks: taskList })
+      : facts.runs.length > 0 &&
+          h(Stages, { published, reading: tasks, resource, runs: facts.runs, tasks: taskList }),
   );
 }
 
@@ -135,6 +139,7 @@ function OneRun({ source, runId }) {
   const dry = extra ? reportOf({ extra, id: runId, source_run_id: runId, timestamp: run.data.run_after }) : null;
   const state = run.data && stateOfRun({ ...known, dry, said: said.data });
   const shown = latest ?? dry;
+  const ofTime = { reading: tasks, resource: source.resource, runs, tasks: tasks.data?.tasks ?? [] };
   return h(
     Stack,
     { gap: 4 },
@@ -149,29 +154,18 @@ function OneRun({ source, runId }) {
         tasks: [],
       }),
     shown && h(Counts, { latest: shown }),
-    h(
-      SimpleGrid,
-      { columns: { base: 1, lg: 2 }, gap: 4 },
-      shown &&
-        h(
-          Stack,
-          { gap: 4, minW: 0 },
-          h(Findings, { latest: shown, published }),
-          h(Fields, { isLast: false, latest: shown }),
-        ),
+    shown && h(Who, { dagId, latest: shown }),
+    shown && h(Refused, { latest: shown, times: stageTimes(runs, ofTime.tasks, source.resource) }),
+    shown &&
       h(
-        Stack,
-        { gap: 4, minW: 0 },
-        shown && h(Proof, { latest: shown, published: [shown] }),
-        h(Stages, {
-          published,
-          reading: tasks,
-          resource: source.resource,
-          runs,
-          tasks: tasks.data?.tasks ?? [],
-        }),
+        SimpleGrid,
+        { columns: { base: 1, lg: 2 }, gap: 4 },
+        h(Findings, { latest: shown, published }),
+        h(Fields, { isLast: false, latest: shown }),
       ),
-    ),
+    shown
+      ? h(ProofAndTime, { ...ofTime, latest: shown, published: [shown] })
+      : h(Stages, { ...ofTime, published }),
   );
 }
 

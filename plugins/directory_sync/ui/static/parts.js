@@ -5,7 +5,7 @@ import { count, exactMoment, ago } from "./words.js";
 import { problem } from "./reading.js";
 
 const { createElement: h, useEffect, useRef, useState } = globalThis.React;
-const { Badge, Box, Button, Flex, Heading, Link, NativeSelect, Skeleton, Text } = ui;
+const { Badge, Box, Button, Code, Flex, Heading, Link, NativeSelect, Skeleton, Text } = ui;
 const { Link: RouterLink } = router;
 
 export { h };
@@ -269,6 +269,46 @@ export const Choose = ({ label, options, value, onChoose }) =>
 
 export const Tag = ({ level, children }) =>
   h(Badge, { colorPalette: LEVELS[level].palette, size: "sm", variant: "subtle" }, children);
+
+/** Copies a text; returns whether the browser let it. Without HTTPS there is no clipboard, but the old command. */
+async function copy(text, element) {
+  if (globalThis.navigator.clipboard) {
+    await globalThis.navigator.clipboard.writeText(text);
+    return true;
+  }
+  globalThis.getSelection().selectAllChildren(element);
+  return document.execCommand("copy");
+}
+
+/** A text to copy, with a button that does it. */
+export function Copied({ label, text }) {
+  const element = useRef(null);
+  const [said, setSaid] = useState("Copy");
+  const press = () =>
+    copy(text, element.current).then(
+      (isDone) => setSaid(isDone ? "Copied" : "Selected: copy it with the keyboard"),
+      () => setSaid("Your browser does not allow it"),
+    );
+  return h(
+    Box,
+    { mt: 1 },
+    h(
+      Code,
+      {
+        "aria-label": label,
+        display: "block",
+        fontSize: "xs",
+        overflowWrap: "anywhere",
+        p: 2,
+        ref: element,
+        role: "region",
+        whiteSpace: "pre-wrap",
+      },
+      text,
+    ),
+    h(Box, { mt: 1 }, h(Button, { "aria-live": "polite", onClick: press, size: "xs", variant: "outline" }, said)),
+  );
+}
 
 /** The present width of an element, in pixels. */
 export function useWidth() {

@@ -242,6 +242,35 @@ export async function readSaid({ dagId, isOwn, wanted }, signal) {
   };
 }
 
+/** Reads whether the user may start a run of the Dag. */
+export const readRights = (dagId, signal) =>
+  ask(`dags/${name(dagId)}/rights.json`, { below: "directory-sync", signal });
+
+/** Reads who joined, left and changed in each sync of a run: {who} or {who: null, why}. */
+export const readWho = ({ dagId, resource, runId, syncIds }, signal) =>
+  Promise.all(
+    syncIds.map((syncId) =>
+      ask(`dags/${name(dagId)}/who.json`, {
+        below: "directory-sync",
+        query: [
+          ["resource", resource],
+          ["run_id", runId],
+          ["sync_id", syncId],
+        ],
+        signal,
+      }),
+    ),
+  );
+
+/** Starts a run of the Dag in a mode; returns the run. */
+export const startRun = ({ dagId, mode }) =>
+  ask(`dags/${name(dagId)}/dagRuns`, { body: { conf: { mode }, logical_date: null } });
+
+const STARTED = "directory-sync-started";
+
+/** Lets everything on the page be read again at once, because a run was started. */
+export const tellStarted = () => document.dispatchEvent(new globalThis.Event(STARTED));
+
 /** Reads which code the API server runs, and what this Airflow does not have. */
 export const readAbout = (signal) => ask("about.json", { below: "directory-sync", signal });
 
@@ -296,10 +325,12 @@ export function useReading(key, load, { isRunning = false, isOnce = false, again
     };
     next();
     document.addEventListener("visibilitychange", next);
+    document.addEventListener(STARTED, next);
     return () => {
       control.abort();
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", next);
+      document.removeEventListener(STARTED, next);
     };
   }, [key, read, isRunning, isOnce, again]);
 

@@ -1,14 +1,16 @@
 // The parts of the page, in their order: the verdict, the numbers, the runs, the findings, the fields.
 
 import { RunsChart, RunsTable } from "./charts.js";
+import { driftWords } from "./drift.js";
 import { ui } from "./lent.js";
-import { BarList, Choice, Inner, InnerButton, LEVELS, Moment, Section, Sign, Tag, Tile, h } from "./parts.js";
+import { BarList, Choice, Copied, Inner, InnerButton, LEVELS, Moment, Section, Sign, Tag, Tile, h } from "./parts.js";
+import { changesQuery } from "./queries.js";
 import { drifts } from "./shape.js";
 import { presentIn } from "./states.js";
 import { count, counted, moment } from "./words.js";
 
 const { useState } = globalThis.React;
-const { Box, Button, Code, Flex, SimpleGrid, Text } = ui;
+const { Box, Button, Flex, SimpleGrid, Text } = ui;
 
 export const PUBLICATIONS = "the publications (asset events)";
 
@@ -166,15 +168,12 @@ export const Fields = ({ latest, isLast = true }) =>
         )
       : h(BarList, { counts: latest.changedFields, noun: "fields" }),
     Object.values(latest.changes).some(Boolean) &&
+      !latest.isDry &&
       h(
         Box,
         { mt: 3 },
         h(Text, { color: "fg.muted", fontSize: "xs", mb: 1 }, "To see these entries in the warehouse:"),
-        h(
-          Code,
-          { display: "block", fontSize: "xs", overflowWrap: "anywhere", p: 2, whiteSpace: "pre-wrap" },
-          `SELECT * FROM ${latest.resource}_changes WHERE sync_id = '${latest.syncId}'`,
-        ),
+        h(Copied, { label: "SQL: all changes", text: changesQuery(latest) }),
       ),
   );
 
@@ -198,6 +197,9 @@ export function Findings({ latest, published }) {
               h(Tag, { level: LEVEL_OF[level] ?? "info" }, rule === "fields" ? "schema drift" : level),
               h(Text, { fontSize: "sm", minW: 0, overflowWrap: "anywhere" }, message),
             ),
+          ),
+          driftWords(latest).map((text) =>
+            h(Text, { as: "li", fontSize: "sm", key: text, mb: 1.5, overflowWrap: "anywhere" }, text),
           ),
         ),
     earlier.length > 0 &&

@@ -29,6 +29,9 @@ export function decisionOf(value) {
   return { choice: value.choice, by: text("by"), at: isTime(value.at) ? value.at : null, reason: text("reason") };
 }
 
+const texts = (values) =>
+  Object.fromEntries(Object.entries(isObject(values) ? values : {}).map(([key, value]) => [key, String(value)]));
+
 /** The report in an asset event; null if it has none. */
 export function reportOf(event) {
   const extra = event?.extra;
@@ -53,6 +56,12 @@ export function reportOf(event) {
   return {
     ...Object.fromEntries(plain.map((key) => [key, number(extra[key])])),
     syncId: String(extra.sync_id ?? event.id),
+    syncIds: [String(extra.sync_id ?? event.id)],
+    dataset: typeof extra.dataset === "string" ? extra.dataset : null,
+    // The connection and the Dag, joined by a slash.
+    connection: typeof extra.directory === "string" ? extra.directory.split("/")[0] : null,
+    newColumns: texts(extra.new_columns),
+    nullColumns: texts(extra.null_columns),
     resource: extra.resource,
     runId: String(event.source_run_id ?? extra.run_id ?? ""),
     publishedAt: event.timestamp,
@@ -60,6 +69,7 @@ export function reportOf(event) {
     isFirst: extra.base_sync_id === null,
     isDecision: extra.mode === MODE.DECIDE,
     isInterval: extra.mode === MODE.INTERVAL,
+    isDry: extra.mode === MODE.DRY_RUN,
     // How many entries the directory has now; null: a release before it counted them.
     current: Number.isFinite(extra.current) ? extra.current : null,
     decision: decisionOf(extra.decision),
@@ -96,6 +106,7 @@ export function publications(events, resource) {
       ...(all.findLast((report) => !report.isDecision) ?? last),
       entries: last.entries,
       held: last.held,
+      syncIds: all.map((report) => report.syncId),
       current: last.current,
       decision: last.decision,
       publishedAt: last.publishedAt,
