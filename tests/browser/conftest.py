@@ -9,6 +9,7 @@ def test_something(airflow, page_of):
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from demo.airflow_api import AirflowApi, DagRun
-from demo.local_airflow import DAG_ID, LocalAirflow, connection_to
+from demo.local_airflow import CHECKOUT, DAG_ID, LocalAirflow, connection_to
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings
 from tests.programs import Machine
@@ -86,8 +87,11 @@ def airflow(tmp_path_factory, migrated, airflow_python) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("airflow")
     passwords = {user: secrets.token_urlsafe(12) for user in ROLES}
     (home / "passwords.json").write_text(json.dumps(passwords))
+    # A copy: a test may edit the form, which each task reads again.
+    shutil.copytree(CHECKOUT / "dags", home / "dags")
     with SandboxServer(Settings(entries=1200)) as sandbox:
         environment = {
+            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(sandbox)),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{u}:{r}" for u, r in ROLES.items()),
         }

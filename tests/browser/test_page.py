@@ -39,6 +39,10 @@ def row(page: Page, table: str, name: str) -> list[str]:
     return found.get_by_role("cell").all_inner_texts()
 
 
+def open_proof_and_time(page: Page) -> None:
+    page.get_by_role("region", name="Proof and time").locator("summary").click()
+
+
 def test_a_viewer_reads_what_the_last_run_reported(page_of, report):
     page = page_of("vera")
     page.goto("/plugin/directory")
@@ -46,6 +50,7 @@ def test_a_viewer_reads_what_the_last_run_reported(page_of, report):
     expect(page.get_by_text("Since the run before: 12 added, 41 changed and 3 removed.")).to_be_visible()
     for label, count in {"Added": 12, "Changed": 41, "Removed": 3, "Held removals": 0}.items():
         assert tile(page, label).split("\n")[1] == str(count)
+    open_proof_and_time(page)
     for name, key in {"windows": "windows", "joints": "joints", "requests": "requests"}.items():
         assert row(page, "Count", name)[0] == f"{report[key]:,}"
     fields = page.get_by_role("region", name="Changed fields, last run")
@@ -57,6 +62,7 @@ def test_a_viewer_reads_what_the_last_run_reported(page_of, report):
 def test_each_stage_has_its_time_and_the_extraction_its_speed(page_of, second_run):
     page = page_of("vera")
     page.goto("/plugin/directory")
+    open_proof_and_time(page)
     expect(page.get_by_role("region", name="Stage", exact=True)).to_contain_text("whole run")
     for stage in ("extract", "audit", "publish", "whole run"):
         last, usual, _ = row(page, "Stage", stage)

@@ -159,22 +159,21 @@ def test_a_rejection_removes_nothing_and_the_note_says_why(page_of, airflow, hel
     expect(page.get_by_text(f"{GONE} missing, {GONE} held").first).to_be_visible()
 
 
-def test_mode_decide_asks_again_and_an_approval_removes_exactly_these(page_of, airflow, held):
+def test_the_button_asks_again_and_an_approval_removes_exactly_these(page_of, airflow, held):
     end(airflow, held.run)
     before = present(airflow)
     page = page_of("admin")
-    page.goto(f"/dags/{DAG_ID}")
-    page.get_by_role("button", name="Trigger").first.click()
-    form = page.get_by_role("dialog")
-    form.get_by_label("Mode").click()
-    page.get_by_role("option", name="Decide: ").click()
+    page.goto("/plugin/directory")
     with page.expect_response(
         lambda got: got.request.method == "POST" and got.url.endswith("/dagRuns")
     ) as got:
-        form.get_by_role("button", name="Trigger", exact=True).click()
+        page.get_by_role("button", name="Ask again").click()
     run = airflow.api.run(DAG_ID, got.value.json()["dag_run_id"])
     try:
         airflow.wait_for_question(run)
+        # Who is asked already is not offered to be asked again.
+        expect(page.get_by_role("link", name="Decide").first).to_be_visible()
+        expect(page.get_by_role("button", name="Ask again")).to_have_count(0)
         open_question(page, question_path(run))
         answer(page, "Approve", "The vendor confirmed it")
         run = airflow.api.wait(DAG_ID, run.run_id, seconds=300)

@@ -2,7 +2,7 @@
 
 import { PROOF } from "./facts.js";
 import { ui } from "./lent.js";
-import { Sign, h } from "./parts.js";
+import { Problem, Sign, h } from "./parts.js";
 import { median, stageTimes } from "./shape.js";
 import { Proof, Stages } from "./trends.js";
 import { count, counted, duration } from "./words.js";
@@ -65,6 +65,7 @@ export function ProofAndTime({ latest, published, reading, resource, runs, tasks
   return h(
     Box,
     { as: "section", "aria-label": "Proof and time", borderRadius: "lg", borderWidth: 1, minW: 0, px: { base: 3, md: 4 }, py: 2 },
+    reading.error && h(Problem, { error: reading.error, what: "the tasks" }),
     h(
       "details",
       null,
@@ -73,7 +74,7 @@ export function ProofAndTime({ latest, published, reading, resource, runs, tasks
         SimpleGrid,
         { columns: { base: 1, lg: 2 }, gap: 4, mb: 2, mt: 3 },
         h(Proof, { latest, published }),
-        h(Stages, { published, reading, resource, runs, tasks }),
+        !reading.error && h(Stages, { published, reading, resource, runs, tasks }),
       ),
     ),
   );
