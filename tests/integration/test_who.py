@@ -1,7 +1,41 @@
 """What `who.json` says of a publication is what the edits of the directory were."""
 
+import json
+import subprocess
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from directory_sync.audit.report import AuditReport
 from sandbox.server import SandboxServer
+from tests.conftest import CHECKOUT
 from tests.integration.cycle import RESOURCE, Cycle
+from tests.programs import Machine, node
+
+STATIC = CHECKOUT / "plugins" / "directory_sync" / "ui" / "static"
+QUERIES = f"""
+import {{ publications }} from "{STATIC.as_uri()}/shape.js";
+import {{ changesQuery, whoQueries }} from "{STATIC.as_uri()}/queries.js";
+const extra = JSON.parse(process.argv[1]);
+const [report] = publications([{{ id: 1, extra, timestamp: extra.snapshot_at }}], null);
+console.log(JSON.stringify({{ all: changesQuery(report), ...whoQueries(report) }}));
+"""
+
+
+def queries_of_the_page(report: AuditReport) -> dict[str, str]:
+    command = [node(Machine()), "--input-type=module", "--eval", QUERIES, json.dumps(report.summary())]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def rows(cycle: Cycle, sql: str) -> list[tuple]:
+    """Rows of a query as a person runs it: no schema is set."""
+    if cycle.postgres:
+        return cycle.postgres.rows(sql, database=cycle.database)
+    with duckdb.connect(cycle.home / "warehouse.duckdb", read_only=True) as database:
+        return database.execute(sql).fetchall()
 
 
 def ids(found: list[dict]) -> list[int]:
@@ -52,3 +86,20 @@ def test_an_approved_removal_names_who_left(api: SandboxServer, published: Cycle
     assert who["counts"] == {"joined": 0, "left": 16, "changed": 0}
     assert ids(who["left"]) == sorted(gone)[:10]
     assert all(item["label"] for item in who["left"])
+
+
+@pytest.mark.parametrize("warehouse", ["duckdb", "postgresql"])
+def test_the_sql_that_the_page_shows_runs_as_it_is(
+    api: SandboxServer, tmp_path: Path, warehouse: str, request: pytest.FixtureRequest
+) -> None:
+    server = request.getfixturevalue("postgres_server") if warehouse == "postgresql" else None
+    cycle = Cycle(url=api.url, home=tmp_path, postgres=server)
+    cycle.run("one")
+    edits = api.directory.edit(add=3, change=2, remove=1, seed=1)
+    queries = queries_of_the_page(cycle.run("two"))
+    found = {name: sorted({row[0] for row in rows(cycle, sql)}) for name, sql in queries.items()}
+    del found["all"]
+    assert found == {"joined": edits.added, "left": edits.removed, "changed": edits.changed}
+    assert len(rows(cycle, queries["all"])) == 6
+    for _, _, old, new in rows(cycle, queries["changed"]):
+        assert old != new

@@ -6,7 +6,7 @@ import { Inner, Sign, h } from "./parts.js";
 import { readRights, readRun, startRun, tellStarted, useReading } from "./reading.js";
 import { isActive } from "./shape.js";
 
-const { useState } = globalThis.React;
+const { useEffect, useState } = globalThis.React;
 const { Box, Button, Flex, Text } = ui;
 
 /** The buttons: the mode of the run that each starts, its name there, and what is asked before it. */
@@ -80,6 +80,10 @@ function Started({ dagId, isPaused, mode, run: first }) {
     },
     { isRunning: isOn },
   );
+  // What the run published is read at once, not at the next turn.
+  useEffect(() => {
+    if (!isOn) tellStarted();
+  }, [isOn]);
   const { level, text } = progress({ isPaused, mode, run: data ?? first });
   const path = `/dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(runId)}`;
   return h(

@@ -268,7 +268,7 @@ export const startRun = ({ dagId, mode }) =>
 
 const STARTED = "directory-sync-started";
 
-/** Lets everything on the page be read again at once, because a run was started. */
+/** Lets everything on the page be read again at once, because a run was started or has ended. */
 export const tellStarted = () => document.dispatchEvent(new globalThis.Event(STARTED));
 
 /** Reads which code the API server runs, and what this Airflow does not have. */
