@@ -203,6 +203,10 @@ class AirflowApi:
         path = f"{_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/-1/hitlDetails"
         self._request("PATCH", path, json={"chosen_options": [option], "params_input": fields})
 
+    def set_slots(self, pool: str, slots: int) -> None:
+        """Sets how many tasks of a pool may run at once; 0: none."""
+        self._request("PATCH", f"pools/{quote(pool)}?update_mask=slots", json={"pool": pool, "slots": slots})
+
     def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
         """Clears tasks of a run and what comes after them, so that they run again."""
         body = {

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from playwright.sync_api import Page, Route
 
@@ -77,6 +77,7 @@ def a_task(
         "map_index": -1,
         "operator": "PythonOperator",
         "state": state,
+        "pool": "default_pool",
         "start_date": iso(at),
         "end_date": iso(at + timedelta(seconds=seconds)),
     }
@@ -87,8 +88,10 @@ class Answers:
     """One state of Airflow, served in place of the real one's.
 
     Attributes:
-        faults: of a kind of request (dags, assets, events, runs, tasks, waiting): the status it is answered
-            with, 0 for no answer at all.
+        faults: of a kind of request (dags, assets, events, runs, tasks, waiting, xcom, decisions, pools): the
+            status it is answered with, 0 for no answer at all.
+        left: the XComs of tasks, by run, task and key.
+        slots: of a pool: how many it has; none of them is free.
         datasets: of a further directory's Dag, the dataset that its assets' names begin with.
         asked: how often each kind of request came.
     """
@@ -102,6 +105,8 @@ class Answers:
     dags: tuple[str, ...] = (DAG,)
     datasets: Mapping[str, str] = field(default_factory=dict)
     dag: Mapping[str, Any] = field(default_factory=dict)
+    left: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    slots: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
 
@@ -140,11 +145,12 @@ class Answers:
 
     def serve(self, page: Page) -> None:
         """From now on the page gets these answers instead of Airflow's."""
-        page.route(re.compile(r"/api/v2/(dags|assets)(/|\?)"), self._answer)
+        page.route(re.compile(r"/api/v2/(dags|assets|pools)(/|\?)"), self._answer)
 
     def _answer(self, route: Route) -> None:
         url = urlsplit(route.request.url)
         path, query = url.path.split("/api/v2/")[1], parse_qs(url.query)
+        query["path"] = [unquote(part) for part in path.split("/")]
         of_dag = re.match(r"dags/([^/~]+)/", path)
         query["of_dag"] = [of_dag[1]] if of_dag else list(self.dags)
         kind = _kind(path, query)
@@ -159,7 +165,8 @@ class Answers:
             route.fulfill(status=status, json={"detail": "as the test says"})
         else:
             body = json.loads(route.request.post_data or "{}")
-            route.fulfill(json=getattr(self, f"_{kind}")(query, body))
+            found = getattr(self, f"_{kind}")(query, body)
+            route.fulfill(status=404 if found is None else 200, json=found)
 
     def _dags(self, query: Any, body: Any) -> dict[str, Any]:
         now = datetime.now(UTC)
@@ -211,7 +218,25 @@ class Answers:
         return _page("task_instances", found, window)
 
     def _waiting(self, query: Any, body: Any) -> dict[str, Any]:
-        return {"hitl_details": self.waiting, "total_entries": len(self.waiting)}
+        found = self.waiting if query["response_received"] == ["false"] else []
+        return {"hitl_details": found, "total_entries": len(found)}
+
+    def _xcom(self, query: Any, body: Any) -> dict[str, Any] | None:
+        _, _, _, run, _, task, _, key = query["path"]
+        value = self.left.get((run, task, key))
+        return None if value is None else {"value": value}
+
+    def _decisions(self, query: Any, body: Any) -> dict[str, Any]:
+        found = [
+            {"dag_id": DAG, "run_id": run, "task_id": task, "map_index": -1, "timestamp": run}
+            for run, task, key in self.left
+            if [key] == query["xcom_key"]
+        ]
+        return {"xcom_entries": found, "total_entries": len(found)}
+
+    def _pools(self, query: Any, body: Any) -> dict[str, Any] | None:
+        slots = self.slots.get(query["path"][-1])
+        return None if slots is None else {"slots": slots, "open_slots": 0}
 
 
 def _page(key: str, found: list[dict[str, Any]], query: Mapping[str, list[Any]]) -> dict[str, Any]:
@@ -224,8 +249,15 @@ def _kind(path: str, query: Mapping[str, Any]) -> str | None:
     kinds = {"dags": "dags" if "tags" in query else None, "assets": "assets", "assets/events": "events"}
     if path in kinds:
         return kinds[path]
-    ends = {"/dagRuns": "runs", "/taskInstances/list": "tasks", "/dagRuns/~/hitlDetails": "waiting"}
-    found = [kind for end, kind in ends.items() if path.endswith(end)]
+    ends = {
+        "/dagRuns": "runs",
+        "/taskInstances/list": "tasks",
+        "/hitlDetails": "waiting",
+        "/xcomEntries": "decisions",
+        "/xcomEntries/[a-z_]+": "xcom",
+        "^pools/[^/]+": "pools",
+    }
+    found = [kind for end, kind in ends.items() if re.search(f"{end}$", path)]
     return found[0] if found else None
 
 

@@ -186,9 +186,11 @@ def page_of(window_of) -> Iterator[Callable[..., Page]]:
 def picture() -> Callable[..., None]:
     """Takes a picture of a page for the documentation, where a folder for it is named."""
 
-    def picture(page: Page, name: str, *, left: int = 0, top: int = 0, height: int = 900) -> None:
+    def picture(
+        page: Page, name: str, *, left: int = 0, top: int = 0, height: int = 900, width: int = 1280
+    ) -> None:
         if PICTURES:
-            page.set_viewport_size({"width": 1280, "height": height})
+            page.set_viewport_size({"width": width, "height": height})
             # A field that is being typed into, or a button that is pointed at, looks unlike the others.
             page.evaluate("document.activeElement.blur()")
             page.mouse.move(0, 0)
@@ -197,7 +199,7 @@ def picture() -> Callable[..., None]:
             page.screenshot(
                 path=Path(PICTURES) / f"{name}.png",
                 animations="disabled",
-                clip={"x": left, "y": top, "width": 1280 - left, "height": height - top},
+                clip={"x": left, "y": top, "width": width - left, "height": height - top},
             )
 
     return picture

@@ -47,9 +47,8 @@ def held() -> Answers:
 
 def test_the_page_looks_and_works_as_elsewhere(page):
     page.goto("/plugin/directory")
-    expect(page.get_by_test_id("headline")).to_have_text(
-        "Complete: all 99,000 entries, read 3 hours ago; 1,240 removals are held."
-    )
+    expect(page.get_by_test_id("headline")).to_have_text("Waits for you: 1,240 of 100,000 entries vanished.")
+    expect(page.get_by_text("The warehouse holds all 99,000 entries, read 3 hours ago.")).to_be_visible()
     # What is no attribute of HTML is a property of Chakra UI that nobody turned into a style.
     names = {name for name in page.evaluate(FOREIGN_ATTRIBUTES) if not name.startswith(("aria-", "data-"))}
     assert {"class", "href"} <= names <= KNOWN

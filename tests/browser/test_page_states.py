@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from directory_sync.airflow.display import DirectoryLink
 from directory_sync.audit.report import Finding
-from tests.browser.answers import DAG, DRIFT, RESOURCE, Answers, a_report, a_run, nights
+from tests.browser.answers import DAG, DRIFT, RESOURCE, Answers, a_report, a_run, a_task, nights
 
 PARTNERS = "partners_sync"
 COUNTS = {
@@ -103,6 +103,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def detail(page: Page):
+    return expect(page.get_by_test_id("headline").locator("xpath=.."))
+
+
 def held(**given: object) -> Answers:
     answers = nights(3)
     answers.publish(a_report(3, now() - timedelta(hours=1), 99_000, held=1240, newly_held=1240, **given))
@@ -166,9 +170,9 @@ def test_a_failed_run_names_its_task_and_what_is_still_there(show):
     answers = nights(4, hours_ago=28)
     answers.fail("night-4", now() - timedelta(hours=4))
     page = show(answers)
-    headline(page).to_contain_text("The last run failed; the warehouse holds the")
-    headline(page).to_contain_text("read 28 hours ago.")
-    expect(page.get_by_text("The run of 4 hours ago failed in audit.")).to_be_visible()
+    headline(page).to_have_text("The run of 4 hours ago failed in `audit`.")
+    detail(page).to_contain_text("The warehouse holds all ")
+    detail(page).to_contain_text("read 28 hours ago.")
     log = page.get_by_role("link", name="Open its log")
     expect(log).to_have_attribute("href", "/dags/directory_sync/runs/night-4/tasks/audit")
     expect(page.get_by_test_id("readout")).to_contain_text("failed, nothing published")
@@ -178,7 +182,8 @@ def test_a_first_run_that_failed_leads_to_its_log(show):
     answers = Answers()
     answers.fail("night-0", now() - timedelta(hours=2))
     page = show(answers)
-    headline(page).to_have_text("Nothing is published yet: the last run failed.")
+    headline(page).to_have_text("The run of 2 hours ago failed in `audit`.")
+    detail(page).to_contain_text("Nothing is published yet.")
     expect(page.get_by_role("link", name="Open its log")).to_be_visible()
 
 
@@ -209,8 +214,7 @@ def test_a_question_that_waits_is_one_click_away(show):
     answers = held()
     answers.ask("night-3", "Remove 1,240 entries?")
     page = show(answers)
-    headline(page).to_contain_text("1,240 removals are held.")
-    expect(page.get_by_text("Remove 1,240 entries? The run waits for your answer.")).to_be_visible()
+    headline(page).to_have_text("Waits for you: Remove 1,240 entries?")
     link = page.get_by_role("link", name="Decide")
     expect(link).to_have_attribute(
         "href", "/dags/directory_sync/runs/night-3/tasks/approve_removals/required_actions"
@@ -221,6 +225,99 @@ def test_held_removals_nobody_is_asked_about_are_told(show):
     page = show(held())
     expect(page.get_by_text("1,240 removals are held; nobody is asked at present.")).to_be_visible()
     expect(page.get_by_role("link", name="Open the Dag")).to_have_attribute("href", "/dags/directory_sync")
+
+
+def states() -> Answers:
+    """A night in each state at once."""
+    answers = held()
+    answers.runs[-1]["state"] = "running"
+    answers.ask("night-3", "Remove 1,240 entries?")
+    answers.fail("night-4", now() - timedelta(minutes=30), task="extract.directory_shard_0-2")
+    for run_id, minutes, task_id, state in (
+        ("again", 20, "audit", "up_for_retry"),
+        ("reads", 10, "audit", "running"),
+        ("blocked", 5, "audit", "scheduled"),
+    ):
+        at = now() - timedelta(minutes=minutes)
+        answers.runs.append(a_run(run_id, at, state="running"))
+        answers.tasks.append(a_task(task_id, run_id, at, 0, state=state))
+    answers.slots["default_pool"] = 4
+    cause = "The API answered 403. Nothing was published."
+    answers.left |= {
+        ("night-3", "approve_removals", "directory_question"): {"until": "2030-01-02T03:04:05+00:00"},
+        ("night-4", "extract.directory_shard_0-2", "directory_cause"): cause,
+        ("again", "audit", "directory_retry"): {
+            "cause": "The API answered 503.",
+            "try": 2,
+            "tries": 4,
+            "next_at": "2030-01-02T17:12:00+00:00",
+            "until": None,
+        },
+    }
+    return answers
+
+
+def test_of_several_states_the_most_urgent_is_the_headline_and_the_others_are_notices(show):
+    page = show(states())
+    headline(page).to_have_text("Waits for you until 2 Jan, 04:04: Remove 1,240 entries?")
+    detail(page).to_contain_text("The warehouse holds all 99,000 entries, read 60 minutes ago.")
+    notices = page.get_by_role("list", name="What to look at").get_by_role("listitem")
+    expect(notices).to_contain_text(
+        [
+            "The run of 30 minutes ago failed: The API answered 403.",
+            "Retrying (2 of 4, next at 2 Jan, 18:12): The API answered 503.",
+            "A run is on: it proves and compares what it read; it started 10 minutes ago.",
+            "A run waits: all 4 slots of the pool `default_pool` are taken.",
+        ]
+    )
+    expect(notices).to_have_count(4)
+
+
+def test_who_may_not_read_what_tasks_left_sees_each_state_in_fewer_words(show):
+    answers = states()
+    answers.faults |= {"xcom": 403, "pools": 403, "decisions": 403}
+    page = show(answers)
+    headline(page).to_have_text("Waits for you: Remove 1,240 entries?")
+    expect(
+        page.get_by_text("The run of 30 minutes ago failed in `extract.directory_shard_0-2`.")
+    ).to_be_visible()
+    expect(page.get_by_text("Retrying: `audit` failed and is tried again.")).to_be_visible()
+
+
+def test_a_rejection_is_told_until_nothing_is_held_any_more(show):
+    answers = held()
+    decision = {
+        "choice": "rejected",
+        "by": "anna",
+        "at": "2026-01-02T03:04:05+00:00",
+        "reason": "Rights lost",
+    }
+    answers.left[("night-3", "approve_removals", "directory_decision")] = decision
+    answers.publish(a_report(4, now(), 99_010, held=1240))
+    page = show(answers)
+    headline(page).to_contain_text(
+        "Rejected by anna at 2 Jan, 04:04 (“Rights lost”): 1,240 removals are held."
+    )
+    answers.publish(a_report(5, now(), 99_010))
+    page.reload()
+    headline(page).to_contain_text("Complete: all 99,010 entries")
+
+
+def test_the_page_counts_what_the_directory_has_now(show):
+    answers = nights(2)
+    answers.publish(a_report(2, now(), 99_000))
+    answers.events[-1]["extra"]["current"] = 99_012
+    page = show(answers)
+    headline(page).to_contain_text("Complete: all 99,012 entries")
+    expect(page.locator("dl > div").first).to_contain_text("99,012")
+
+
+def test_the_state_comes_first_on_a_narrow_screen(show):
+    page = show(states(), width=390)
+    headline(page).to_contain_text("Waits for you")
+    bottom = page.get_by_role("link", name="Decide").bounding_box()
+    assert bottom["y"] + bottom["height"] < 450
+    assert page.evaluate(TOO_WIDE) == []
 
 
 def test_a_decision_counts_for_its_run(show):
@@ -334,10 +431,10 @@ def test_it_asks_often_while_a_run_is_on_but_not_while_that_waits_for_a_person(p
     page.clock.install()
     answers.serve(page)
     page.goto("/plugin/directory")
-    expect(page.get_by_text("A run is active; it started just now.")).to_be_visible()
+    headline(page).to_have_text("A run is on: its tasks begin; it started just now.")
     answers.publish(a_report(2, now(), 123_456))
     page.clock.run_for(6_000)
-    headline(page).to_contain_text("Complete: all 123,456 entries")
+    detail(page).to_contain_text("The warehouse holds all 123,456 entries")
     answers.ask("night-2", "Remove them?")
     page.clock.run_for(6_000)
     expect(page.get_by_role("link", name="Decide")).to_be_visible()
@@ -455,4 +552,4 @@ def test_the_link_of_a_task_leads_to_its_own_directory_and_resource(show, two_by
 def test_a_failed_run_of_one_directory_is_none_of_the_other(show, two_by_two):
     two_by_two.runs.append(a_run("broken", now(), state="failed", dag=PARTNERS))
     headline(show(two_by_two, f"?dag={DAG}")).to_contain_text("Complete:")
-    headline(show(two_by_two, f"?dag={PARTNERS}")).to_contain_text("The last run failed;")
+    headline(show(two_by_two, f"?dag={PARTNERS}")).to_contain_text("The run of")

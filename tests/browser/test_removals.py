@@ -139,7 +139,7 @@ def test_who_may_only_look_cannot_answer(page_of, airflow, held):
 def test_the_page_directory_leads_from_held_removals_to_their_decision(page_of, held, picture):
     page = page_of("vera")
     page.goto("/plugin/directory")
-    expect(page.get_by_test_id("headline")).to_contain_text(f"{GONE} removals are held")
+    expect(page.get_by_test_id("headline")).to_contain_text(f"Remove {GONE} of ")
     page.get_by_role("link", name="Decide").first.click()
     expect(page.get_by_text("Answer until")).to_be_visible()
 

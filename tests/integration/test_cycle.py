@@ -170,3 +170,19 @@ def test_a_dry_run_leaves_the_warehouse_as_it_is(api: SandboxServer, published: 
     assert report.changes["added"] == 2
     assert published.tables() == before
     assert published.landed("dry").read_json("manifest.json") is None
+
+
+def test_a_dry_run_tells_which_columns_a_publication_would_add(api: SandboxServer, cycle: Cycle) -> None:
+    def tried(run_id: str) -> dict[str, dict[str, str]]:
+        cycle.extract(run_id)
+        found = cycle.sync(run_id, mode="dry_run").audit().summary["columns_to_come"]
+        return {f"{one['table']}.{one['column']}": one["type"] for one in found}
+
+    to_come = tried("dry")
+    cycle.run("first")
+    stands = cycle.query("SELECT table_name || '.' || column_name FROM information_schema.columns")
+    assert {name for name in to_come} <= {name for (name,) in stands}
+    assert to_come["directory_resource.name"] == "text"
+    assert "directory_resource._removed_at" not in to_come
+    api.directory.edit(3, 3, seed=2)
+    assert tried("dry again") == {}

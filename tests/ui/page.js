@@ -12,8 +12,8 @@ const load = (name) => import(new URL(`../../plugins/directory_sync/ui/static/${
 
 const MODULES = ["shape", "words", "verdict", "reading", "charts", "directory", "about", "standing", "states"];
 
-export const [shape, words, verdict, reading, charts, directory, about, standing, states, runstates, shards] =
-  await Promise.all([...MODULES, "runstates", "shards"].map(load));
+export const [shape, words, verdict, reading, charts, directory, about, standing, states, runstates, shards, dryrun] =
+  await Promise.all([...MODULES, "runstates", "shards", "dryrun"].map(load));
 
 /** A moment of the first of March, at an hour. */
 export const at = (hour, minute = 0) =>

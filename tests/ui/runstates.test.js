@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { at, publication, run, runstates, said, shape, task } from "./page.js";
+import { at, dryrun, publication, run, runstates, said, shape, task } from "./page.js";
 
 globalThis.localStorage = { getItem: () => JSON.stringify("UTC") };
 
@@ -145,4 +145,11 @@ test("of a run are read its decision, and the report of a dry run", () => {
   assert.deepEqual(wanted({ run: run("r", 9), tasks: REJECTED }), [["directory_decision", "approve_removals"]]);
   assert.deepEqual(wanted({ run: DRY, tasks: [task("r", "audit")] }), [["return_value", "audit"]]);
   assert.deepEqual(wanted({ run: run("r", 9), tasks: [task("r", "audit")] }), []);
+});
+
+test("a dry run names the columns that would come, or why a sync would fail; an older one neither", () => {
+  const column = { column: "iata_code", table: "people", type: "text" };
+  assert.deepEqual(dryrun.triedBy({ columns_to_come: [column, { column: 7 }, null] }), { columns: [column], failure: null });
+  assert.equal(dryrun.triedBy({ columns_to_come: [], would_fail: "The column exists." }).failure, "The column exists.");
+  assert.deepEqual(dryrun.triedBy(null), { columns: null, failure: null });
 });

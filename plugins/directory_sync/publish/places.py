@@ -157,6 +157,10 @@ class Places:
             found.is_required = known.get("nullable") is False and found.data_type is not None
         return found
 
+    def columns(self) -> list[Column]:
+        """Returns the columns that were met so far, by table and name."""
+        return [self._columns[name] for name in sorted(self._columns)]
+
     def count(self, table: str) -> int:
         """Returns how many columns a table has; columns without a type do not count."""
         known = self._known_of(table)

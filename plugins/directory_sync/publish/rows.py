@@ -133,6 +133,33 @@ def check_rows(resource: Resource, content: SyncContent, *, warehouse: Warehouse
         checked.kept.clear()
 
 
+def columns_to_come(
+    resource: Resource, content: SyncContent, *, warehouse: Warehouse, at_most: int = 10_000
+) -> list[dict[str, str]]:
+    """Tries the first rows of a publication; returns the columns that it would add. Writes nothing.
+
+    Args:
+        resource: the resource that would be published.
+        content: the publication.
+        warehouse: open, and held by this process.
+        at_most: how many rows are tried.
+
+    Returns:
+        By table and name: `table`, `column` and `type`, which is dlt's name for it.
+
+    Raises:
+        ConfigError: what `check_rows` raises: the publication would fail.
+    """
+    one = _Pass(resource, content, warehouse, Staged(Path(warehouse.pipeline.pipelines_dir) / "tried"), Told())
+    left = at_most
+    for batch in content.rows():
+        one.fit(batch.slice(0, left))
+        left -= batch.num_rows
+        if left <= 0:
+            break
+    return one.new_columns()
+
+
 def table_resource(
     resource: Resource, content: SyncContent, checked: Checked, *, warehouse: Warehouse, fields: RecordFields
 ) -> DltSource:
@@ -200,6 +227,18 @@ class _Pass:
             places=self.places,
             split=frozenset(self.fitting.split),
         )
+
+    def fit(self, changes: "pa.Table") -> None:
+        """Tries rows: their places and types are known afterwards."""
+        self._fitted(changes)
+
+    def new_columns(self) -> list[dict[str, str]]:
+        """Returns the columns of the rows so far that the warehouse does not have."""
+        return [
+            {"table": one.table, "column": one.name, "type": one.data_type}
+            for one in self.places.columns()
+            if one.data_type and not self.places.is_known(one)
+        ]
 
     @property
     def _learnt(self) -> Told:

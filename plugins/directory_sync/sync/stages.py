@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from directory_sync.audit.job import Audit
 from directory_sync.config.mode import Mode
@@ -86,13 +86,25 @@ class Sync(RunReading):
                     read_page=client.page,
                     has_entry=client.has_entry if self.resource.detail_path else None,
                 )
+                tried = {} if self.run.mode.writes else self._tried(report, warehouse)
             if not self.run.is_partial:
                 land_parents(snapshot, self.children)
             snapshot.keep()
         _log(report)
         is_dry = not self.run.mode.publishes
         note = f"Dry run, nothing was published. {report.headline()}" if is_dry else None
-        return Outcome(summary=report.summary(), note=note, report=report)
+        return Outcome(summary={**report.summary(), **tried}, note=note, report=report)
+
+    def _tried(self, report: "AuditReport", warehouse: "Warehouse") -> dict[str, Any]:
+        """Returns which columns a publication would add, or why it would fail: for a dry run."""
+        from directory_sync.publish.rows import columns_to_come
+        from directory_sync.publish.stage import landed_content
+
+        content = landed_content(self.landed, report)
+        try:
+            return {"columns_to_come": columns_to_come(self.resource, content, warehouse=warehouse)}
+        except ConfigError as e:
+            return {"columns_to_come": [], "would_fail": str(e)}
 
     def finish_interrupted(self, warehouse: "Warehouse") -> list[str]:
         """Finishes interrupted publications of earlier runs; returns their ids.

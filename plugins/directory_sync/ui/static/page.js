@@ -6,6 +6,7 @@ import { Card } from "./card.js";
 import { ProofAndTime, Refused } from "./details.js";
 import { EVENTS, keyOf, useDirectory, useSaid, useSources } from "./directory.js";
 import { PAGE_KEY } from "./facts.js";
+import { ToCome } from "./dryrun.js";
 import { State } from "./headline.js";
 import { router, ui } from "./lent.js";
 import { Choose, Loading, Problem, h } from "./parts.js";
@@ -154,9 +155,17 @@ function OneRun({ source, runId }) {
         tasks: [],
       }),
     shown && h(Counts, { latest: shown }),
-    shown && h(Who, { dagId, latest: shown }),
-    shown && h(Refused, { latest: shown, times: stageTimes(runs, ofTime.tasks, source.resource) }),
-    shown &&
+    audit && h(ToCome, { error: said.error, extra }),
+    h(
+      SimpleGrid,
+      { columns: { base: 1, lg: 2 }, gap: 4 },
+      shown &&
+        h(
+          Stack,
+          { gap: 4, minW: 0 },
+          h(Findings, { latest: shown, published }),
+          h(Fields, { isLast: false, latest: shown }),
+        ),
       h(
         SimpleGrid,
         { columns: { base: 1, lg: 2 }, gap: 4 },
