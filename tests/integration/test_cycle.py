@@ -181,7 +181,7 @@ def test_a_dry_run_tells_which_columns_a_publication_would_add(api: SandboxServe
     to_come = tried("dry")
     cycle.run("first")
     stands = cycle.query("SELECT table_name || '.' || column_name FROM information_schema.columns")
-    assert {name for name in to_come} <= {name for (name,) in stands}
+    assert set(to_come) <= {name for (name,) in stands}
     assert to_come["directory_resource.name"] == "text"
     assert "directory_resource._removed_at" not in to_come
     api.directory.edit(3, 3, seed=2)
