@@ -265,7 +265,7 @@ def test_of_several_states_the_most_urgent_is_the_headline_and_the_others_are_no
     expect(notices).to_contain_text(
         [
             "The run of 30 minutes ago failed: The API answered 403.",
-            "Retrying (2 of 4, next at 2 Jan, 18:12): The API answered 503.",
+            "Retrying (2 of 4, next on 2 Jan, 18:12): The API answered 503.",
             "A run is on: it proves and compares what it read; it started 10 minutes ago.",
             "A run waits: all 4 slots of the pool `default_pool` are taken.",
         ]
@@ -296,7 +296,7 @@ def test_a_rejection_is_told_until_nothing_is_held_any_more(show):
     answers.publish(a_report(4, now(), 99_010, held=1240))
     page = show(answers)
     headline(page).to_contain_text(
-        "Rejected by anna at 2 Jan, 04:04 (“Rights lost”): 1,240 removals are held."
+        "Rejected by anna on 2 Jan, 04:04 (“Rights lost”): 1,240 removals are held."
     )
     answers.publish(a_report(5, now(), 99_010))
     page.reload()

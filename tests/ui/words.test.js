@@ -69,3 +69,10 @@ test("a time zone that is no zone, or none at all, is the browser's", () => {
   choose("Middle/Earth");
   assert.equal(words.timeZone(), undefined);
 });
+
+test("a time to come is a clock time today, and has its day otherwise", () => {
+  choose("Europe/Berlin");
+  assert.equal(words.clock("2026-03-01T17:12:00Z", NOW), "18:12");
+  assert.equal(words.atClock("2026-03-01T17:12:00Z", NOW), "at 18:12");
+  assert.equal(words.atClock("2026-03-01T23:30:00Z", NOW), "on 2 Mar, 00:30");
+});

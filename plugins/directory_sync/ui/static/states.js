@@ -3,7 +3,7 @@
 import { MODE, PROOF, STAGE, XCOM } from "./facts.js";
 import { look, modeOf } from "./standing.js";
 import { scheduleSeconds, startOf } from "./shape.js";
-import { ago, clock, counted, interval, listed } from "./words.js";
+import { ago, atClock, clock, counted, interval, listed } from "./words.js";
 
 /** A publication that is older than this many intervals of the schedule is out of date. */
 const LATE_INTERVALS = 1.5;
@@ -78,7 +78,7 @@ function broke(failure, seen, how = "failed") {
 
 /** Which try comes, and when: "2 of 4, next at 18:12". */
 function tryOf(retry, now) {
-  const next = retry.next_at ? `next at ${clock(retry.next_at, now)}` : "next soon";
+  const next = retry.next_at ? `next ${atClock(retry.next_at, now)}` : "next soon";
   if (Number.isInteger(retry.tries)) return `${retry.try} of ${retry.tries}, ${next}`;
   return [`try ${retry.try}`, next, retry.until && `until ${clock(retry.until, now)}`].filter(Boolean).join(", ");
 }
@@ -121,7 +121,7 @@ const decisionOfAnswer = (answer) =>
   };
 
 const who = (decision) => (decision.by ? ` by ${decision.by}` : "");
-const when = (decision, now) => (decision.at ? ` at ${clock(decision.at, now)}` : "");
+const when = (decision, now) => (decision.at ? ` ${atClock(decision.at, now)}` : "");
 
 /** How a question was answered, in the beginning of a sentence. */
 export function answered(decision, now) {

@@ -56,6 +56,9 @@ export function clock(iso, now) {
   return dated(iso) === dated(now) ? time : `${day(iso)}, ${time}`;
 }
 
+/** "at 18:12" on the same day, else "on 28 Nov, 18:12". */
+export const atClock = (iso, now) => `${dated(iso) === dated(now) ? "at" : "on"} ${clock(iso, now)}`;
+
 const STEPS = [
   [90 * MINUTE, MINUTE, "minute"],
   [48 * HOUR, HOUR, "hour"],
