@@ -66,6 +66,12 @@ test("who may not read what the tasks left is told of a question without its end
   assert.match(headline({ waiting: [question("r", { subject: "" })] }).text, /A decision is needed\.$/);
 });
 
+test("who may not read the questions is told that one waits, by its task", () => {
+  const tasks = [task("r", "publish"), task("r", "approve_removals", "awaiting_input"), task("r", "remove", null)];
+  const found = headline({ latest: latest({ held: 5 }), runs: [run("r", 8, { state: "running" })], tasks, waiting: null });
+  assert.equal(found.text, "Waits for you: A decision is needed.");
+});
+
 test("a question of another resource of the Dag is not this one's", () => {
   const asked = question("r");
   asked.task_instance.task_id = "teams.approve_removals";

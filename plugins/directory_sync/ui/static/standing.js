@@ -111,7 +111,9 @@ export function look(facts) {
   const names = all.filter((task) => task.stage === STAGE.APPROVE_REMOVALS).map((task) => task.task_id);
   const isOwn = ({ task_instance: { task_id: id } }) =>
     names.includes(id) || id === STAGE.APPROVE_REMOVALS || resource === null || id.startsWith(`${resource}.`);
-  const questions = (waiting ?? []).filter(isOwn);
+  // Who may not read the questions sees by the tasks that one waits.
+  const asks = (one) => one.stage === STAGE.APPROVE_REMOVALS && ["awaiting_input", "deferred"].includes(one.state);
+  const questions = waiting?.filter(isOwn) ?? all.filter(asks).map((one) => ({ subject: "", task_instance: one }));
   const asking = new Set(questions.map((one) => one.task_instance.dag_run_id));
 
   // An answer counts when the task that asked has taken it, which may wait for a slot as well.
