@@ -30,6 +30,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       fields.py                   names and paths of fields
       older_python.py             what newer Pythons bring along and Python 3.10 lacks
       columns.py, kinds.py        the columns of our tables; the kinds of change and of proof
+      tables.py, dictionary.py    the tables and views; the data dictionary, which is made from these
       names.py                    the tasks, the tags, the page's parameters
       memory.py                   how much memory DuckDB is given, how large a batch is
       google_key.py               a service account's key, for a bucket or BigQuery
@@ -62,7 +63,10 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
     warehouse/      all SQL to its tables
       warehouse.py                open and held by one process; loads, and what must hold for that
       syncs.py, entries.py        what is read from `directory_syncs`; from a table and its change log
-      views.py, sql.py            the views; how a statement is run
+      views.py, definitions.py    makes the views and the descriptions; the queries of the views
+      dialect.py                  what DuckDB (dialect_duckdb.py) and PostgreSQL (dialect_postgres.py) say otherwise
+      record_fields.py            which field of a record each column comes from
+      sql.py                      how a statement is run
       room.py                     what it has room for
       key_columns.py              the columns of a table that hold the key
       destinations/               how each connection type is opened, held and written in one transaction
@@ -83,11 +87,13 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       change_rows.py              its change rows (record_diff.py: which fields differ)
       who.py                      names a few of the entries that join, leave and change
       held.py                     the entries that wait for a person, and when to ask
+      variants.py                 where the values of a field go whose type has changed
       clocks.py                   refuses snapshots from the future
       report.py                   the report: for people, for XCom, for the asset event
     publish/        stages 3 and 4: writes the difference into the warehouse, idempotent (stage.py)
       load.py                     one publication checked, normalised and loaded through dlt
-      header.py                   the sync's row inside the change log, for interrupted publications
+      header.py                   the sync's row written beforehand, for interrupted publications
+      learned.py                  learns which field each column comes from
       publications.py             the number of each publication, and its mark in the landing zone
       rows.py                     the table's rows, made from change rows and checked before a write
       row_key.py                  each row has the key that the API gave

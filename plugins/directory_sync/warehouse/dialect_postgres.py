@@ -115,7 +115,7 @@ class Postgres(Dialect):
 
 
 def _keys(path: Path) -> str:
-    return f"ARRAY[{', '.join(literal(key) for key in path)}]::text[]"
+    return f"ARRAY[{', '.join(literal(key) for key in path)}]::text[]" if path else "'{}'::text[]"
 
 
 def _parsed(table: str) -> str:
