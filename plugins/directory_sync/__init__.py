@@ -64,7 +64,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       warehouse.py                open and held by one process; loads, and what must hold for that
       syncs.py, entries.py        what is read from `directory_syncs`; from a table and its change log
       views.py, definitions.py    makes the views and the descriptions; the queries of the views
-      dialect.py                  what DuckDB (dialect_duckdb.py) and PostgreSQL (dialect_postgres.py) say otherwise
+      dialect.py                  what DuckDB and PostgreSQL say otherwise (dialect_duckdb.py, ...)
       record_fields.py            which field of a record each column comes from
       sql.py                      how a statement is run
       room.py                     what it has room for
