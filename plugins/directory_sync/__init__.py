@@ -119,6 +119,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       decision.py                 the answer on held removals, where Airflow cannot ask a person
       bodies.py                   what each task does: calls one stage of `Sync`
       scope.py                    looks up what a task needs: connections, settings, its run
+      found_in.py                 where Airflow found a connection
       options.py                  the switches in Airflow's own configuration
       display.py, notes.py        what the UI shows of a task, and of a run
       landed.py                   reads in the API server what a run landed, for the page

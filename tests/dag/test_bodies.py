@@ -89,6 +89,20 @@ def test_a_form_that_names_no_client_is_read_with_the_connection_alone(
         client.close()
 
 
+def test_a_task_logs_the_base_url_without_secrets_and_where_its_connection_was_found(
+    running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_DIRECTORY_API", json.dumps(API))
+    scope = running()
+    with caplog.at_level("INFO"):
+        scope.open_client(scope.resource, share_of=1, connections=1).close()
+    assert (
+        "Reading http://127.0.0.1:9 (connection `directory_api`, from the environment variable "
+        "AIRFLOW_CONN_DIRECTORY_API)" in caplog.text
+    )
+    assert API["password"] not in caplog.text
+
+
 def aged(home: Path, run_id: str, days: float) -> Path:
     folder = home / "landing" / RESOURCE / run_id
     (folder / "landed").mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -201,10 +202,16 @@ class TaskScope:
 
     def open_client(self, resource: Resource, *, share_of: int, connections: int) -> "DirectoryClient":
         """Opens an HTTP client, see `Parts.open_client`."""
+        from directory_sync.airflow.found_in import found_in
         from directory_sync.api.client import DirectoryClient
 
-        api = ApiSettings.from_connection(self._api_connection, client=self.form.get("client"))
-        return DirectoryClient(api.shared_by(share_of), resource, connections=connections, mask=mask_secret)
+        found = self._api_connection
+        api = ApiSettings.from_connection(found, client=self.form.get("client"))
+        where = found_in(found) if found.host else f"{found_in(found)}; the base URL is the form's"
+        api = replace(api.shared_by(share_of), found_in=where)
+        client = DirectoryClient(api, resource, connections=connections, mask=mask_secret)
+        logger.info("Reading %s", client.read_from)
+        return client
 
 
 def connection_fields(conn_id: str) -> ConnectionFields | None:

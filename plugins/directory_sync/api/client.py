@@ -106,6 +106,12 @@ class DirectoryClient:
         return self._transport.requests
 
     @property
+    def read_from(self) -> str:
+        """The base URL without user and query, and the connection that it comes from."""
+        found_in = f", from {self._api.found_in}" if self._api.found_in else ""
+        return f"{shown(self._api.base_url)} (connection `{self._api.conn_id}`{found_in})"
+
+    @property
     def path(self) -> str:
         """The path of the list, as messages show it."""
         return shown(self._shown_path)

@@ -275,6 +275,7 @@ def _report(
             dataset=job.settings.dataset,
         ),
         entries=population.entries,
+        read_from=manifest.read_from or None,
         unchanged=population.unchanged,
         changes={kind.value: counts.get(kind, 0) for kind in KINDS},
         rewritten=counts.get(Kind.REWRITTEN, 0),

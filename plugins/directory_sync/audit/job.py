@@ -56,6 +56,7 @@ class Audit:
         raised_limits: which of the deployment's limits this run raises, and who triggered it; None: none.
         parent: of a child resource, its parent.
         parent_landed: of a child resource, the folder of its parent's snapshot.
+        read_from: where it was read, for the report: the base URL and its connection; empty: unknown.
         held_for: the children over whose limits the removals of this snapshot would go, with these removals.
         lands_in: the folder for the difference and the report; None: the snapshot's own.
     """
@@ -70,4 +71,5 @@ class Audit:
     lands_in: LandedSnapshot | None = None
     parent: Resource | None = None
     parent_landed: LandedSnapshot | None = None
+    read_from: str = ""
     held_for: Mapping[str, frozenset[EntryId]] = field(default_factory=dict)

@@ -61,6 +61,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         id_type: BIGINT or VARCHAR; None: there is no entry.
         key: the fields that name an entry.
         parent_sync_id: of a child resource, the sync of the parent's snapshot that it was read for.
+        read_from: the base URL that was read, and its connection; empty: unknown.
         order_is_observed: the ids, or the resource's `sort_field`, ascend or descend over the whole chain.
         format: the version of the files' format, see `config/formats.py`.
     """
@@ -82,6 +83,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     id_type: str | None = None
     key: tuple[str, ...] = ID.names
     parent_sync_id: str | None = None
+    read_from: str = ""
     order_is_observed: bool
     format: int = 1
 
@@ -115,7 +117,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NOT_DIGESTED = frozenset(
-    {"sync_id", "entries", "id_type", "key", "parent_sync_id", "order_is_observed", "format"}
+    {"sync_id", "entries", "id_type", "key", "parent_sync_id", "read_from", "order_is_observed", "format"}
 )
 """What follows from the rest, or from the code."""
 
@@ -174,6 +176,7 @@ def manifest_of(
         last_requested_at=counts.last_requested_at,
         findings=tuple(findings),
         versions={name: version(name) for name in ("dlt", "duckdb", "pyarrow")},
+        read_from=job.read_from,
         order_is_observed=proof.order_is_observed,
         format=LANDING_FORMAT,
     ).signed()

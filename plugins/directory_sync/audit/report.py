@@ -193,6 +193,7 @@ class AuditReport:
     Attributes:
         origin: the identity of the publication.
         entries: how many distinct entries the snapshot has, less those left out.
+        read_from: the base URL that was read, and where its connection was found; None: unknown.
         unchanged: how many entries did not change.
         changes: how many entries have each kind of change.
         rewritten: how many unchanged entries are written to the table again.
@@ -211,6 +212,7 @@ class AuditReport:
 
     origin: Origin
     entries: int
+    read_from: str | None = None
     unchanged: int = 0
     changes: Mapping[str, int] = field(default_factory=dict)
     rewritten: int = 0
@@ -331,6 +333,7 @@ class AuditReport:
             ("joints", f"{seal.joints:,} between {seal.windows:,} windows, {seal.bridged:,} bridged"),
             ("proof", _PROOFS_SHOWN.get(seal.proof, seal.proof)),
             ("order", seal.order),
+            *([("read from", self.read_from)] if self.read_from else []),
             ("requests", f"{traffic.requests:,}, {traffic.retries:,} retries, {traffic.refused:,} refused"),
         ]
         width = max(len(name) for name, _ in rows)

@@ -75,6 +75,7 @@ class ApiSettings:
         retry_statuses: statuses to retry besides those of `transport.RETRYABLE_STATUSES`.
         test_path: the path that the Test button reads, with its query; empty: the button only signs in.
         conn_id: the id of the connection, for messages.
+        found_in: where the connection was found, in words; empty: unknown.
     """
 
     base_url: str
@@ -95,6 +96,7 @@ class ApiSettings:
     retry_statuses: frozenset[int] = RETRY_STATUSES
     test_path: str = ""
     conn_id: str = API_CONNECTION
+    found_in: str = ""
 
     def __post_init__(self) -> None:
         """Validates the values.

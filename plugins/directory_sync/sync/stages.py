@@ -75,7 +75,7 @@ class Sync(RunReading):
         with (
             task_folder() as folder,
             closing(self.client()) as client,
-            sealed(self.job(folder), read_page=client.page) as snapshot,
+            sealed(replace(self.job(folder), read_from=client.read_from), read_page=client.page) as snapshot,
         ):
             with self.open_warehouse(folder) as warehouse:
                 if self.run.mode.writes:

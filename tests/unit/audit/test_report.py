@@ -69,8 +69,7 @@ LANDED = {
     "directory": None,
 }
 """The report as the release before its parts had names landed it."""
-SINCE = {"key": ["id"], "left_out": 0, "parent_sync_id": None}
-SINCE |= {"dataset": None, "new_columns": {}, "null_columns": {}}
+SINCE = {"key": ["id"], "left_out": 0, "parent_sync_id": None, "read_from": None}
 """What has been added since."""
 
 
@@ -117,6 +116,12 @@ def test_the_lines_tell_every_kind_and_every_finding() -> None:
     text = "\n".join(REPORT.lines())
     assert all(kind in text for kind in KINDS)
     assert "warning: large" in text
+
+
+def test_the_lines_tell_where_it_was_read_where_that_is_known() -> None:
+    where = "https://directory.example.org (connection `directory_api`)"
+    assert f"read from      {where}" in replace(REPORT, read_from=where).lines()
+    assert not any(line.startswith("read from") for line in REPORT.lines())
 
 
 def test_the_summary_leaves_the_shares_of_fields_out() -> None:
