@@ -3,6 +3,7 @@
     processes      Airflow's commands as processes, ended surely
     airflow_api    Airflow's REST interface: runs, tasks, logs
     local_airflow  Airflow on this machine: SQLite, LocalExecutor, two services
+    connection     the connection to the sandbox in Airflow's database, which a person may edit
     history        what the sandbox was told between the runs, so that it can be told again
     progress       a line for each change while a run runs
     warehouse      what the run left in the DuckDB file; compared with what the API holds

@@ -2,12 +2,12 @@
 
 import argparse
 import fcntl
-import json
 import os
 import signal
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from types import FrameType
 
 from demo import printout
 from demo.airflow_api import AirflowApi, DagRun
+from demo.connection import CONN_ID, DemoConnection
 from demo.history import ADDED, CHANGED, REMOVED, History
 from demo.local_airflow import CHECKOUT, DAG_ID, USERNAME, LocalAirflow, connection_to, free_port
 from demo.processes import CommandFailedError
@@ -27,7 +28,10 @@ from sandbox.settings import Settings
 HOME = CHECKOUT / ".demo"
 PORT = 8080
 """Of the interface, unless something else listens there."""
+SANDBOX_PORT = 8090
+"""Of the sandbox, unless something else listens there."""
 _ERROR_LINES = 3
+_POLL_SECONDS = 0.7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,7 @@ class Demo:
 
     sandbox: SandboxServer
     airflow: LocalAirflow
+    connection: DemoConnection
 
     @property
     def warehouse(self) -> Path:
@@ -53,8 +58,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     HOME.mkdir(exist_ok=True)
     try:
-        with _only_one(HOME / "lock"), SandboxServer(Settings.from_environment(os.environ)) as sandbox:
-            return _demo(sandbox, stays=not arguments.once)
+        with _only_one(HOME / "lock"):
+            settings = Settings.from_environment(os.environ)
+            with SandboxServer(settings, port=free_port(SANDBOX_PORT)) as sandbox:
+                return _demo(sandbox, stays=not arguments.once)
     except KeyboardInterrupt:
         say("\nStopped before the end.")
         return 128 + signal.SIGINT
@@ -93,14 +100,15 @@ def _demo(sandbox: SandboxServer, *, stays: bool) -> int:
         say(f"Between the runs the sandbox changed {CHANGED}, removed {REMOVED} and added {ADDED} entries.")
     if history.churned:
         say("What it changed while the last run was reading is as it was before.")
+    connection = DemoConnection(HOME / "sandbox.json")
     airflow = LocalAirflow(
         HOME / "airflow",
-        environment={"AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection_to(sandbox))},
         port=free_port(PORT),
         on_step=lambda step: say(f"Starting Airflow: {step}"),
+        before_runs=lambda api: connection.place(api, connection_to(sandbox)),
     )
     with airflow:
-        demo = Demo(sandbox=sandbox, airflow=airflow)
+        demo = Demo(sandbox=sandbox, airflow=airflow, connection=connection)
         reason = _run(demo, history, history_file)
         if reason is None:
             _say_where_to_look(demo)
@@ -123,6 +131,9 @@ def _run(demo: Demo, history: History, history_file: Path) -> str | None:
     run = demo.airflow.begin_run()
     how = "the last missed tick" if run.run_type == "scheduled" else "triggered"
     say(f"\nRun {run.run_id} ({how}) of {DAG_ID}, watched live on {demo.airflow.url}")
+    if not demo.connection.is_sandbox:
+        say(f"The connection {CONN_ID} has been edited: it reads {demo.connection.host}, not the sandbox.")
+        return _run_of_ones_own(api, run)
     run = api.wait(DAG_ID, run.run_id, on_poll=Progress(api, say).look)
     _say_part("Stages", printout.stages(run, api.task_runs(DAG_ID, run.run_id)))
     if run.state != "success":
@@ -138,6 +149,24 @@ def _run(demo: Demo, history: History, history_file: Path) -> str | None:
     if reason is None:
         history.succeeded(churned=churned).write(history_file)
     return reason
+
+
+def _run_of_ones_own(api: AirflowApi, run: DagRun) -> str | None:
+    """Follows a run that reads a person's own API, until it ends or asks; returns why it failed."""
+    progress, is_asked = Progress(api, say), False
+    while not run.has_ended and not is_asked:
+        time.sleep(_POLL_SECONDS)
+        run = api.run(DAG_ID, run.run_id)
+        progress.look(run)
+        is_asked = bool(api.questions(DAG_ID, run.run_id))
+    _say_part("Stages", printout.stages(run, api.task_runs(DAG_ID, run.run_id)))
+    if is_asked:
+        say("\nRemovals wait for a decision: Required Actions, in the interface.")
+        return None
+    if run.state != "success":
+        return _failure(api, run)
+    _say_part("The run's note", [run.note])
+    return None
 
 
 def _compare(demo: Demo, outcome: Outcome, before: set[int], *, churned: bool) -> str | None:
@@ -177,7 +206,10 @@ def _say_part(title: str, lines: Sequence[str]) -> None:
 
 
 def _say_where_to_look(demo: Demo) -> None:
-    query = f"SELECT * FROM {TABLE} LIMIT 3"
+    settings = demo.sandbox.settings
+    query = (
+        f"SELECT * FROM {TABLE} LIMIT 3" if demo.connection.is_sandbox else "FROM directory.directory_syncs"
+    )
     shown = demo.warehouse.relative_to(CHECKOUT)
     command = (
         f".venv/bin/python -c \"import duckdb; duckdb.connect('{shown}', read_only=True)"
@@ -187,6 +219,10 @@ def _say_where_to_look(demo: Demo) -> None:
         ("Interface", f"{demo.airflow.url}/dags/{DAG_ID}"),
         ("Directory", f"{demo.airflow.url}/plugin/directory"),
         ("Log in as", f"{USERNAME}; the password is in {_shown(demo.airflow.passwords_file)}"),
+        ("Connection", f"{CONN_ID}, in Airflow's database: {demo.airflow.url}/connections"),
+        ("Sandbox", f"{demo.sandbox.url}, to practise the form of a connection on:"),
+        ("", f"client id {settings.client_id}, client secret {settings.client_secret}"),
+        ("", "(a secret of the sandbox alone, which opens nothing else)"),
         ("Logs", _shown(demo.airflow.logs)),
         ("Warehouse", f"{shown}; query it while no run is on:"),
         ("", command),

@@ -160,6 +160,22 @@ class AirflowApi:
         """Lets the scheduler run a Dag; its last missed tick begins at once."""
         self._request("PATCH", f"dags/{quote(dag_id)}", json={"is_paused": False})
 
+    def connection(self, conn_id: str) -> dict[str, Any] | None:
+        """Returns a connection of its database, the secrets masked; None where there is none."""
+        found = self._get("connections", connection_id_pattern=conn_id, limit=100)["connections"]
+        return next((one for one in found if one["connection_id"] == conn_id), None)
+
+    def add_connection(self, conn_id: str, fields: Mapping[str, Any]) -> None:
+        """Writes a connection into its database; the fields have the names of the interface."""
+        self._request("POST", "connections", json={"connection_id": conn_id, **fields})
+
+    def edit_connection(self, conn_id: str, **fields: Any) -> None:
+        """Changes some fields of a connection of its database, and leaves the others."""
+        known = self._get(f"connections/{quote(conn_id)}")
+        body = {"connection_id": conn_id, "conn_type": known["conn_type"], **fields}
+        path = f"connections/{quote(conn_id)}?" + "&".join(f"update_mask={name}" for name in fields)
+        self._request("PATCH", path, json=body)
+
     def hosts(self, dag_id: str, run_id: str) -> set[str]:
         """Returns on which machines the tasks of a run worked."""
         found = self._get(f"{_path(dag_id, run_id)}/taskInstances", limit=100)

@@ -49,6 +49,7 @@ class LocalAirflow:
             database, which takes no time. None: the database is migrated here.
         python: of the environment it runs in; None for the one that runs this.
         on_step: called with a word on what happens while it starts.
+        before_runs: called when the interface answers and no run can begin yet, such as to write connections.
 
     Attributes:
         api: its REST interface, logged in as the user `admin`.
@@ -64,6 +65,7 @@ class LocalAirflow:
         migrated: Path | None = None,
         python: Path | None = None,
         on_step: Callable[[str], object] = str,
+        before_runs: Callable[[AirflowApi], object] | None = None,
     ) -> None:
         """Starts nothing yet."""
         self.home = home.resolve()
@@ -73,7 +75,7 @@ class LocalAirflow:
         port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._environment = self._airflow_environment(port) | dict(environment or {})
-        self._on_step = on_step
+        self._on_step, self._before_runs = on_step, before_runs
         self._record = ProcessRecord(self.home / "processes.json")
         self._services: list[Service] = []
         self._is_run_due = False
@@ -200,6 +202,8 @@ class LocalAirflow:
         # Asked before there is a scheduler: no run can begin unseen.
         self._is_run_due = self.api.is_run_due(DAG_ID)
         self._known_runs = {run.run_id for run in self.api.runs(DAG_ID)}
+        if self._before_runs:
+            self._before_runs(self.api)
         self._on_step("the scheduler")
         self._serve("scheduler", "--skip-serve-logs")
         if self._needs_triggerer():

@@ -26,13 +26,21 @@ class SandboxServer:
         url: Its address without a final slash, e.g. `http://127.0.0.1:40123`.
     """
 
-    def __init__(self, settings: Settings | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        port: int = 0,
+    ) -> None:
         """Prepare a sandbox that does not serve yet.
 
         Args:
             settings: How it starts; None is the defaults.
             clock: Seconds that only grow: the time of tokens, rate limits and stale totals.
+            port: Where it serves; 0 is a free one.
         """
+        self._port = port
         self.url = ""
         self._sandbox = Sandbox(settings, clock)
 
@@ -74,7 +82,7 @@ class SandboxServer:
         Raises:
             TimeoutError: It does not serve within ten seconds.
         """
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", self._port))
         config = uvicorn.Config(
             create_app(sandbox=self._sandbox),
             # A page dropped in mid-body is an error to uvicorn, and here what was asked for.
