@@ -1,0 +1,2 @@
+select *
+from {{ source('directory', 'directory_resource_current') }}
