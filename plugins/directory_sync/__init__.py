@@ -68,6 +68,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       record_fields.py            which field of a record each column comes from
       sql.py                      how a statement is run
       room.py                     what it has room for
+      written.py                  the tables of a publication and their columns, for lineage
       key_columns.py              the columns of a table that hold the key
       destinations/               how each connection type is opened, held and written in one transaction
     audit/          stage 2: seals, checks and compares the snapshot (stage.py; job.py: what it works on)
@@ -120,6 +121,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       bodies.py                   what each task does: calls one stage of `Sync`
       scope.py                    looks up what a task needs: connections, settings, its run
       found_in.py                 where Airflow found a connection
+      lineage.py                  what a run read and wrote, for Airflow's collector and OpenLineage
       options.py                  the switches in Airflow's own configuration
       display.py, notes.py        what the UI shows of a task, and of a run
       landed.py                   reads in the API server what a run landed, for the page

@@ -4,6 +4,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from directory_sync.airflow.compat import AirflowSkipException, DownstreamTasksSkipped
+from directory_sync.airflow.lineage import report_lineage
 from directory_sync.airflow.retry import NOTE
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.names import Stage
@@ -58,6 +59,9 @@ def _told(scope: TaskScope, outcome: Outcome, event: MutableMapping[str, Any] | 
         raise AirflowSkipException(outcome.skipped)
     if event is not None:
         event.update(outcome.event)
+    if outcome.written is not None:
+        has_read = scope.context["task"].task_id.endswith(Stage.PUBLISH.value) and scope.run.mode.reads_api
+        report_lineage(scope, outcome.written, has_read=has_read)
     summary = dict(outcome.summary)
     if outcome.is_last:
         push(key="return_value", value=summary)

@@ -234,6 +234,33 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     return calling
 
 
+# ---- lineage
+
+
+def hook_lineage_collector() -> Any:
+    """Returns Airflow's collector of hook lineage; None: no plugin reads it, or its provider is absent.
+
+    Airflow's own stand-in for a collector without readers would import what all providers know of URIs.
+    """
+    readers: Any
+    try:
+        from airflow.sdk.plugins_manager import get_hook_lineage_readers_plugins
+    except ImportError:  # 3.0, 3.1
+        from airflow import plugins_manager as of_3_1
+
+        of_3_1.initialize_hook_lineage_readers_plugins()  # type: ignore[attr-defined]
+        readers = of_3_1.hook_lineage_reader_classes  # type: ignore[attr-defined]
+    else:
+        readers = get_hook_lineage_readers_plugins()
+    if not readers:
+        return None
+    try:
+        from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+    except ImportError:
+        return None
+    return get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+
+
 # ---- approvals
 
 

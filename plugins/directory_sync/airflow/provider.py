@@ -54,6 +54,13 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _fields(),
             }
         ],
+        "asset-uris": [
+            {
+                "schemes": ["directory-api", "directory-table"],
+                "handler": None,
+                "to_openlineage_converter": "directory_sync.airflow.lineage.to_openlineage",
+            }
+        ],
     }
 
 

@@ -27,6 +27,7 @@ from directory_sync.config.incremental import moment_of
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.mode import Mode
 from directory_sync.config.settings import SyncSettings
+from directory_sync.config.urls import shown
 from directory_sync.errors import ConfigError
 from directory_sync.landing.place import LandingPlace, landing_place
 from directory_sync.landing.snapshot import LandedSnapshot
@@ -199,6 +200,12 @@ class TaskScope:
                 "Nothing was done. Create it, or correct the Dag file."
             )
         return found
+
+    @property
+    def list_url(self) -> str:
+        """The URL of the resource's list, without user and query."""
+        api = ApiSettings.from_connection(self._api_connection, client=self.form.get("client"))
+        return shown(api.url(self.resource.path))
 
     def open_client(self, resource: Resource, *, share_of: int, connections: int) -> "DirectoryClient":
         """Opens an HTTP client, see `Parts.open_client`."""

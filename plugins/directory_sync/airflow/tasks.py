@@ -38,8 +38,16 @@ if TYPE_CHECKING:
 
 
 def asset_of(directory: Directory, resource: Resource) -> Asset:
-    """Returns the asset of a resource."""
-    return Asset(directory.asset_name(resource.name), uri=directory.asset_uri_of(resource.name))
+    """Returns the asset of a resource, with its description."""
+    return Asset(
+        directory.asset_name(resource.name),
+        uri=directory.asset_uri_of(resource.name),
+        extra={
+            "description": f"The entries that the connection {directory.connection} reads, in the table "
+            f"{directory.switches.dataset}.{resource.name}. Each event has the report of a publication, and "
+            "the columns of its tables with their types."
+        },
+    )
 
 
 def group_of(resource: Resource, *, is_first: bool) -> AbstractContextManager[Any]:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from directory_sync.audit.report import AuditReport
     from directory_sync.publish.question import Question
     from directory_sync.publish.replay import Replayed
+    from directory_sync.warehouse.written import Written
 
 Summary = dict[str, Any]
 """Counts, digests, findings; never a record."""
@@ -26,6 +27,7 @@ class Outcome:
         report: the report of the audit or of the publication.
         question: what a person is asked; None: no question is open.
         replayed: what a replay did; None: the stage was no replay.
+        written: the tables that the stage wrote; None: it wrote none.
     """
 
     skipped: str | None = None
@@ -36,8 +38,12 @@ class Outcome:
     report: "AuditReport | None" = None
     question: "Question | None" = None
     replayed: "Replayed | None" = None
+    written: "Written | None" = None
 
     @property
     def event(self) -> Summary:
         """The extra of the asset event."""
-        return {**self.summary, "sync_ids": list(self.sync_ids)}
+        schema = (
+            {name: dict(columns) for name, columns in self.written.tables.items()} if self.written else {}
+        )
+        return {**self.summary, "sync_ids": list(self.sync_ids), "schema": schema}

@@ -163,6 +163,7 @@ class Sync(RunReading):
         """
         from directory_sync.audit.parents import held_for
         from directory_sync.publish.stage import publish
+        from directory_sync.warehouse.written import written
 
         report = _landed_report(self.landed)
         if self.resource.parent is not None and not warehouse.sync(report.sync_id):
@@ -185,6 +186,7 @@ class Sync(RunReading):
             sync_ids=(*rolled_forward, report.sync_id),
             question=question,
             is_last=question is None,
+            written=written(self.resource, warehouse=warehouse),
         )
 
     def _children_audited(self, folder: Path, *, of: "AuditReport") -> "list[tuple[Audit, AuditReport]]":
@@ -243,6 +245,7 @@ class Sync(RunReading):
         """
         from directory_sync.publish import removals
         from directory_sync.publish.question import landed_decision, landed_question
+        from directory_sync.warehouse.written import written
 
         question = landed_question(self.landed)
         decision = landed_decision(self.landed, question) if question else None
@@ -260,17 +263,20 @@ class Sync(RunReading):
                     for child in self.children
                 ],
             )
+            tables = written(self.resource, warehouse=warehouse)
         told = self._told(report, f"({decision.note(question.held)})")
-        return replace(told, sync_ids=(report.sync_id,))
+        return replace(told, sync_ids=(report.sync_id,), written=tables)
 
     # ---- replay
 
     def replay(self) -> Outcome:
         """Rebuilds the warehouse from the landing zone, without requests to the API."""
         from directory_sync.publish.replay import replay
+        from directory_sync.warehouse.written import written
 
         with task_folder() as folder, self.open_warehouse(folder) as warehouse:
             replayed = replay(self.job(folder), self._parts.landing, warehouse=warehouse)
+            tables = written(self.resource, warehouse=warehouse) if replayed.sync_ids else None
         headline = replayed.headline(self.resource.name)
         logger.info("%s", headline)
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(replayed).items()}
@@ -280,6 +286,7 @@ class Sync(RunReading):
             sync_ids=replayed.sync_ids,
             is_last=True,
             replayed=replayed,
+            written=tables,
         )
 
     # ---- for all stages

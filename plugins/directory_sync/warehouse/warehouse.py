@@ -94,6 +94,11 @@ class Warehouse(Entries, Views):
         """The deployment's switches."""
         return self._destination.settings
 
+    @property
+    def address(self) -> tuple[str, str]:
+        """What lineage calls the warehouse, see `Destination.address`."""
+        return self._destination.address
+
     def room(self, *, adds_variants: bool) -> Room:
         """Returns the limits of the warehouse.
 

@@ -32,6 +32,11 @@ class BigQuery(MappedWarehouse):
     # https://cloud.google.com/bigquery/quotas#table_limits
     max_columns = 10_000
 
+    @property
+    def address(self) -> tuple[str, str]:
+        """BigQuery, and the project."""
+        return "bigquery", str(self.credentials.project_id or "")
+
     def destination(self) -> Any:
         """Returns dlt's destination."""
         extra = self.known_extra(KNOWN)

@@ -62,6 +62,14 @@ class Destination(ABC):
         """The deployment's switches."""
         return self._settings
 
+    @property
+    def address(self) -> tuple[str, str]:
+        """What lineage calls it: a namespace of OpenLineage's naming, and the database; empty: it has none.
+
+        Neither holds a user, a password or a query. https://openlineage.io/docs/spec/naming
+        """
+        return self.conn_type, ""
+
     @abstractmethod
     def hold(self) -> AbstractContextManager[Any]:
         """Opens the warehouse and holds it until the block ends; yields dlt's destination.

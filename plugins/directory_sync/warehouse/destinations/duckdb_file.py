@@ -41,6 +41,11 @@ class DuckDBFile(Destination):
         finally:
             self._opened.close()
 
+    @property
+    def address(self) -> tuple[str, str]:
+        """The file, and DuckDB's name for it, as OpenLineage's dbt wrapper has them."""
+        return f"duckdb://{self.path}", self.path.stem
+
     def is_held(self) -> bool:
         """Tells whether the path still leads to the file that was opened and locked."""
         try:

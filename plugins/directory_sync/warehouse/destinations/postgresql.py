@@ -76,6 +76,13 @@ class PostgreSQL(Destination):
         finally:
             lock.close()
 
+    @property
+    def address(self) -> tuple[str, str]:
+        """Host and port, and the database."""
+        connection = self._connection
+        assert connection is not None
+        return f"postgres://{connection.host}:{connection.port or 5432}", connection.schema
+
     def is_held(self) -> bool:
         """Asks the server whether the lock's connection still holds the lock."""
         own = f"SELECT 1 {self._OF_LOCK} AND pid = pg_backend_pid()"

@@ -31,6 +31,12 @@ class Snowflake(MappedWarehouse):
     # Deletes and inserts would be two transactions: dlt creates a temporary table between, which commits.
     merge_strategy = "upsert"
 
+    @property
+    def address(self) -> tuple[str, str]:
+        """The account, and the database."""
+        credentials = self.credentials
+        return f"snowflake://{credentials.host}", str(credentials.database)
+
     def destination(self) -> Any:
         """Returns dlt's destination."""
         return dlt.destinations.snowflake(self.credentials)
