@@ -13,7 +13,7 @@ SHORT_CHAOS_WITH_AIRFLOW := \
 TESTS := tests/unit tests/integration tests/vendors tests/foreign tests/dag tests/deploy $(SHORT_CHAOS)
 # They keep an Airflow running to the end of a worker, so they run apart from the rest.
 WITH_AIRFLOW := tests/matrix tests/e2e/test_neighbours.py tests/e2e/test_scheduled_runs.py \
-	tests/e2e/test_airflow_api.py tests/e2e/test_groups.py tests/browser \
+	tests/e2e/test_airflow_api.py tests/e2e/test_groups.py tests/e2e/test_lineage.py tests/browser \
 	$(SHORT_CHAOS_WITH_AIRFLOW)
 # What PostgreSQL is tried with beside tests/integration/test_postgres.py; `make test-all` tries it with all.
 ON_POSTGRES := tests/integration/test_cycle.py \

@@ -132,7 +132,7 @@ def environment_from(constraints: Path, wheel: Path) -> Path:
 
 
 def environment_of_pins(name: str, pins: Path) -> Path:
-    """Makes an environment of exact versions by uv, in seconds, or takes the one of before; returns its Python.
+    """Makes an environment of exact versions by uv, or takes the one of before; returns its Python.
 
     Args:
         name: what it is for.
