@@ -373,7 +373,10 @@ def test_a_publication_tells_its_difference_and_skips_the_question(empty: Deploy
     run.publish()
     assert run.below == ["approve_removals"]
     assert run.summary["changes"]["added"] == ENTRIES
+    schema = run.event.pop("schema")
     assert run.event == {**run.summary, "sync_ids": [run.summary["sync_id"]]}
+    assert {"directory_resource", "directory_resource_changes", "directory_syncs"} <= schema.keys()
+    assert schema["directory_resource"]["_removed_at"] == "timestamp"
     assert str(run.note).startswith(f"{RESOURCE}: {ENTRIES} entries: +{ENTRIES} ~0 −0; ")
     assert json.loads(json.dumps(run.summary)) == run.summary
     assert type(run.summary["mode"]) is str
@@ -423,6 +426,7 @@ def test_a_replay_rebuilds_and_tells_what_it_loaded(published: Deployment) -> No
     run.publish()
     [(sync_id,)] = before
     assert run.below == ["approve_removals"]
+    assert "directory_resource" in run.event.pop("schema")
     assert run.event == run.summary
     assert (run.summary["mode"], run.summary["sync_ids"], run.summary["last"]) == (
         "replay",

@@ -4,7 +4,6 @@ import functools
 
 import dlt
 import pytest
-from airflow.sdk import Asset
 
 from directory_sync.config.sign_in import FROM_CONNECTION
 from directory_sync.dag import Directory, directory_dag
@@ -44,8 +43,8 @@ def test_a_second_directory_is_a_dag_of_its_own(dags):
 
 
 def test_two_directories_share_no_asset(dags):
-    outlets = [{asset for task in dag.tasks for asset in task.outlets} for dag in dags]
-    assert outlets == [{Asset("directory_resource")}, {Asset("partners.directory_resource")}]
+    outlets = [{(asset.name, asset.uri) for task in dag.tasks for asset in task.outlets} for dag in dags]
+    assert outlets == [{("directory_resource",) * 2}, {("partners.directory_resource",) * 2}]
 
 
 def test_two_directories_share_no_dataset_and_no_landing_folder():

@@ -36,7 +36,8 @@ def test_every_example_makes_the_dag_listed_here(bag):
 
 def test_the_consumer_runs_on_the_asset_that_the_sync_updates(bag, dag):
     condition = bag.dags["consume_directory_changes"].timetable.asset_condition
-    assert list(condition.objects) == dag.get_task("publish").outlets
+    waited_for = [(asset.name, asset.uri) for asset in condition.objects]
+    assert waited_for == [(asset.name, asset.uri) for asset in dag.get_task("publish").outlets]
 
 
 def test_the_consumer_reads_the_changes_of_its_syncs_from_the_connections_file(bag, monkeypatch, tmp_path):

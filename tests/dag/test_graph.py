@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk import Asset, CronDataIntervalTimetable
+from airflow.sdk.definitions.asset import AssetUniqueKey
 from airflow.sdk.exceptions import ParamValidationError
 
 from directory_sync.config.settings import SyncSettings
@@ -92,7 +93,9 @@ def test_only_what_writes_the_warehouse_is_limited_to_one_at_a_time(dag):
 
 def test_what_writes_the_warehouse_updates_the_asset(dag):
     outlets = {task.task_id: task.outlets for task in dag.tasks if task.outlets}
-    assert outlets == {name: [Asset("directory_resource")] for name in ("publish", "remove")}
+    keys = {name: [AssetUniqueKey.from_asset(one) for one in assets] for name, assets in outlets.items()}
+    of_consumers = AssetUniqueKey.from_asset(Asset("directory_resource"))
+    assert keys == {name: [of_consumers] for name in ("publish", "remove")}
 
 
 def test_the_parameters_as_they_stand_are_valid(dag):

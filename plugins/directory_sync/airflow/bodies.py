@@ -30,7 +30,7 @@ def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
         scope: the scope of the task.
         event: the extra of its asset event; it is filled here.
     """
-    return _told(scope, Sync(scope).publish(), event)
+    return _told(scope, Sync(scope).publish(), event, has_read=scope.run.mode.reads_api)
 
 
 def remove(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
@@ -43,8 +43,20 @@ def remove(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
     return _told(scope, Sync(scope).remove(), event)
 
 
-def _told(scope: TaskScope, outcome: Outcome, event: MutableMapping[str, Any] | None = None) -> Summary:
+def _told(
+    scope: TaskScope,
+    outcome: Outcome,
+    event: MutableMapping[str, Any] | None = None,
+    *,
+    has_read: bool = False,
+) -> Summary:
     """Reports the outcome of a stage to Airflow; returns the task's return value.
+
+    Args:
+        scope: the scope of the task.
+        outcome: what the stage came to.
+        event: the extra of its asset event; it is filled here.
+        has_read: whether what it wrote was read from the API in this run.
 
     Raises:
         AirflowSkipException: the stage did nothing.
@@ -60,7 +72,6 @@ def _told(scope: TaskScope, outcome: Outcome, event: MutableMapping[str, Any] | 
     if event is not None:
         event.update(outcome.event)
     if outcome.written is not None:
-        has_read = scope.context["task"].task_id.endswith(Stage.PUBLISH.value) and scope.run.mode.reads_api
         report_lineage(scope, outcome.written, has_read=has_read)
     summary = dict(outcome.summary)
     if outcome.is_last:

@@ -43,7 +43,7 @@ class Outcome:
     @property
     def event(self) -> Summary:
         """The extra of the asset event."""
-        schema = (
-            {name: dict(columns) for name, columns in self.written.tables.items()} if self.written else {}
-        )
-        return {**self.summary, "sync_ids": list(self.sync_ids), "schema": schema}
+        event = {**self.summary, "sync_ids": list(self.sync_ids)}
+        if self.written is not None:
+            event["schema"] = {name: dict(columns) for name, columns in self.written.tables.items()}
+        return event
