@@ -17,6 +17,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       formats.py                  the versions of the formats of landed files and tables
       incremental.py              how it is asked for what changed within an interval
       settings.py, limits.py      switches, and how many entries may be removed unasked
+      events.py                   what people are told: the events as data, and their texts
       given.py                    where the switches are given; no unknown name
       connections.py              Airflow connections as plain data
       access.py                   the source connection: where the API is, and who we are there
@@ -51,6 +52,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       files.py, damage.py         the names and contents of the files; the error for a damaged one
       place.py                    where it is: a folder, or a bucket and what opens it
       durable.py                  files that survive a loss of power
+      failures.py                 which failures people were told of
       tables.py                   the columns of an entry as landed
       parents.py                  the parents of a child resource, for its shards
     extract/        stage 1: N shard tasks read the directory (stage.py)
@@ -126,6 +128,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       display.py, notes.py        what the UI shows of a task, and of a run
       landed.py                   reads in the API server what a run landed, for the page
       deadline.py                 the alert when a run is late
+      notify.py, telling.py       sends notifications; makes events of what happened
       plugin.py                   what Airflow loads: the page, the notes, the connection type
       hook.py, provider.py        the connection type in the UI, and its Test button
       hook_form.py                its form, for Airflow 3.0 and 3.1

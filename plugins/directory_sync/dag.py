@@ -22,29 +22,32 @@ from directory_sync.airflow import tasks
 from directory_sync.airflow.compat import CronDataIntervalTimetable, guard_retries
 from directory_sync.airflow.deadline import alerts
 from directory_sync.airflow.display import describe, owner_links
-from directory_sync.airflow.failure import OWNER, default_args, tell_failures
+from directory_sync.airflow.notify import Notify
 from directory_sync.airflow.options import options
 from directory_sync.airflow.params import PARAMS
-from directory_sync.airflow.retry import DirectoryRetryPolicy
+from directory_sync.airflow.retry import DEFAULT_ARGS, OWNER
+from directory_sync.airflow.telling import Telling
 from directory_sync.config.directory import Directory
 from directory_sync.config.given import also_read
 from directory_sync.config.names import TAGS
 from directory_sync.errors import ConfigError
 
 if TYPE_CHECKING:
+    from airflow.sdk import BaseNotifier
     from airflow.sdk.definitions.callback import Callback
 
-__all__ = ["Directory", "directory_dag"]
+__all__ = ["Directory", "Notify", "directory_dag"]
 
 also_read(options)
 
 
-def directory_dag(
+def directory_dag(  # noqa: PLR0913  each is a setting of the Dag
     dag_id: str,
     directory: Directory,
     *,
     doc_md: str | None = None,
     late_callback: "Callback | None" = None,
+    notify: "Sequence[BaseNotifier | Notify]" = (),
     owner: str = OWNER,
     pool: str | None = None,
     tags: Sequence[str] = (),
@@ -61,6 +64,8 @@ def directory_dag(
         late_callback: called when a run has not ended at its deadline, for example a `SyncCallback` of a
             notifier (below Airflow 3.3 an `AsyncCallback`); None: an error is logged. It needs
             `DIRECTORY_SYNC_DEADLINE_MINUTES`.
+        notify: notifiers of Airflow's providers that are told of failures, questions, answers, late runs and
+            what changed; `Notify` chooses the events of one. See docs/notifications.md.
         owner: the owner of its tasks, which the list of Dags shows.
         pool: the pool in which its tasks run; None: Airflow's default pool.
         tags: further tags, such as the team's.
@@ -72,25 +77,30 @@ def directory_dag(
         ConfigError: a setting or the form is wrong or not supported, or another Dag has the same tables.
     """
     settings = directory.switches
-    policy = DirectoryRetryPolicy(settings.outage)
+    telling = Telling(directory, notify)
     with DAG(
         dag_id,
         schedule=CronDataIntervalTimetable(settings.schedule, timezone="UTC"),
         catchup=False,
         max_active_runs=1,
-        default_args={**default_args(policy), "owner": owner, **({"pool": pool} if pool else {})},
+        default_args={
+            **DEFAULT_ARGS,
+            "owner": owner,
+            **({"pool": pool} if pool else {}),
+            "on_failure_callback": [DEFAULT_ARGS["on_failure_callback"], telling.failed],
+        },
         params=PARAMS,
         tags=[*TAGS, *tags],
         doc_md=doc_md,
         owner_links=owner_links(settings, owner),
-        **alerts(settings, late_callback),
+        **alerts(settings, late_callback, told=telling.receivers),
     ) as dag:
         resources = directory.declared_resources()
         stages = {}
         for number, resource in enumerate(resources):
             _claim(dag, directory, resource.name)
             with tasks.group_of(resource, is_first=number == 0):
-                stages[resource.name] = row = tasks.stages_of(directory, resource)
+                stages[resource.name] = row = tasks.stages_of(directory, resource, telling=telling)
                 (row.extract >> row.audit >> row.publish >> row.approve_removals >> row.remove)
             describe(dag, directory, resource)
         for child in resources:

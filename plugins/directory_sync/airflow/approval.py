@@ -15,6 +15,7 @@ from directory_sync.airflow.compat import (
 )
 from directory_sync.airflow.retry import DECISION, NOTE
 from directory_sync.airflow.scope import TaskScope
+from directory_sync.airflow.telling import Telling
 from directory_sync.config.directory import Directory
 from directory_sync.config.names import XComKey
 from directory_sync.config.older_python import UTC
@@ -47,6 +48,7 @@ class RemovalApproval(ApprovalOperator):
         resource_name: the resource whose removals are held.
         response_timeout: how long to wait; no answer counts as a Reject.
         approvers: ids of the users who may answer; empty: every user whom Airflow lets answer.
+        telling: tells people that the question waits, and what was answered.
     """
 
     # The question shows text of the API, which must not be rendered as a template.
@@ -58,6 +60,7 @@ class RemovalApproval(ApprovalOperator):
         directory: Directory,
         resource_name: str,
         response_timeout: timedelta,
+        telling: Telling,
         approvers: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
@@ -71,6 +74,7 @@ class RemovalApproval(ApprovalOperator):
         )
         self.params = own_params(self.params, ANSWER_FIELDS)
         self.directory, self.resource_name = directory, resource_name
+        self.telling, self._waits = telling, response_timeout
 
     def execute(self, context: Any) -> None:
         """Asks the question that was landed with the run.
@@ -93,7 +97,7 @@ class RemovalApproval(ApprovalOperator):
             until = self._wait_until(context)
             self.subject, self.body = question.subject(), question.body(until)
             context["ti"].xcom_push(key=ASKED, value=question.bound)
-            context["ti"].xcom_push(key=XComKey.QUESTION.value, value=self._times())
+            self.notifiers = [self.telling.waiting(scope, question, self._waits)]
             super().execute(context)
             return
         self.log.info("Decided already: %s. Mode `decide` asks again.", decision.note(question.held))
@@ -138,6 +142,7 @@ class RemovalApproval(ApprovalOperator):
             )
             land_decision(scope.landed, decision)
             self._tell(context, question, decision)
+            self.telling.answered(scope, question, decision)
         return super().execute_complete(context, dict(event))
 
     def _times(self) -> dict[str, str]:

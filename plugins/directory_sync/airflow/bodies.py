@@ -1,6 +1,6 @@
 """The bodies of the tasks: each calls one stage of `Sync` and reports its outcome to Airflow."""
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from directory_sync.airflow.compat import AirflowSkipException, DownstreamTasksSkipped
@@ -10,6 +10,9 @@ from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.names import Stage
 from directory_sync.sync import Sync
 from directory_sync.sync.outcome import Outcome, Summary
+
+Tell = Callable[[TaskScope, Outcome], None]
+"""Tells people of a publication; never raises."""
 
 APPROVAL = Stage.APPROVE_REMOVALS.value
 
@@ -23,24 +26,26 @@ def audit(scope: TaskScope) -> Summary:
     return _told(scope, Sync(scope).audit())
 
 
-def publish(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
+def publish(scope: TaskScope, event: MutableMapping[str, Any], *, tell: Tell | None = None) -> Summary:
     """Publishes the difference; skips the tasks after it where no question is open.
 
     Args:
         scope: the scope of the task.
         event: the extra of its asset event; it is filled here.
+        tell: tells people of the publication; None: nobody is told.
     """
-    return _told(scope, Sync(scope).publish(), event, has_read=scope.run.mode.reads_api)
+    return _told(scope, Sync(scope).publish(), event, tell=tell)
 
 
-def remove(scope: TaskScope, event: MutableMapping[str, Any]) -> Summary:
+def remove(scope: TaskScope, event: MutableMapping[str, Any], *, tell: Tell | None = None) -> Summary:
     """Carries out an approved removal.
 
     Args:
         scope: the scope of the task.
         event: the extra of its asset event; it is filled here.
+        tell: tells people of the publication; None: nobody is told.
     """
-    return _told(scope, Sync(scope).remove(), event)
+    return _told(scope, Sync(scope).remove(), event, tell=tell)
 
 
 def _told(
@@ -48,7 +53,7 @@ def _told(
     outcome: Outcome,
     event: MutableMapping[str, Any] | None = None,
     *,
-    has_read: bool = False,
+    tell: Tell | None = None,
 ) -> Summary:
     """Reports the outcome of a stage to Airflow; returns the task's return value.
 
@@ -71,8 +76,8 @@ def _told(
         raise AirflowSkipException(outcome.skipped)
     if event is not None:
         event.update(outcome.event)
-    if outcome.written is not None:
-        report_lineage(scope, outcome.written, has_read=has_read)
+    if tell is not None:
+        tell(scope, outcome)
     summary = dict(outcome.summary)
     if outcome.is_last:
         push(key="return_value", value=summary)

@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator
 from directory_sync.airflow.compat import AirflowSkipException
 from directory_sync.airflow.retry import DECISION, NOTE
 from directory_sync.airflow.scope import TaskScope
+from directory_sync.airflow.telling import Telling
 from directory_sync.config.directory import Directory
 from directory_sync.config.older_python import UTC
 from directory_sync.errors import ConfigError, RemovalsHeld
@@ -28,16 +29,24 @@ class RemovalDecision(BaseOperator):
         directory: the directory.
         resource_name: the resource whose removals are held.
         approvers: ids of the users who may answer; empty: every user who may trigger the Dag.
+        telling: tells people that the question waits, and what was answered.
     """
 
     template_fields = ()
 
     def __init__(
-        self, *, directory: Directory, resource_name: str, approvers: Sequence[str] = (), **kwargs: Any
+        self,
+        *,
+        directory: Directory,
+        resource_name: str,
+        telling: Telling,
+        approvers: Sequence[str] = (),
+        **kwargs: Any,
     ) -> None:
         """Decides nothing yet."""
         super().__init__(**kwargs)
         self.directory, self.resource_name, self.approvers = directory, resource_name, approvers
+        self.telling = telling
 
     def execute(self, context: Any) -> None:
         """Lands the answer; skips the removal where it is not approved.
@@ -67,6 +76,7 @@ class RemovalDecision(BaseOperator):
                 f"{question.resource}: {waits}. To decide, trigger mode `decide` with an answer and this "
                 "digest",
             )
+            self.telling.waits(scope, question, None)
             raise AirflowSkipException("The run brought no answer. Nothing was removed.")
         if len(given) < SHOWN_DIGITS or not question.digest.startswith(given):
             if len(scope.resource_names) > 1:
@@ -86,7 +96,7 @@ class RemovalDecision(BaseOperator):
             at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         land_decision(scope.landed, decision)
-        context["ti"].xcom_push(key=DECISION, value=decision.told())
+        self.telling.answered(scope, question, decision)
         if decision.choice != "approved":
             self._tell(context, f"{question.resource}: {decision.note(question.held)}")
             raise AirflowSkipException("The removal was rejected.")

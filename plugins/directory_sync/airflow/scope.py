@@ -50,11 +50,17 @@ class TaskScope:
     Args:
         directory: the directory that the task works on.
         resource_name: the resource that the task works on.
+        context: Airflow's context, where a callback is given it; None: that of the running task.
     """
 
-    def __init__(self, directory: Directory, resource_name: str) -> None:
-        """Looks nothing up yet; logs which code runs."""
-        logger.info("%s", about.running())
+    def __init__(
+        self, directory: Directory, resource_name: str, *, context: Mapping[str, Any] | None = None
+    ) -> None:
+        """Looks nothing up yet; a task logs which code runs."""
+        if context is None:
+            logger.info("%s", about.running())
+        else:
+            self.context = context
         self._directory, self._resource_name = directory, resource_name
         self._connections: dict[str, ConnectionFields | None] = {}
 

@@ -19,6 +19,7 @@ from dlt.helpers.airflow_helper import PipelineTasksGroup
 
 from directory_sync.airflow.compat import HAS_APPROVALS, RETURNED, AirflowSkipException
 from directory_sync.airflow.scope import TaskScope
+from directory_sync.airflow.telling import Telling
 from directory_sync.config.directory import Directory
 from directory_sync.config.dlt_provider import own_dlt
 from directory_sync.config.form import Resource
@@ -66,14 +67,20 @@ class Stages:
     remove: "XComArg"
 
 
-def stages_of(directory: Directory, resource: Resource) -> Stages:
-    """Declares the tasks of a resource, without the edges between them."""
+def stages_of(directory: Directory, resource: Resource, *, telling: Telling) -> Stages:
+    """Declares the tasks of a resource, without the edges between them.
+
+    Args:
+        directory: the directory.
+        resource: the resource.
+        telling: tells people what happens.
+    """
     return Stages(
         extract=extract(directory, resource),
         audit=audit(directory, resource),
-        publish=publish(directory, resource),
-        approve_removals=approve_removals(directory, resource),
-        remove=remove(directory, resource),
+        publish=publish(directory, resource, telling=telling),
+        approve_removals=approve_removals(directory, resource, telling=telling),
+        remove=remove(directory, resource, telling=telling),
     )
 
 
@@ -174,7 +181,7 @@ def audit(directory: Directory, resource: Resource) -> "XComArg":
     return audit()
 
 
-def publish(directory: Directory, resource: Resource) -> "XComArg":
+def publish(directory: Directory, resource: Resource, *, telling: Telling) -> "XComArg":
     """Declares the task that writes the difference into the warehouse."""
     asset = asset_of(directory, resource)
 
@@ -188,18 +195,20 @@ def publish(directory: Directory, resource: Resource) -> "XComArg":
     def publish(*, outlet_events: Any = None) -> dict[str, Any]:
         from directory_sync.airflow import bodies
 
-        return bodies.publish(TaskScope(directory, resource.name), outlet_events[asset].extra)
+        scope = TaskScope(directory, resource.name)
+        return bodies.publish(scope, outlet_events[asset].extra, tell=telling.published)
 
     return publish()
 
 
-def approve_removals(directory: Directory, resource: Resource) -> BaseOperator:
+def approve_removals(directory: Directory, resource: Resource, *, telling: Telling) -> BaseOperator:
     """Declares the task that asks a person about removals over a limit, or takes the answer of the run."""
     arguments: dict[str, Any] = {
         "task_id": Stage.APPROVE_REMOVALS.value,
         "directory": directory,
         "resource_name": resource.name,
         "approvers": directory.switches.approvers,
+        "telling": telling,
         # A retry would ask the person again.
         "retries": 0,
         # In mode `decide` the task `publish` is skipped.
@@ -216,7 +225,7 @@ def approve_removals(directory: Directory, resource: Resource) -> BaseOperator:
     )
 
 
-def remove(directory: Directory, resource: Resource) -> "XComArg":
+def remove(directory: Directory, resource: Resource, *, telling: Telling) -> "XComArg":
     """Declares the task that carries out an approved removal."""
     asset = asset_of(directory, resource)
 
@@ -224,6 +233,7 @@ def remove(directory: Directory, resource: Resource) -> "XComArg":
     def remove(*, outlet_events: Any = None) -> dict[str, Any]:
         from directory_sync.airflow import bodies
 
-        return bodies.remove(TaskScope(directory, resource.name), outlet_events[asset].extra)
+        scope = TaskScope(directory, resource.name)
+        return bodies.remove(scope, outlet_events[asset].extra, tell=telling.published)
 
     return remove()

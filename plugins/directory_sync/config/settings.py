@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pendulum
 from croniter import croniter
 
+from directory_sync.config.events import check_events
 from directory_sync.config.given import ENVIRONMENT_PREFIX, given_switches
 from directory_sync.config.limits import RemovalLimits
 from directory_sync.config.older_python import Self
@@ -65,6 +66,8 @@ class SyncSettings:
         max_size_deviation: a warning if the number of entries deviates by a larger share, 0 to 1.
         deadline_minutes: a run that takes longer triggers an alert, in minutes; 0: no alert.
         owner_link: an http or mailto URL behind the owner's name in the interface; empty: none.
+        notify: the id of an Apprise connection that is told of the events; empty: none.
+        notify_events: the events that it is told of, see `events.py`; empty: all but `unchanged`.
         clock_tolerance_minutes: how far the clocks of two machines may be apart, in minutes.
         unstorable: how an entry that the warehouse cannot hold is treated, one of UNSTORABLE.
     """
@@ -95,6 +98,8 @@ class SyncSettings:
     max_size_deviation: float = 0.2
     deadline_minutes: float = 0.0
     owner_link: str = ""
+    notify: str = ""
+    notify_events: tuple[str, ...] = ()
     clock_tolerance_minutes: float = CLOCK_TOLERANCE / timedelta(minutes=1)
     unstorable: str = "refuse"
 
@@ -141,6 +146,17 @@ class SyncSettings:
         if not self.home.is_absolute():
             raise ConfigError(f"{ENVIRONMENT_PREFIX}HOME must be an absolute path; got {str(self.home)!r}.")
         self.removal_limits  # noqa: B018  validates them
+        self._check_notify()
+
+    def _check_notify(self) -> None:
+        if not self.notify_events:
+            return
+        check_events(self.notify_events, place=f"{ENVIRONMENT_PREFIX}NOTIFY_EVENTS")
+        if not self.notify:
+            raise ConfigError(
+                f"{ENVIRONMENT_PREFIX}NOTIFY_EVENTS is set without {ENVIRONMENT_PREFIX}NOTIFY, the "
+                "connection that is told. Nothing was done. Set both."
+            )
 
     @property
     def removal_limits(self) -> RemovalLimits:

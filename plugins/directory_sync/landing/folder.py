@@ -108,6 +108,25 @@ class LandedFolder:
         self._fs.pipe_file(part, json.dumps(content, indent=1, sort_keys=True).encode())
         put_in_place(self._fs, part, path)
 
+    def create_json(self, name: str, content: Mapping[str, Any]) -> bool:
+        """Writes a JSON file unless it exists; returns whether it was written.
+
+        On a disk exactly one of several processes writes it. In a bucket two can, within one request.
+        """
+        path, text = self.file(name), json.dumps(content, indent=1, sort_keys=True).encode()
+        self._fs.makedirs(self.path, exist_ok=True)
+        if not is_local(self._fs):
+            if self._fs.exists(path):
+                return False
+            self._fs.pipe_file(path, text)
+            return True
+        try:
+            with Path(path).open("xb") as file:
+                file.write(text)
+        except FileExistsError:
+            return False
+        return True
+
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Returns the content of a JSON file; None: the file does not exist.
 

@@ -14,6 +14,7 @@
                            /rolled_forward.json                     syncs of other runs that this run finished
                            /published.json                          the syncs in the warehouse, see `Mark`
                            /skipped.json                            the newer publication that was found
+    <root>/.told/<dag>/<run>.<start>.json                           a failure that people were told of
 
 Without a manifest there is no snapshot. Landed files are never replaced: an interrupted load leaves files
 that belong to no complete load. Files are flushed to the disk before a manifest names them.
@@ -23,11 +24,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from directory_sync.landing.folder import LandedFolder
 from directory_sync.landing.place import LANDING_KEYS, LandingPlace
 from directory_sync.landing.snapshot import LandedSnapshot, folder_name, snapshots_in
 
 DATASET_FOLDER = "dataset="
 """The prefix of the folders of further directories below the root."""
+TOLD_FOLDER = ".told"
+"""The folder of the failures that people were told of."""
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
 """The layout of dlt's filesystem destination."""
 
@@ -72,6 +76,10 @@ class Landing:
     def snapshot(self, resource: str, run_id: str) -> LandedSnapshot:
         """Returns the folder of a run's snapshot; it need not exist."""
         return LandedSnapshot(self._fs, f"{self._root}/{resource}/{folder_name(run_id)}")
+
+    def told(self, dag_id: str) -> LandedFolder:
+        """Returns the folder of the failures that a Dag has told of, see `failures.py`."""
+        return LandedFolder(self._fs, f"{self._root}/{TOLD_FOLDER}/{folder_name(dag_id)}")
 
     def snapshots(self, resource: str) -> list[LandedSnapshot]:
         """Returns the folders of all runs of a resource, with or without a manifest."""
