@@ -8,12 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import set_current_context
 
 from directory_sync.airflow.decision import SHOWN_DIGITS, RemovalDecision
 from directory_sync.airflow.retry import NOTE
 from directory_sync.airflow.scope import TaskScope
+from directory_sync.airflow.telling import Telling
 from directory_sync.dag import Directory
 from directory_sync.errors import ConfigError, RemovalsHeld
 from directory_sync.landing.files import QUESTION
@@ -28,7 +30,8 @@ DIGEST = ("d" * 64)[:SHOWN_DIGITS]
 class Run:
     """A run whose removals are held, and its task `approve_removals`."""
 
-    def __init__(self, home: Path, form: Callable[[], Any] = the_form) -> None:
+    def __init__(self, home: Path, form: Callable[[], Any] = the_form, notify: Any = ()) -> None:
+        self._notify = notify
         self._directory = Directory(form=form, settings={"home": home})
         self.told: dict[str, Any] = {}
 
@@ -48,6 +51,7 @@ class Run:
             task_id="approve_removals",
             directory=self._directory,
             resource_name=RESOURCE,
+            telling=Telling(self._directory, self._notify),
             approvers=approvers,
         )
         self._in_task(params, lambda _: task.execute(self._context), user=user)
@@ -89,6 +93,33 @@ def test_a_run_without_an_answer_says_what_waits_and_how_to_answer(run):
         "answer and this digest"
     )
     assert run.decision() is None
+
+
+class Chat(BaseNotifier):
+    """A notifier that keeps what it sends."""
+
+    template_fields = ("title", "body")
+
+    def __init__(self, title: str = "", body: str = "") -> None:
+        super().__init__()
+        self.title, self.body, self.sent = title, body, []
+
+    def notify(self, context: Any) -> None:
+        self.sent.append((self.title, self.body))
+
+
+def test_who_is_told_hears_how_to_answer_and_the_answer(tmp_path, run):
+    chat = Chat()
+    run = Run(tmp_path, notify=[chat])
+    with pytest.raises(AirflowSkipException):
+        run.decide()
+    run.decide(answer="approve", held_digest=DIGEST, reason="they left", user="vera")
+    [(asks, how), (answered, by)] = chat.sent
+    assert asks == "directory_sync: people: 1 removals wait for an answer"
+    assert "To decide, trigger mode `decide` with an answer and the digest" in how
+    assert "Answer until" not in how
+    assert answered == "directory_sync: people: the removal of 1 entries was approved"
+    assert "By: vera\n\nReason: they left" in by
 
 
 def test_an_approval_is_landed_for_the_removal_with_who_and_why(run):

@@ -210,8 +210,20 @@ def announce(told: Sequence[Receiver], message: Message, context: Mapping[str, A
         if message.event not in receiver.events:
             continue
         with never_fails(f"The notification `{message.event}` was not sent by {receiver.name}"):
-            receiver.send(message, context)
+            with _hushed():
+                receiver.send(message, context)
             logger.info("The notification `%s` was sent by %s.", message.event, receiver.name)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Logs only warnings in its block: Apprise logs the text, with names, and HTTP clients log URLs."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager

@@ -236,7 +236,7 @@ def _digest(report: "AuditReport", scope: TaskScope) -> dict[str, str]:
 
 def _who(report: "AuditReport", scope: TaskScope) -> Mapping[str, Any]:
     """Returns who joined, left and changed, as the audit landed it with the sync."""
-    return scope.landed.of_sync(report.sync_id).read_json("who.json") or {}
+    return scope.landed.who(report.sync_id) or {}
 
 
 def _began(context: Mapping[str, Any]) -> datetime | None:
