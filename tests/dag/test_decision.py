@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import BaseNotifier
+from airflow.sdk import DAG, BaseNotifier
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import set_current_context
 
@@ -71,6 +71,8 @@ class Run:
         self._context = context_of("now", "decide", **params)
         if user is not None:
             self._context["dag_run"] = SimpleNamespace(triggering_user_name=user)
+        # Notifiers render their templates with it.
+        self._context["dag"] = DAG("directory_sync", schedule=None)
         self.told = self._context["ti"].told
         with set_current_context(self._context):
             body(TaskScope(self._directory, RESOURCE))

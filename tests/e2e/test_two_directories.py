@@ -135,7 +135,7 @@ def refusing(api: SandboxServer) -> Iterator[None]:
 
 def until(webhook: Webhook, *titles: str, run_id: str) -> list[str]:
     """The messages about a run with these titles, as soon as all were posted."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 150
     while True:
         found = {one["title"]: one["message"] for one in webhook.posted if run_id in one["message"]}
         if found.keys() >= set(titles):

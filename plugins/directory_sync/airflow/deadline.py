@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from directory_sync.airflow import compat
-from directory_sync.airflow.notify import Receiver, announce, never_fails, unpacked
-from directory_sync.airflow.telling import link_to
+from directory_sync.airflow.notify import Receiver, announce, link_to, never_fails, unpacked
 from directory_sync.config.events import render
 from directory_sync.config.settings import SyncSettings
 

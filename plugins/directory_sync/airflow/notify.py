@@ -14,7 +14,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from inspect import Parameter, signature
 from typing import Any, Protocol
+from urllib.parse import quote
 
+from airflow.configuration import conf
 from airflow.sdk import BaseNotifier
 from airflow.sdk.log import mask_secret
 
@@ -88,7 +90,8 @@ class Notify:
         """Renders a copy of the notifier and sends it; its `__call__` would log what an error says."""
         ready = filled(self.notifier, message)
         fields = {field: getattr(ready, field) for field in ready.template_fields}
-        known: Any = {**context, **fields, "directory": message}
+        # Airflow 3.0 looks for the Dag, which a deadline's context has not.
+        known: Any = {"dag": None, **context, **fields, "directory": message}
         ready.render_template_fields(known)
         ready.notify(known)
 
@@ -242,6 +245,12 @@ def never_fails(what: str) -> Iterator[None]:
             what,
             said_of(error),
         )
+
+
+def link_to(dag_id: str, run_id: str, page: str = "") -> str:
+    """Returns the address of a run in Airflow; "" where `[api] base_url` is not set."""
+    base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    return f"{base}/dags/{quote(dag_id)}/runs/{quote(run_id)}{page}" if base else ""
 
 
 def said_of(error: BaseException) -> str:

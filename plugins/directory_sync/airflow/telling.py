@@ -9,12 +9,11 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import quote
 
-from airflow.configuration import conf
 from airflow.sdk import BaseNotifier
 
-from directory_sync.airflow.notify import Notify, Receiver, announce, never_fails, receivers
+from directory_sync.airflow.notify import Notify, Receiver, announce, link_to, never_fails, receivers
+from directory_sync.airflow.retry import LostProcessError
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
 from directory_sync.config.events import names_of, render
@@ -213,12 +212,6 @@ def cause_of(exception: object) -> str:
         return "The task ended without an error of its own: it was killed, or somebody marked it as failed."
     error = find_error(exception)
     return f"{type(error).__name__}: {error}" if error else f"{type(exception).__name__}: see the task's log."
-
-
-def link_to(dag_id: str, run_id: str, page: str = "") -> str:
-    """Returns the address of a run in Airflow; "" where `[api] base_url` is not set."""
-    base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
-    return f"{base}/dags/{quote(dag_id)}/runs/{quote(run_id)}{page}" if base else ""
 
 
 def _digest(report: "AuditReport", scope: TaskScope) -> dict[str, str]:
