@@ -5,6 +5,7 @@ One story over a few runs, told in the order of the tests: each begins where the
 
 import time
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -65,10 +66,15 @@ def begin(stack: Stack, **conf: object) -> DagRun:
 
 def wait_for(stack: Stack, run: DagRun, state: str) -> None:
     """Returns when a task of a run has a state."""
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 300
     while all(task.state != state for task in stack.api.task_runs(DAG_ID, run.run_id)):
         assert time.monotonic() < deadline, f"No task of {run.run_id} was {state}."
         time.sleep(0.3)
+
+
+def tab(page: Page, run: DagRun) -> None:
+    """Opens the tab of a run."""
+    page.goto(f"/dags/{DAG_ID}/runs/{quote(run.run_id, safe='')}/plugin/directory-run")
 
 
 def test_a_directory_whose_last_run_published_is_complete(show, story):
@@ -90,7 +96,7 @@ def test_a_run_that_reads_has_a_bar_for_each_shard_and_the_next_run_waits(show, 
     page = show("running", "A run is on: it reads the directory, ", " of 4 shards done;")
     expect(page.get_by_role("list", name="Shards").get_by_role("listitem")).to_have_count(4)
     expect(page.get_by_text("A run waits: one run at a time (`max_active_runs`)")).to_be_visible()
-    assert airflow.api.wait(DAG_ID, story["slow"].run_id, seconds=150).state == "success"
+    assert airflow.api.wait(DAG_ID, story["slow"].run_id, seconds=300).state == "success"
 
 
 def test_a_run_that_meets_an_outage_says_what_it_tries_again_and_when(show, story, airflow):
@@ -103,13 +109,20 @@ def test_a_run_that_meets_an_outage_says_what_it_tries_again_and_when(show, stor
 
 def test_a_failed_run_says_its_cause_once(show, story, airflow):
     airflow.sandbox.configure(error_status=403, retry_after="none", retry_after_seconds=None)
-    run = begin(airflow)
-    assert airflow.api.wait(DAG_ID, run.run_id, seconds=150).state == "failed"
+    story["failed"] = run = begin(airflow)
+    assert airflow.api.wait(DAG_ID, run.run_id, seconds=300).state == "failed"
     page = show("failed", "The run of ", " failed: ", "403")
     cause = page.get_by_test_id("headline").inner_text().split(" failed: ")[1]
     expect(page.get_by_text(cause)).to_have_count(1)
     expect(page.get_by_text("The warehouse holds all ")).to_be_visible()
     expect(page.get_by_role("link", name="Open its log")).to_have_count(1)
+
+
+def test_the_tab_of_the_failed_run_says_the_same(page_of, story, airflow, picture):
+    page = page_of("vera")
+    tab(page, story["failed"])
+    expect(page.get_by_test_id("headline")).to_contain_text(" failed: ")
+    picture(page, "state-tab-failed", height=HEIGHT)
 
 
 def test_removals_over_the_limit_wait_for_you_and_the_failure_is_overtaken(show, story, airflow):
@@ -124,7 +137,7 @@ def test_removals_over_the_limit_wait_for_you_and_the_failure_is_overtaken(show,
 
 
 def test_the_card_names_the_resource_and_says_the_same(page_of, story, picture):
-    page = page_of("vera")
+    page = page_of("vera", dark=True)
     page.goto("/")
     card = page.get_by_role("region", name="Directory")
     expect(card).to_contain_text("directory_resource")
@@ -137,7 +150,7 @@ def test_the_card_names_the_resource_and_says_the_same(page_of, story, picture):
 def test_a_rejection_says_by_whom_when_and_why_and_when_you_are_asked_again(show, story, airflow):
     run = story["asked"]
     airflow.api.answer(DAG_ID, run.run_id, APPROVAL, "Reject", reason="A permission was lost")
-    assert airflow.api.wait(DAG_ID, run.run_id, seconds=150).state == "success"
+    assert airflow.api.wait(DAG_ID, run.run_id, seconds=300).state == "success"
     show(
         "rejected",
         "Rejected by admin at ",
@@ -160,9 +173,26 @@ def test_an_approved_removal_that_cannot_begin_is_pending_and_says_why(show, sto
         f"the removal is pending: the pool `{POOL}` has no slot.",
     )
     set_slots(airflow, 128)
-    assert airflow.api.wait(DAG_ID, run.run_id, seconds=150).state == "success"
+    assert airflow.api.wait(DAG_ID, run.run_id, seconds=300).state == "success"
 
 
 def test_a_carried_out_removal_leaves_the_directory_complete(show, story):
     page = show("complete-again", "Complete: all ")
     expect(page.get_by_text("held;")).to_have_count(0)
+
+
+def test_the_tab_of_a_dry_run_says_what_a_sync_would_bring(page_of, story, airflow, picture):
+    edits = airflow.sandbox.directory.edit(add=2, change=5, seed=15)
+    run = begin(airflow, mode="dry_run")
+    assert airflow.api.wait(DAG_ID, run.run_id, seconds=300).state == "success"
+    page = page_of("vera")
+    tab(page, run)
+    said = expect(page.get_by_test_id("headline"))
+    said.to_contain_text("A dry run: ")
+    brings = f"{len(edits.added)} added and {len(edits.changed)} changed"
+    said.to_contain_text(f"It published nothing; a sync would have brought {brings}.")
+    columns = page.get_by_role("region", name="Columns that a sync would add")
+    expect(columns).to_contain_text("None: the tables have a column for each field.")
+    picture(page, "state-tab-dry-run", height=900)
+    page.goto("/plugin/directory")
+    expect(page.get_by_test_id("headline")).to_contain_text("Complete: all ")
