@@ -33,7 +33,7 @@ export const Verdict = ({ level, text, detail, children }) =>
     h(Sign, { level, size: 8 }),
     h(
       Box,
-      { minW: 0 },
+      { flex: 1, minW: 0 },
       h(
         Text,
         {
