@@ -242,24 +242,25 @@ for (const [name, retry, text] of [
     assert.deepEqual(found, { name: "retrying", level: "warning", text, to: `${OWN}r/tasks/extract.shard_0` });
   });
 
-for (const [name, decision, text] of [
+for (const [name, decision, text, rest] of [
   [
     "rejected",
     { choice: "rejected", by: "anna", at: at(9, 30), reason: "Rights were lost", asksAgainAt: "2026-03-08T08:00:00Z" },
-    "Rejected by anna at 09:30 (“Rights were lost”): 3 removals are held. You are asked again at the first run after " +
-      "8 Mar, 08:00, or when more go missing.",
+    "Rejected by anna at 09:30 (“Rights were lost”): 3 removals are held.",
+    "You are asked again at the first run after 8 Mar, 08:00, or when more go missing. ",
   ],
   [
     "unanswered",
     { choice: "unanswered", by: "", at: at(9), reason: "", asksAgainAt: null },
-    "Nobody decided in time at 09:00: 3 removals are held. You are asked again when more go missing.",
+    "Nobody decided in time at 09:00: 3 removals are held.",
+    "You are asked again when more go missing. ",
   ],
-  ["not known", null, "3 removals are held; nobody is asked at present."],
+  ["not known", null, "3 removals are held; nobody is asked at present.", ""],
 ])
   test(`held removals whose answer is ${name} say so`, () => {
     const given = { latest: latest({ held: 3 }), runs: [run("run-8", 8)], said: said([], { decision }) };
     assert.deepEqual([headline(given).name, headline(given).text], ["rejected", text]);
-    assert.equal(tell(given).headline.detail, "The warehouse holds all 100 entries, read 4 hours ago.");
+    assert.equal(tell(given).headline.detail, `${rest}The warehouse holds all 100 entries, read 4 hours ago.`);
   });
 
 test("nobody is said not to be asked where that is not known, or where a run is about to ask", () => {

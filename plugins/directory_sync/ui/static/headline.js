@@ -11,18 +11,22 @@ const { Box, Flex, Text } = ui;
 const Shards = ({ bars }) =>
   h(
     Box,
-    { "aria-label": "Shards", as: "ul", listStyleType: "none", mt: 2, maxW: "480px" },
+    { "aria-label": "Shards", as: "ul", listStyleType: "none", mt: 2, maxW: "360px" },
     bars.map(({ name, share, text }) =>
       h(
-        Flex,
-        { align: "center", as: "li", gap: 2, key: name },
-        h(Text, { as: "span", fontSize: "xs", flexShrink: 0, w: 14 }, name),
+        Box,
+        { as: "li", key: name, mb: 1 },
+        h(
+          Flex,
+          { fontSize: "xs", gap: 2, justify: "space-between" },
+          h(Text, { as: "span" }, name),
+          h(Text, { as: "span", fontVariantNumeric: "tabular-nums", textAlign: "end" }, text),
+        ),
         h(
           Box,
-          { "aria-hidden": true, bg: "bg.emphasized", borderRadius: "full", flex: 1, h: 2, minW: 0, overflow: "hidden" },
+          { "aria-hidden": true, bg: "bg.emphasized", borderRadius: "full", h: 1.5, overflow: "hidden" },
           h(Box, { bg: "fg.info", h: "100%", style: { width: `${Math.round(100 * share)}%` } }),
         ),
-        h(Text, { as: "span", fontSize: "xs", flexShrink: 0, fontVariantNumeric: "tabular-nums", w: 40 }, text),
       ),
     ),
   );

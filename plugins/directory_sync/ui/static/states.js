@@ -134,8 +134,13 @@ export function answered(decision, now) {
 function rejection({ latest, now, decision }) {
   const held = `${removals(latest.held)} ${latest.held === 1 ? "is" : "are"} held`;
   if (!decision || decision.choice === "approved") return `${held}; nobody is asked at present.`;
+  return `${answered(decision, now)}: ${held}.`;
+}
+
+function askedAgain({ now, decision }) {
+  if (!decision || decision.choice === "approved") return "";
   const again = decision.asksAgainAt ? ` at the first run after ${clock(decision.asksAgainAt, now)}, or` : "";
-  return `${answered(decision, now)}: ${held}. You are asked again${again} when more go missing.`;
+  return `You are asked again${again} when more go missing.`;
 }
 
 /**
@@ -193,6 +198,7 @@ export const STATES = [
     find: ({ isUnasked }) => (isUnasked ? [true] : []),
     level: () => "warning",
     say: (_, seen) => rejection(seen),
+    rest: (_, seen) => askedAgain(seen),
     action: (_, { dag }) => ({ text: "Open the Dag", to: dagPath(dag) }),
   },
   {
