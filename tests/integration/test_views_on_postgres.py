@@ -50,8 +50,10 @@ def test_views_of_others_on_top_of_ours_stop_no_sync(
 ) -> None:
     small.run("one")
     admin(small, f"CREATE VIEW public.theirs AS SELECT id, doors FROM directory.{RESOURCE}_current")
-    listing.entries[0]["doors"] = "many"
     listing.entries[0]["gates"] = 3
+    small.run("new column")
+    assert small.query(f"SELECT doors, gates FROM {RESOURCE}_current WHERE id = 1") == [(10, 3)]
+    listing.entries[0]["doors"] = "many"
     assert small.run("two").changes["changed"] == 1
     # A column of another type needs a new view, and theirs keeps the old one.
     assert any(f"The view `{RESOURCE}_current` cannot be made anew" in line for line in captured.lines)

@@ -193,9 +193,11 @@ class Views(Sql):
             children = get_nested_tables(schema, resource.name, include_self=False)
             described += [(str(child["name"]), tables.LIST, {}) for child in children]
         for name, table, more in described:
-            yield (name, None), table.purpose.replace("<resource>", resource.name)
+            # Other resources share the table of publications: its texts are the same for all.
+            own = "<resource>" if table is tables.OF_SYNCS else resource.name
+            yield (name, None), table.purpose.replace("<resource>", own)
             for column in table.columns:
-                yield (name, column.name), column.purpose.replace("<resource>", resource.name)
+                yield (name, column.name), column.purpose.replace("<resource>", own)
             for column_name, purpose in more.items():
                 yield (name, column_name), purpose
 
