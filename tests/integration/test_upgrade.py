@@ -1,11 +1,13 @@
 """What an earlier release wrote: this code goes on with it, and refuses what a later one wrote."""
 
+import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from directory_sync.config import columns
 from directory_sync.config.formats import LANDING_FORMAT, TABLE_FORMAT
 from directory_sync.errors import ConfigError
 from directory_sync.landing.files import MANIFEST
@@ -121,14 +123,17 @@ def test_the_views_have_what_the_earlier_release_logged(upgraded: Cycle) -> None
 
 
 def state(cycle: Cycle) -> dict[str, list[tuple]]:
-    """All that the tables hold, but for what only the later release writes, which stands in two of them."""
-    later = {"directory_syncs": ("format_version", "current_entries"), f"{RESOURCE}_changes": ("sync",)}
+    """All that the tables hold, but for columns that only the later release writes."""
+    first = {one.name for one in columns.SYNCS if not one.is_later} - {"report"}
+    held = {"directory_syncs": first, f"{RESOURCE}_changes": {*columns.names(columns.CHANGES)}}
     views = {name for (name,) in cycle.query("SELECT view_name FROM duckdb_views()")}
     found = {}
-    for name, (columns, _) in cycle.tables().items():
+    for name, (there, _) in cycle.tables().items():
         if name not in views:
-            names = ", ".join(one for one in columns if one not in later.get(name, ()))
+            names = ", ".join(one for one in there if one in held.get(name, there))
             found[name] = cycle.query(f"SELECT {names} FROM {name} ORDER BY ALL")
+    reports = cycle.query("SELECT report FROM directory_syncs ORDER BY sync_id")
+    found["reports"] = [({key: v for key, v in json.loads(one).items() if v},) for (one,) in reports]
     return found
 
 

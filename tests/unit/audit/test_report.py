@@ -70,6 +70,7 @@ LANDED = {
 }
 """The report as the release before its parts had names landed it."""
 SINCE = {"key": ["id"], "left_out": 0, "parent_sync_id": None, "read_from": None}
+SINCE |= {"dataset": None, "new_columns": {}, "null_columns": {}}
 """What has been added since."""
 
 
