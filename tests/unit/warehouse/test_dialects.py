@@ -1,0 +1,85 @@
+"""The casts of the views' SQL hold, on the patterns that guard PostgreSQL's."""
+
+import re
+
+import duckdb
+import pytest
+
+from directory_sync.config import columns
+from directory_sync.warehouse import dialect_postgres
+from directory_sync.warehouse.definitions import typed
+from directory_sync.warehouse.dialect_duckdb import DuckDB
+from directory_sync.warehouse.record_fields import RecordFields, RecordList
+
+
+@pytest.mark.parametrize(
+    ("day", "is_one"),
+    [
+        ("2026-02-28", True),
+        ("2026-02-29", False),
+        ("2024-02-29", True),
+        ("1900-02-29", False),
+        ("2000-02-29", True),
+        ("2026-04-31", False),
+        ("2026-12-31", True),
+        ("0000-01-01", False),
+        ("2026-13-01", False),
+    ],
+)
+def test_only_days_of_the_calendar_are_cast(day: str, is_one: bool) -> None:
+    """PostgreSQL's cast fails on all others, and a failing cast would stop each reader."""
+    assert bool(re.fullmatch(dialect_postgres._DATE, day)) is is_one
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-02T03:04:05Z", "2026-01-02 03:04:05+00"),
+        ("2026-01-02T03:04:05.5+02:00", "2026-01-02 01:04:05.5+00"),
+        ("2026-01-02 03:04:05", "2026-01-02 03:04:05+00"),
+        ("2026-01-02", "2026-01-02 00:00:00+00"),
+        ("unknown", None),
+        ("2026-02-30T00:00:00Z", None),
+    ],
+)
+def test_a_time_without_a_zone_is_utc_wherever_the_reader_is(text: str, moment: str | None) -> None:
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'America/New_York'")
+        cast = DuckDB().cast("given", {"data_type": "timestamp"})
+        [(found,)] = database.execute(
+            f"SELECT strftime(({cast}) AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S') FROM (SELECT ? AS given)",
+            [text],
+        ).fetchall()
+    assert found == (moment and moment.partition("+")[0].partition(".")[0])
+
+
+def test_variants_are_one_column_and_names_of_ours_are_kept() -> None:
+    known = {
+        "count": {"data_type": "bigint"},
+        "kind": {"data_type": "text"},
+        "count__v_double": {"data_type": "double", "variant": True},
+        "at": {"data_type": "timestamp"},
+        "at__v_text": {"data_type": "text", "variant": True},
+        "plain__v_text": {"data_type": "text"},
+        "_dlt_id": {"data_type": "text"},
+    }
+    found = {one.name: (one.kind["data_type"], one.parts) for one in typed(known, ours=columns.HISTORY)}
+    assert found == {
+        "count": ("double", ("count", "count__v_double")),
+        "field_kind": ("text", ("kind",)),
+        "at": ("text", ("at", "at__v_text")),
+        "plain__v_text": ("text", ("plain__v_text",)),
+    }
+
+
+def test_what_is_learnt_is_kept_as_it_is_and_grows() -> None:
+    first = RecordFields(columns={"user_id": (("userId",),)})
+    later = RecordFields(
+        columns={"user_id": (("user_id",),), "city": (("place", "city"),)},
+        lists={"people__tags": RecordList(path=("tags",), columns={"value": ((),)})},
+    )
+    both = first.and_(later)
+    schema = type("Schema", (), {"tables": {"people": {"x-directory-fields": both.as_hint()}}})()
+    assert RecordFields.stored(schema, "people") == both.and_(both)
+    assert both.columns["user_id"] == (("userId",), ("user_id",))
+    assert RecordFields.stored(schema, "others") is None
