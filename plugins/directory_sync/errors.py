@@ -19,9 +19,7 @@ types, counts and ids; never a token, a header or an entry. The runbook has one 
 
 import re
 from collections.abc import Iterator
-from typing import NoReturn, TypeVar
-
-Transient = TypeVar("Transient", bound="TransientError")
+from typing import NoReturn
 
 
 class DirectorySyncError(Exception):
@@ -41,7 +39,7 @@ class TransientError(DirectorySyncError):
 
     is_outage = False
 
-    def marked(self: Transient, *, is_outage: bool) -> Transient:
+    def marked(self, *, is_outage: bool) -> "TransientError":
         """Says of this one error whether it is an outage; returns it."""
         self.is_outage = is_outage
         return self

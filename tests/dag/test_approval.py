@@ -8,6 +8,7 @@ import time_machine
 
 from directory_sync.airflow.approval import ANSWER_FIELDS, RemovalApproval
 from directory_sync.airflow.retry import DECISION
+from directory_sync.airflow.telling import Telling
 from directory_sync.dag import Directory
 from directory_sync.publish.question import Decision
 from tests.dag_file import directory as the_form
@@ -22,6 +23,7 @@ def approval(**settings):
         task_id="approve_removals",
         params=ANSWER_FIELDS,
         directory=directory,
+        telling=Telling(directory),
         resource_name="directory_resource",
         response_timeout=directory.switches.response_timeout,
     )
