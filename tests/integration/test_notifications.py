@@ -20,10 +20,12 @@ from directory_sync.airflow.deadline import alerts, run_is_late
 from directory_sync.airflow.notify import Notify, announce, receivers
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.airflow.telling import Telling
+from directory_sync.audit.report import AuditReport
 from directory_sync.config.directory import Directory
 from directory_sync.config.events import DEFAULT_EVENTS, EVENTS, Message, render
 from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import AuthError, ConfigError, SnapshotError
+from directory_sync.landing.files import REPORT
 from directory_sync.publish.question import Decision, landed_question
 from directory_sync.sync import Sync
 from directory_sync.sync.outcome import Outcome
@@ -164,15 +166,23 @@ def test_a_digest_names_entries_only_where_the_form_has_a_label(
     assert f", and {ENTRIES - 10} more" in first
 
 
-def test_changed_fields_are_told(api: SandboxServer, webhook: Webhook, tmp_path: Path) -> None:
-    nights = Nights(tmp_path, api, notify=[CHAT], label_field="no_such_field")
-    nights.publish("one")
+def test_changed_fields_are_told_with_their_columns(
+    api: SandboxServer, webhook: Webhook, tmp_path: Path
+) -> None:
+    nights = Nights(tmp_path, api, notify=[Notify(CHAT, events=("drift",))], label_field="no_such_field")
+    scope = nights.publish("one")
     drift = webhook.posted[0]
     assert (drift["title"], drift["type"]) == (
         f"directory_sync: {RESOURCE}: the fields have changed",
         "warning",
     )
     assert "`no_such_field`, of `label_field`" in drift["message"]
+    report = scope.landed.read_json(REPORT) or {}
+    changed = {"new_columns": {"eMail": "e_mail"}, "null_columns": {"fax": "fax"}}
+    with set_current_context(nights.context("two")):
+        outcome = Outcome(report=AuditReport.from_json({**report, **changed}), sync_ids=("a sync",))
+        nights.telling.published(scope, outcome)
+    assert "New column: `e_mail`.\nThe column `fax` is NULL from now on." in webhook.posted[1]["message"]
 
 
 def test_a_failure_is_told_once_a_run_and_again_by_a_run_that_was_cleared(

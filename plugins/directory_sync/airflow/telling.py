@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Tell = TypeVar("Tell", bound=Callable[..., None])
 
-DRIFT = ("fields", "paths")
+DRIFT = ("fields", "paths", "split_column")
 """The rules of the audit whose findings are schema drift."""
 
 
@@ -100,8 +100,7 @@ class Telling:
         self._recovered(scope, resource, headline)
         if (report := outcome.report) is None:
             return
-        drift = [finding.message for finding in report.findings if finding.rule in DRIFT]
-        if drift:
+        if drift := _drift(report):
             self._send("drift", scope, resource, findings="\n".join(drift))
         name = "unchanged" if report.changes_nothing else "digest"
         self._send(name, scope, resource, headline=headline, **_digest(report, scope))
@@ -212,6 +211,16 @@ def cause_of(exception: object) -> str:
         return "The task ended without an error of its own: it was killed, or somebody marked it as failed."
     error = find_error(exception)
     return f"{type(error).__name__}: {error}" if error else f"{type(exception).__name__}: see the task's log."
+
+
+def _drift(report: "AuditReport") -> list[str]:
+    """Returns what became of the fields: what the audit found, and what it means for the columns."""
+    fields = report.fields
+    return [
+        *(finding.message for finding in report.findings if finding.rule in DRIFT),
+        *(f"New column: `{column}`." for column in fields.new_columns.values()),
+        *(f"The column `{column}` is NULL from now on." for column in fields.null_columns.values()),
+    ]
 
 
 def _digest(report: "AuditReport", scope: TaskScope) -> dict[str, str]:
