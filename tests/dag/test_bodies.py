@@ -233,6 +233,23 @@ class Deployment:
         with duckdb.connect(self.home / "warehouse.duckdb") as database:
             return database.execute(sql).fetchall()
 
+    def interrupt(self, run_id: str) -> None:
+        """Leaves a publication as a warehouse without transactions does that is killed before the end."""
+        of_run = "FROM directory.directory_syncs WHERE run_id = ?"
+        with duckdb.connect(self.home / "warehouse.duckdb") as database:
+            database.execute("SET TimeZone = 'UTC'")
+            found = database.execute(f"SELECT * {of_run}", [run_id])
+            names = [column[0] for column in found.description]
+            [row] = found.fetchall()
+            values = dict(zip(names, row, strict=True))
+            content = json.dumps(values, default=lambda moment: moment.isoformat())
+            database.execute(
+                "CREATE TABLE directory._directory_publications AS "
+                "SELECT ? AS sync_id, ? AS resource, ? AS content",
+                [values["sync_id"], values["resource"], content],
+            )
+            database.execute(f"DELETE {of_run}", [run_id])
+
 
 class TaskRun:
     """The tasks of one run.
@@ -543,7 +560,7 @@ def test_a_rewrite_publishes_every_entry_again(published: Deployment) -> None:
 def test_an_event_names_the_syncs_that_the_run_finished(api: SandboxServer, published: Deployment) -> None:
     api.directory.edit(2, seed=1)
     interrupted = published.night("two").summary["sync_id"]
-    published.query("DELETE FROM directory.directory_syncs WHERE run_id = 'two'")
+    published.interrupt("two")
     run = published.run("three")
     run.extract()
     assert published.query("SELECT count(*) FROM directory.directory_syncs") == [(1,)]
