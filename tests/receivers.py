@@ -1,6 +1,7 @@
 """Who is told: a real SMTP server, and the receiver of a webhook, in this process."""
 
 import json
+import re
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from aiosmtpd.controller import Controller
 from typing_extensions import Self
 
-from demo.local_airflow import free_port
+from demo.local_airflow import CHECKOUT, free_port
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 WEBHOOK_SECRET = "hook-secret-not-a-real-one"
 
 
@@ -108,3 +110,18 @@ class Webhook:
     def titles(self) -> list[str]:
         """The titles that were posted, in order."""
         return [one["title"] for one in self.posted]
+
+
+def told_by_mail(dag_file: str) -> str:
+    """A Dag file with the README's line for it."""
+    [line] = re.findall(r"^notify=.*$", README, re.MULTILINE)
+    provider = "from airflow.providers.smtp.notifications.smtp import SmtpNotifier\n"
+    with_line = dag_file.replace("    doc_md=__doc__,", f"    doc_md=__doc__,\n    {line}")
+    return with_line.replace("import dlt\n", f"import dlt\n{provider}")
+
+
+def told_without_code(url: str) -> dict[str, str]:
+    """The variables that the README shows, with the URL of a webhook."""
+    lines = re.findall(r"^(AIRFLOW_CONN_TEAM_CHAT|DIRECTORY_SYNC_NOTIFY)=(.*)$", README, re.MULTILINE)
+    assert len(lines) == 2
+    return {name: text.strip("'").replace("json://chat.example.org/hook", url) for name, text in lines}

@@ -19,10 +19,9 @@ from demo.local_airflow import CHECKOUT, DAG_ID, LocalAirflow, connection_to
 from demo.warehouse import reading, warehouse_path
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings
-from tests.receivers import WEBHOOK_SECRET, Mailbox, Webhook
+from tests.receivers import WEBHOOK_SECRET, Mailbox, Webhook, told_by_mail, told_without_code
 
 PARTNERS = "partners_sync"
-README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,21 +48,6 @@ def mailbox() -> Iterator[Mailbox]:
 def webhook() -> Iterator[Webhook]:
     with Webhook() as hook:
         yield hook
-
-
-def told_by_mail(dag_file: str) -> str:
-    """A Dag file with the README's line for it."""
-    [line] = re.findall(r"^notify=.*$", README, re.MULTILINE)
-    provider = "from airflow.providers.smtp.notifications.smtp import SmtpNotifier\n"
-    with_line = dag_file.replace("    doc_md=__doc__,", f"    doc_md=__doc__,\n    {line}")
-    return with_line.replace("import dlt\n", f"import dlt\n{provider}")
-
-
-def told_without_code(url: str) -> dict[str, str]:
-    """The variables that the README shows, with the URL of a webhook."""
-    lines = re.findall(r"^(AIRFLOW_CONN_TEAM_CHAT|DIRECTORY_SYNC_NOTIFY)=(.*)$", README, re.MULTILINE)
-    assert len(lines) == 2
-    return {name: text.strip("'").replace("json://chat.example.org/hook", url) for name, text in lines}
 
 
 @pytest.fixture(scope="module")

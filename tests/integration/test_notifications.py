@@ -2,6 +2,7 @@
 
 import json
 import logging
+import runpy
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from airflow.sdk import DAG, BaseNotifier
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from airflow.sdk.execution_time.context import set_current_context
 
+from demo.local_airflow import CHECKOUT
 from directory_sync.airflow import bodies
 from directory_sync.airflow.deadline import alerts, run_is_late
 from directory_sync.airflow.notify import Notify, announce, receivers
@@ -33,7 +35,7 @@ from sandbox.server import SandboxServer
 from sandbox.settings import Settings
 from tests.dag.test_bodies import context_of
 from tests.integration.cycle import SECRET
-from tests.receivers import WEBHOOK_SECRET, Mailbox, Webhook
+from tests.receivers import WEBHOOK_SECRET, Mailbox, Webhook, told_by_mail
 
 # A plugin of Apprise imports what Python deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -347,6 +349,20 @@ class Failing(BaseNotifier):
 
     def notify(self, context: Any) -> None:
         raise ValueError(f"https://hooks.example.org/{WEBHOOK_SECRET} has not taken {self.message}")
+
+
+def test_the_readmes_line_makes_a_dag_that_airflow_can_store_with_whom_to_tell_of_a_late_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    monkeypatch.setenv("DIRECTORY_SYNC_DEADLINE_MINUTES", "90")
+    file = tmp_path / "partners_dag.py"
+    file.write_text(told_by_mail((CHECKOUT / "docs/examples/partners_dag.py").read_text(encoding="utf-8")))
+    dag = runpy.run_path(str(file))["dag"]
+    stored = json.dumps(DagSerialization.to_dict(dag))
+    assert '"class": "airflow.providers.smtp.notifications.smtp.SmtpNotifier"' in stored.replace("\\", "")
+    assert all(len(task.on_failure_callback) == 2 for task in dag.tasks if task.task_id != "extract")
 
 
 def test_an_error_that_quotes_a_secret_is_logged_by_its_class(caplog: pytest.LogCaptureFixture) -> None:
