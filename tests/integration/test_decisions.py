@@ -85,6 +85,9 @@ def test_who_decided_when_and_why_is_in_the_report_and_in_the_sync_s_row(held: C
     assert "answered by `vera`" in str(outcome.note)
     row = "vera", datetime(2026, 3, 1, 8, 15, tzinfo=UTC), "a site was closed"
     assert held.query(DECIDED) == [(None, None, None)] * 2 + [row]
+    held.lose_warehouse()
+    assert len(held.replay().sync_ids) == 3
+    assert held.query(DECIDED) == [(None, None, None)] * 2 + [row]
 
 
 def test_a_removal_carried_out_twice_is_one(held: Cycle) -> None:
