@@ -1,6 +1,5 @@
 """More entries vanish than the limits allow: what each page says, who may answer, and what an answer does."""
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -116,8 +115,6 @@ def test_the_buttons_are_in_sight_on_a_small_screen(page_of, held):
     open_question(page, held.path)
     for choice in ("Approve", "Reject"):
         expect(page.get_by_role("button", name=choice, exact=True)).to_be_in_viewport(ratio=1)
-    if folder := os.environ.get("PICTURES_LOOKED_AT"):
-        page.screenshot(path=f"{folder}/approval_1280x800.png")
 
 
 def test_who_may_only_look_cannot_answer(page_of, airflow, held):
