@@ -70,7 +70,8 @@ export function useDirectory({ assetId, dag, dagId, resource }, range) {
   const own = resource ?? reportOf(found.findLast(reportOf))?.resource ?? null;
   const published = publications(found, own);
   const [before = null, last = null] = [null, null, ...published.filter((one) => !one.isInterval)].slice(-2);
-  const latest = last && { ...last, current: published.at(-1).current ?? last.current };
+  // The same object as in `published`: the findings of others are told from its own by that.
+  const latest = last && Object.assign(last, { current: published.at(-1).current ?? last.current });
   const telling = range === null ? tellingRuns(runs.data ?? [], last?.runId) : (runs.data ?? []);
   const tasks = useReading(
     telling.length ? `tasks ${dagId} ${range === null}` : null,
