@@ -114,7 +114,7 @@ class Webhook:
 
 def told_by_mail(dag_file: str) -> str:
     """A Dag file with the README's line for it."""
-    [line] = re.findall(r"^notify=.*$", README, re.MULTILINE)
+    [line] = re.findall(r"^ *(notify=.*)$", README, re.MULTILINE)
     provider = "from airflow.providers.smtp.notifications.smtp import SmtpNotifier\n"
     with_line = dag_file.replace("    doc_md=__doc__,", f"    doc_md=__doc__,\n    {line}")
     return with_line.replace("import dlt\n", f"import dlt\n{provider}")

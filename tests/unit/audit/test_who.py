@@ -56,7 +56,7 @@ def who(resource: Resource, *changes: Change, named: set[str] = NAMED) -> dict[s
 
 
 def test_each_entry_has_its_label_and_a_changed_one_its_fields(airports: Resource) -> None:
-    renamed = {**AIRPORT, "name": "Tempelhofer Feld", "runways": {"count": 0}}
+    renamed = {**AIRPORT, "name": "Tempelhofer Wiese", "runways": {"count": 0}}
     found = who(
         airports,
         ("added", 3, None, {**AIRPORT, "name": "Schönefeld"}),
@@ -71,9 +71,9 @@ def test_each_entry_has_its_label_and_a_changed_one_its_fields(airports: Resourc
     assert found["changed"] == [
         {
             "id": str(2**60),
-            "label": "Tempelhofer Feld",
+            "label": "Tempelhofer Wiese",
             "fields": [
-                {"path": "name", "old": "Tempelhof", "new": "Tempelhofer Feld"},
+                {"path": "name", "old": "Tempelhof", "new": "Tempelhofer Wiese"},
                 {"path": "runways.count", "old": "2", "new": "0"},
             ],
         }

@@ -6,7 +6,7 @@ import { ui } from "./lent.js";
 import { BarList, Choice, Copied, Inner, InnerButton, LEVELS, Moment, Section, Sign, Tag, Tile, h } from "./parts.js";
 import { changesQuery } from "./queries.js";
 import { drifts } from "./shape.js";
-import { presentIn } from "./states.js";
+import { entriesNow } from "./states.js";
 import { count, counted, moment } from "./words.js";
 
 const { useState } = globalThis.React;
@@ -78,7 +78,7 @@ const and = (number, words) => (number ? `and ${count(number)} ${words}` : null)
 
 function sinceBefore(latest, before) {
   if (!before) return null;
-  const more = presentIn(latest) - presentIn(before);
+  const more = entriesNow(latest) - entriesNow(before);
   return more
     ? `${more > 0 ? "+" : "−"}${count(Math.abs(more))} since the run before`
     : "as many as the run before";
@@ -89,7 +89,7 @@ export const Counts = ({ latest, before, children }) =>
   h(
     SimpleGrid,
     { as: "dl", columns: { base: 2, md: 3, xl: children ? 6 : 5 }, gap: 3 },
-    h(Tile, { detail: sinceBefore(latest, before), label: "Entries", value: count(presentIn(latest)) }),
+    h(Tile, { detail: sinceBefore(latest, before), label: "Entries", value: count(entriesNow(latest)) }),
     h(Tile, {
       detail: and(latest.changes.returned, "returned"),
       label: "Added",

@@ -27,9 +27,9 @@ export function lateness(dag, runs, snapshotAt, now) {
 }
 
 /** How many entries the directory has now. */
-export const presentIn = (report) => report.current ?? report.entries;
+export const entriesNow = (report) => report.current ?? report.entries;
 
-const entriesOf = (report) => counted(presentIn(report), "entry", "entries");
+const entriesOf = (report) => counted(entriesNow(report), "entry", "entries");
 const removals = (number) => counted(number, "removal");
 
 /** What the warehouse holds, in a sentence. */
