@@ -49,7 +49,7 @@ class Built:
 @pytest.fixture(scope="module")
 def dbt() -> Path:
     """The Python of dbt's environment."""
-    return environment_of_pins("dbt", PROJECT / "requirements.txt")
+    return environment_of_pins(PROJECT / "requirements.txt", name="dbt")
 
 
 def built(dbt: Path, warehouse: Path, folder: Path) -> Built:

@@ -116,41 +116,30 @@ def environment_from(constraints: Path, wheel: Path) -> Path:
     Raises:
         NoEnvironmentError: pip cannot install them, or they do not fit together.
     """
-    text = constraints.read_text()
+    python = environment_of_pins(constraints)
+    _install_wheel(python, wheel)
+    return python
+
+
+def environment_of_pins(pins: Path, *, name: str = "") -> Path:
+    """Makes an environment of exact versions by plain pip, or takes the one of before; returns its Python.
+
+    Args:
+        pins: all its packages, each with its version.
+        name: what it is for; empty: the name of the file.
+
+    Raises:
+        NoEnvironmentError: they cannot be installed.
+    """
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    folder = _folder(f"{constraints.stem}-py{version}", [text])
+    folder = _folder(f"{name or pins.stem}-py{version}", [pins.read_text()])
     python = folder / "bin" / "python"
     if not (folder / "is_complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(exist_ok=True)
         run([sys.executable, "-m", "venv", folder])
         # Compiled when they are imported: a third of these packages never is.
-        run([*_pip(python), "install", "-q", "--no-compile", "--no-deps", "-r", constraints])
-        (folder / "is_complete").touch()
-    _install_wheel(python, wheel)
-    return python
-
-
-def environment_of_pins(name: str, pins: Path) -> Path:
-    """Makes an environment of exact versions by uv, or takes the one of before; returns its Python.
-
-    Args:
-        name: what it is for.
-        pins: all its packages, each with its version. There must be a wheel of each: nothing is built.
-
-    Raises:
-        NoEnvironmentError: they cannot be installed.
-    """
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    folder = _folder(f"{name}-py{version}", [pins.read_text()])
-    python = folder / "bin" / "python"
-    if not (folder / "is_complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(exist_ok=True)
-        uv = [sys.executable, "-m", "uv"]
-        run([*uv, "venv", "-q", "--no-python-downloads", "--python", sys.executable, folder])
-        wheels = ["--no-deps", "--only-binary", ":all:"]
-        run([*uv, "pip", "install", "-q", "--python", python, *wheels, "-r", pins])
+        run([*_pip(python), "install", "-q", "--no-compile", "--no-deps", "-r", pins])
         (folder / "is_complete").touch()
     return python
 
