@@ -48,6 +48,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       shape.py                    what an answer seems to hold, for the Test button
     landing/        one snapshot per run
       zone.py                     the landing zone as a whole: which resources and runs it holds
+      few_requests.py             reads files of a bucket with few requests
       snapshot.py, folder.py      one run's folder; how a folder reads and writes its files
       files.py, damage.py         the names and contents of the files; the error for a damaged one
       place.py                    where it is: a folder, or a bucket and what opens it

@@ -1,5 +1,6 @@
 """The landing zone in a bucket: moto's S3 API over HTTP, with nothing else shared between the stages."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -119,6 +120,23 @@ def test_the_audit_reads_the_columns_it_needs_of_files_that_stay_where_they_are(
     read = [request for request in bucket.requests if request.method == "GET" and "/entries/" in request.path]
     entries = sum(size for path, size in sizes.items() if "/entries/" in path)
     assert sum(request.answered for request in read) < entries / 2
+
+
+def test_the_audit_reads_a_file_with_four_requests_at_most(
+    landed_there: Cycle, bucket: Bucket, api: SandboxServer
+) -> None:
+    landed_there.run("one")
+    api.directory.edit(add=2, change=30, remove=1)
+    landed_there.extract("two")
+    bucket.requests.clear()
+    landed_there.audit("two")
+    landed = Counter(request.path for request in bucket.requests if "/landed/" in request.path)
+    of_tables = {path: count for path, count in landed.items() if path.endswith(".parquet")}
+    assert len(of_tables) == 3 * landed_there.shards
+    assert max(of_tables.values()) <= 4
+    assert not [
+        request for request in bucket.requests if request.method == "HEAD" and request.path in of_tables
+    ]
 
 
 def test_a_wrong_key_is_named_without_being_shown(

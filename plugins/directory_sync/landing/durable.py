@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 _LEVELS = 3
 """How many folders above a file may be new: the sync's, the run's and the resource's."""
@@ -19,6 +20,23 @@ _UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 def is_local(fs: Any) -> bool:
     """Tells whether a file system is on this machine or on a mounted disk, not in a bucket."""
     return "file" in fs.protocol
+
+
+def put(fs: Any, path: str, content: bytes) -> None:
+    """Writes a small file atomically; it is durable when this returns.
+
+    Args:
+        fs: the file system.
+        path: the path of the file.
+        content: all that it holds.
+    """
+    if not is_local(fs):
+        # A bucket shows an object when all of it is written.
+        fs.pipe_file(path, content)
+        return
+    part = f"{path}.{uuid4().hex}.part"
+    fs.pipe_file(part, content)
+    put_in_place(fs, part, path)
 
 
 def put_in_place(fs: Any, part: str, path: str) -> None:

@@ -2,21 +2,25 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import fsspec
 
 from directory_sync.config.memory import batch_rows
 from directory_sync.config.older_python import Self
 from directory_sync.landing.damage import damaged, naming_damage
-from directory_sync.landing.durable import is_local, put_in_place
+from directory_sync.landing.durable import is_local, put, put_in_place
+from directory_sync.landing.few_requests import FewRequests
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+READ_AHEAD = 8 << 20
+"""How much of a file in a bucket one request reads, in bytes, where it is read from its begin to its end."""
 
 
 class LandedFolder:
@@ -48,7 +52,7 @@ class LandedFolder:
 
     def forget(self, name: str) -> None:
         """Deletes a file, if it exists."""
-        if self._fs.exists(self.file(name)):
+        with suppress(FileNotFoundError):
             self._fs.rm_file(self.file(name))
 
     def write_tables(self, name: str, tables: "Iterable[pa.Table]") -> str:
@@ -89,10 +93,11 @@ class LandedFolder:
         import pyarrow.parquet as pq
 
         path = self.file(name)
-        if not self._fs.exists(path) or not self._fs.size(path):
+        fs = self._fs if is_local(self._fs) else FewRequests(self._fs, path)
+        if not fs.exists(path) or not fs.size(path):
             _expect_rows(name, 0, expected)
             return
-        with naming_damage(name), self._fs.open(path, "rb") as file:
+        with naming_damage(name), fs.open(path, "rb", cache_type="readahead", block_size=READ_AHEAD) as file:
             parquet = pq.ParquetFile(file)
             _expect_rows(name, parquet.metadata.num_rows, expected)
             if missing := set(columns) - set(parquet.schema_arrow.names):
@@ -102,11 +107,8 @@ class LandedFolder:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Writes a JSON file atomically; it is durable when this returns."""
-        path = self.file(name)
-        part = f"{path}.{uuid4().hex}.part"
         self._fs.makedirs(self.path, exist_ok=True)
-        self._fs.pipe_file(part, json.dumps(content, indent=1, sort_keys=True).encode())
-        put_in_place(self._fs, part, path)
+        put(self._fs, self.file(name), json.dumps(content, indent=1, sort_keys=True).encode())
 
     def create_json(self, name: str, content: Mapping[str, Any]) -> bool:
         """Writes a JSON file unless it exists; returns whether it was written.
@@ -133,11 +135,12 @@ class LandedFolder:
         Raises:
             SnapshotError: the file cannot be read, or does not hold a JSON object.
         """
-        path = self.file(name)
-        if not self._fs.exists(path):
-            return None
         with naming_damage(name):
-            content = json.loads(self._fs.cat_file(path))
+            try:
+                # Not asked first whether it exists: in a bucket that is a request.
+                content = json.loads(self._fs.cat_file(self.file(name)))
+            except FileNotFoundError:
+                return None
         if not isinstance(content, dict):
             raise damaged(name, "does not hold a JSON object")
         return content
@@ -159,14 +162,16 @@ class LandedFolder:
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
 
     def _list(self, folder: str) -> list[str]:
-        if not self._fs.isdir(folder):
+        try:
+            return [path_of(self._fs, name) for name in self._fs.ls(folder, detail=False)]
+        except FileNotFoundError:
             return []
-        return [path_of(self._fs, name) for name in self._fs.ls(folder, detail=False)]
 
     def let_read(self, database: "duckdb.DuckDBPyConnection") -> None:
         """Lets a DuckDB database read the files in place; a bucket sends only the columns that are read."""
         if "://" in self.path:
-            database.register_filesystem(self._fs)
+            database.execute("SET parquet_metadata_cache = true")
+            database.register_filesystem(FewRequests(self._fs, self.path))
 
 
 def _expect_rows(name: str, found: int, expected: int | None) -> None:

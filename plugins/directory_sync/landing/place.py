@@ -11,6 +11,7 @@ providers read. dlt, which writes to the bucket, and this package, which reads i
 
 import logging
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
@@ -211,7 +212,8 @@ def _amazon(connection: ConnectionFields, url: str) -> LandingPlace:
             # columns of large files. dlt 1.31 ignores its own `config_kwargs`, so they are passed here.
             "kwargs": {
                 "default_cache_type": "none",
-                "config_kwargs": {**_RETRIES, **(extra.get("config_kwargs") or {})},
+                # A copy: botocore writes into it.
+                "config_kwargs": {**deepcopy(_RETRIES), **(extra.get("config_kwargs") or {})},
             },
             **({"client_kwargs": {"verify": verify}} if verify is not None else {}),
         },
