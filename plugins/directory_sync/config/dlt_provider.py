@@ -32,7 +32,8 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     # dlt's log contains messages of the warehouse, which quote values of entries. Its exceptions reach us.
     "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL"},
     # What dlt writes between its steps lives for seconds.
-    "data_writer": {"disable_compression": True},
+    # CSV keeps an empty text apart from NULL if each value is quoted.
+    "data_writer": {"disable_compression": True, "quoting": "quote_all"},
     # A pipeline of ours runs once: after a load package there is nothing to wait for.
     "normalize": {"run_sleep": 0},
     "load": {"run_sleep": 0},

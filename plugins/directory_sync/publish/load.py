@@ -37,6 +37,7 @@ from directory_sync.warehouse.sql import innermost
 from directory_sync.warehouse.warehouse import Loading, Warehouse
 
 if TYPE_CHECKING:
+    from dlt.common.destination import TLoaderFileFormat
     from dlt.extract import DltResource
 
 
@@ -156,12 +157,19 @@ def _load(prepared: Sequence[_Prepared], warehouse: Warehouse) -> None:
     sources = [*logs, *(source for one in prepared for source in one.sources), _source_of(syncs, pipeline)]
     rows: Counter[str] = Counter()
     for package in [sources] if warehouse.is_transactional else [[one] for one in sources]:
-        pipeline.extract(package, loader_file_format=warehouse.file_format)
+        for source in package:
+            _write_as(warehouse.bulk_format if source in logs else warehouse.file_format, source)
+        pipeline.extract(package)
         rows.update(pipeline.normalize().row_counts)
         for one in prepared:
             if one.table in package:
-                rows.update(one.staged.join(pipeline, warehouse.file_format))
+                rows.update(one.staged.join(pipeline, warehouse.bulk_format))
     warehouse.load(*(_loading(one.resource, one.content, rows, pipeline=pipeline) for one in prepared))
+
+
+def _write_as(file_format: "TLoaderFileFormat", source: DltSource) -> None:
+    for resource in source.resources.values():
+        resource.apply_hints(file_format=file_format)
 
 
 def _source_of(resource: "DltResource", pipeline: dlt.Pipeline) -> DltSource:

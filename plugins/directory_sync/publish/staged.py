@@ -145,6 +145,8 @@ class Staged:
                     rows = normalize_py_arrow_item(batch, columns, schema.naming, capabilities)
                     if is_root:
                         rows = add_dlt_load_id_column(rows, columns, capabilities, schema.naming, load_id)
+                    # The writer of CSV takes the names of the columns from the schema, in its order.
+                    rows = rows.select(list(columns))
                     items.write_data_item(load_id, schema.name, table, rows, columns)
                     added[table] += rows.num_rows
             items.close_writers(load_id)

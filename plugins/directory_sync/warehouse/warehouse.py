@@ -81,6 +81,11 @@ class Warehouse(Entries, Views):
         return self._destination.file_format
 
     @property
+    def bulk_format(self) -> "TLoaderFileFormat":
+        """The format of rows that are Arrow tables already."""
+        return self._destination.bulk_format or self._destination.file_format
+
+    @property
     def merge_strategy(self) -> "TLoaderMergeStrategy":
         """How dlt replaces entries in a table that has child tables."""
         return self._destination.merge_strategy

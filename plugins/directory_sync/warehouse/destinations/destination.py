@@ -36,6 +36,8 @@ class Destination(ABC):
     """The type of the Airflow connection."""
     file_format: ClassVar["TLoaderFileFormat"]
     """The format of the files that dlt loads."""
+    bulk_format: ClassVar["TLoaderFileFormat | None"] = None
+    """The format of rows that are Arrow tables already, most of a large load; None: the same."""
     merge_strategy: ClassVar["TLoaderMergeStrategy"] = "delete-insert"
     """How dlt replaces entries in a table that has child tables."""
     dialect: ClassVar[Dialect | None] = None

@@ -8,8 +8,6 @@ from hashlib import sha256
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-import dlt
-
 from directory_sync.config.connections import refuse_unknown
 from directory_sync.config.older_python import UTC
 from directory_sync.errors import ConfigError, WarehouseError, raise_alone
@@ -37,9 +35,7 @@ class PostgreSQL(Destination):
     """
 
     conn_type = "postgres"
-    # CSV would be faster, but dlt's COPY reads an empty string as NULL. Parquet needs an ADBC driver.
-    file_format = "insert_values"
-    dialect = Postgres()
+    file_format, bulk_format = "insert_values", "csv"
     has_indexes = True
     # https://www.postgresql.org/docs/current/limits.html: a row must fit into a page.
     max_columns, max_row_bytes, takes_nul = 1_600, 8_160, False
@@ -48,6 +44,8 @@ class PostgreSQL(Destination):
     def hold(self) -> Iterator[Any]:
         """Takes the dataset's advisory lock on a connection of its own, which stays open until the end."""
         from dlt.destinations.impl.postgres.configuration import PostgresCredentials
+
+        from directory_sync.warehouse.destinations.postgresql_copy import PostgresByCopy
 
         parameters = self._parameters
         lock = self._connect(parameters)
@@ -72,7 +70,7 @@ class PostgreSQL(Destination):
                     "query": parameters,
                 }
             )
-            yield dlt.destinations.postgres(credentials)
+            yield PostgresByCopy(credentials, destination_type="postgres")
         finally:
             lock.close()
 
