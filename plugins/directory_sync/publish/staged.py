@@ -147,8 +147,21 @@ class Staged:
                         rows = add_dlt_load_id_column(rows, columns, capabilities, schema.naming, load_id)
                     # The writer of CSV takes the names of the columns from the schema, in its order.
                     rows = rows.select(list(columns))
+                    if file_format == "csv":
+                        rows = _without_minus_zero(rows)
                     items.write_data_item(load_id, schema.name, table, rows, columns)
                     added[table] += rows.num_rows
             items.close_writers(load_id)
         self._writers.clear()
         return added
+
+
+def _without_minus_zero(rows: "pa.Table | pa.RecordBatch") -> "pa.Table | pa.RecordBatch":
+    """Returns -0.0 as 0.0, as PostgreSQL reads it in the INSERT of the rows that dlt normalises."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, column in enumerate(rows.schema):
+        if pa.types.is_floating(column.type):
+            rows = rows.set_column(place, column, pc.add(rows.column(place), 0.0))
+    return rows
