@@ -24,7 +24,7 @@ class FewRequests(AbstractFileSystem):  # type: ignore[misc]
         root: the folder to list; other files are asked for one by one.
     """
 
-    cachable = False
+    cachable = False  # codespell:ignore
 
     def __init__(self, fs: Any, root: str) -> None:
         """Lists nothing yet."""
