@@ -23,6 +23,7 @@ from airflow.sdk.execution_time.comms import (
 from directory_sync import errors
 from directory_sync.airflow.failure import default_args, tell_failures
 from directory_sync.airflow.retry import HISTORY, DirectoryRetryPolicy
+from directory_sync.config.dlt_provider import own_dlt
 
 NOW = datetime.now(UTC)
 SAID = "The API cannot be reached. Nothing was published. Airflow tries again; check it."
@@ -67,8 +68,10 @@ def try_of(tmp_path, supervisor):
             yield
 
         def load():
-            pipeline = dlt.pipeline("fails", destination="dummy", pipelines_dir=str(tmp_path))
-            pipeline.extract(dlt.resource(rows, name="rows"))
+            # As a shard's task does: dlt would ask Airflow for a Variable.
+            with own_dlt():
+                pipeline = dlt.pipeline("fails", destination="dummy", pipelines_dir=str(tmp_path))
+                pipeline.extract(dlt.resource(rows, name="rows"))
 
         policy = DirectoryRetryPolicy(timedelta(hours=1))
         with DAG("fails", schedule=None, default_args=default_args(policy)) as dag:
