@@ -240,6 +240,56 @@ def test_an_outage_takes_half_the_schedule_s_interval_at_most(tmp_path, schedule
     assert settings.outage < settings.shortest_interval
 
 
+# ---- where Airflow's server does not keep what a task keeps over its tries
+
+
+def refused(*_, **__):
+    raise ConnectionError("a text that quotes the server's token")
+
+
+@pytest.mark.parametrize("part", ["get", "set"])
+def test_a_task_ends_in_its_own_error_where_the_server_keeps_nothing_over_its_tries(
+    clock, wrapped, caplog, part
+):
+    task = Task(DirectoryRetryPolicy())
+    setattr(task.context["task_state_store"], part, refused)
+    raised = fails_in(task, wrapped, errors.AuthError("The API refuses the client."))
+    assert type(raised) is errors.AuthError
+    assert plan_of(raised).delay is None
+    assert "kept" in caplog.text or "read" in caplog.text
+    assert "ConnectionError" in caplog.text
+    assert "token" not in caplog.text
+
+
+@pytest.mark.parametrize("part", ["get", "set"])
+def test_without_the_server_s_memory_an_error_is_retried_three_times_where_its_number_is_known(clock, part):
+    task = Task(DirectoryRetryPolicy())
+    for _ in range(RETRIES):
+        assert task.fail(ValueError("a bug")) is not None
+    setattr(task.context["task_state_store"], part, refused)
+    assert task.fail(ValueError("a bug")) is None
+
+
+def test_a_memory_that_could_not_be_read_once_is_not_written_over(clock):
+    task = Task(DirectoryRetryPolicy())
+    for _ in range(10):
+        task.fail(away())
+    before = dict(task.kept[HISTORY])
+    store = task.context["task_state_store"]
+    get, store.get = store.get, refused
+    assert task.fail(away()) is not None
+    store.get = get
+    assert task.kept[HISTORY] == before
+    assert len(until_it_fails(task, lambda: ValueError("a bug"), clock)) == RETRIES
+
+
+def test_a_lost_process_is_not_claimed_where_the_memory_cannot_be_read(clock):
+    task = Task(DirectoryRetryPolicy())
+    task.ti.try_number = 20
+    task.context["task_state_store"].get = refused
+    task.policy.refuse_lost(task.context)
+
+
 # ---- what is told
 
 
@@ -259,10 +309,6 @@ def test_a_retry_by_time_tells_why_when_and_until_when(clock):
 
 def test_what_cannot_be_told_does_not_cost_the_retry(clock):
     task = Task(DirectoryRetryPolicy())
-
-    def refused(**_):
-        raise ConnectionError
-
     task.ti.xcom_push = refused
     assert task.fail(away()) is not None
 

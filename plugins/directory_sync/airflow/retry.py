@@ -129,8 +129,9 @@ class DirectoryRetryPolicy(RetryPolicy):
         plan = self._plan(exception, history, context)
         if try_number > max_tries and plan.delay is not None:
             plan = Plan(number=plan.number, tries=plan.tries, reason="the last try")
-        history.keep(context)
+        # First: what is kept over the tries may not be kept, and must not cost the plan.
         note_plan(exception, plan)
+        history.keep(context)
         return plan
 
     def _plan(self, exception: BaseException, history: "_History", context: Any) -> Plan:
@@ -255,6 +256,7 @@ class _History:
         since: when the outage began; None: there was none.
         others: how many tries failed for another reason.
         planned: how many tries ended with a plan.
+        is_guessed: whether what was kept could not be read, so that this must not take its place.
     """
 
     number: int
@@ -262,6 +264,7 @@ class _History:
     since: datetime | None = None
     others: int = 0
     planned: int = 0
+    is_guessed: bool = False
 
     @classmethod
     def of(cls, context: Any, try_number: int, max_tries: int) -> "_History":
@@ -269,30 +272,39 @@ class _History:
         before = max(0, max_tries - retries) if retries is not None else 0
         history = cls(number=max(1, try_number - before), start=max_tries)
         kept = kept_over_tries(context)
-        if kept is None:
+        if kept is not None:
+            try:
+                history._read(kept.get(HISTORY) or {})
+            except Exception as error:  # noqa: BLE001  Airflow's server is asked for it
+                logger.warning("What this task keeps over its tries was not read: %s", type(error).__name__)
+                history.is_guessed = True
+        if kept is None or history.is_guessed:
             # No try is known but by its number.
             history.others = history.planned = history.number - 1
             if history.number > 1:
                 # They are taken to have failed at once, for the same outage.
                 before_tries = (wait_before(n, _task(context)) for n in range(2, history.number + 1))
                 history.since = datetime.now(UTC) - sum(before_tries, timedelta(0))
-            return history
-        found = kept.get(HISTORY) or {}
-        if found.get("start") == max_tries:
-            history.others, history.planned = int(found["others"]), int(found["planned"])
-            history.since = datetime.fromisoformat(found["since"]) if found["since"] else None
         return history
+
+    def _read(self, found: Any) -> None:
+        if found.get("start") == self.start:
+            since = datetime.fromisoformat(found["since"]) if found["since"] else None
+            self.others, self.planned, self.since = int(found["others"]), int(found["planned"]), since
 
     def keep(self, context: Any) -> None:
         kept = kept_over_tries(context)
-        if kept is not None:
+        if kept is not None and not self.is_guessed:
             value = {
                 "start": self.start,
                 "since": self.since and self.since.isoformat(),
                 "others": self.others,
                 "planned": self.planned + 1,
             }
-            kept.set(HISTORY, value)
+            try:
+                kept.set(HISTORY, value)
+            except Exception as error:  # noqa: BLE001  a task ends in its own error, not in this one
+                logger.warning("What this task keeps over its tries was not kept: %s", type(error).__name__)
 
 
 def _task(context: Any) -> Any:
