@@ -2,17 +2,20 @@
 
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import dlt
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time.context import set_current_context
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from directory_sync import errors
-from directory_sync.airflow import compat
-from directory_sync.airflow.failure import note_failure
-from directory_sync.airflow.retry import Plan, note_plan
+from directory_sync.airflow import compat, retry
+from directory_sync.airflow.failure import note_failure, telling
+from directory_sync.airflow.retry import DirectoryRetryPolicy, Plan, note_plan
+from directory_sync.airflow.telling import cause_of
 
 
 def failing(error):
@@ -82,6 +85,34 @@ def test_without_retry_policies_the_last_try_of_an_error_is_the_fourth():
     note_plan(error, Plan(number=5, tries=4))
     with pytest.raises(AirflowFailException):
         failing(error)()
+
+
+def fourth_try(error, *, retries):
+    """The fourth try of a task that always failed so, as an Airflow without retry policies runs it."""
+    ti = SimpleNamespace(
+        task_id="publish", try_number=4, max_tries=retries, task=SimpleNamespace(retries=retries)
+    )
+
+    def function():
+        raise error
+
+    with set_current_context({"ti": ti}), pytest.raises(AirflowFailException) as caught:
+        compat.guarded(telling(function, DirectoryRetryPolicy()))()
+    return caught.value
+
+
+@pytest.mark.parametrize("retries", [3, 53])
+def test_without_retry_policies_the_last_try_of_others_error_keeps_its_class(retries):
+    error = ValueError("quotes an entry")
+    raised = fourth_try(error, retries=retries)
+    assert raised.__cause__ is error
+    assert str(raised) == "ValueError: the last of 4 tries"
+    assert retry.cause_of(raised) == "ValueError, see its log"
+    assert cause_of(raised) == "ValueError: see the task's log."
+
+
+def test_without_retry_policies_the_last_try_says_that_it_is_the_last_one():
+    assert str(fourth_try(errors.SnapshotError("a gap"), retries=53)) == "SnapshotError: the last of 4 tries"
 
 
 def test_without_retry_policies_a_task_waits_itself_as_long_as_the_api_asks(caplog):

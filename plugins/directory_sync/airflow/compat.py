@@ -206,6 +206,10 @@ def kept_over_tries(context: Any) -> Any:
     return context.get("task_state_store") if context else None
 
 
+class NoFurtherTryError(AirflowFailException):
+    """Stands for the error that is its cause, so that Airflow makes no further try."""
+
+
 def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a task's function that turns permanent errors into Airflow's, which are not retried.
 
@@ -222,9 +226,13 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         except Exception as error:
             found = find_error(error)
-            plan = vars(found or error).get("directory_plan")
+            ended = found or error
+            plan = vars(ended).get("directory_plan")
             if isinstance(found, PermanentError) or (plan is not None and plan.delay is None):
-                raise AirflowFailException(f"{type(found).__name__}: a retry would fail as well") from error
+                # Airflow may have tries left: they are as many as the longest outage needs.
+                name, reason = type(ended).__name__, plan.reason if plan else ""
+                reason = reason.removeprefix(f"{name}: ") or "a retry would fail as well"
+                raise NoFurtherTryError(f"{name}: {reason}") from error
             if isinstance(found, ApiUnavailableError) and found.retry_after_seconds:
                 seconds = min(found.retry_after_seconds, LONGEST_WAIT_SECONDS)
                 logger.warning("The API asks to wait; this task waits for %.0f seconds, then fails.", seconds)

@@ -17,6 +17,7 @@ from typing import Any
 from directory_sync.airflow.compat import (
     HAS_RETRY_POLICIES,
     AirflowFailException,
+    NoFurtherTryError,
     RetryDecision,
     RetryPolicy,
     kept_over_tries,
@@ -199,7 +200,13 @@ def cause_of(exception: object) -> str:
     error = find_error(exception) if isinstance(exception, BaseException) else None
     if error is None and isinstance(exception, LostProcessError):
         return str(exception)
-    return f"{type(error).__name__}: {error}" if error else f"{type(exception).__name__}, see its log"
+    return f"{type(error).__name__}: {error}" if error else f"{class_of(exception)}, see its log"
+
+
+def class_of(exception: object) -> str:
+    """Returns the name of the class of what a task raised, also where Airflow was told not to try again."""
+    raised = exception.__cause__ if isinstance(exception, NoFurtherTryError) else exception
+    return type(raised).__name__
 
 
 _PLAN = "directory_plan"

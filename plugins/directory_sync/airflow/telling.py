@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from airflow.sdk import BaseNotifier
 
 from directory_sync.airflow.notify import Notify, Receiver, announce, link_to, never_fails, receivers
-from directory_sync.airflow.retry import LostProcessError
+from directory_sync.airflow.retry import LostProcessError, class_of
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
 from directory_sync.config.events import names_of, render
@@ -210,7 +210,7 @@ def cause_of(exception: object) -> str:
     if not isinstance(exception, BaseException):
         return "The task ended without an error of its own: it was killed, or somebody marked it as failed."
     error = find_error(exception)
-    return f"{type(error).__name__}: {error}" if error else f"{type(exception).__name__}: see the task's log."
+    return f"{type(error).__name__}: {error}" if error else f"{class_of(exception)}: see the task's log."
 
 
 def _drift(report: "AuditReport") -> list[str]:
