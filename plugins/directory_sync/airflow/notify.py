@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import Parameter, signature
+from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -218,15 +219,34 @@ def announce(told: Sequence[Receiver], message: Message, context: Mapping[str, A
             logger.info("The notification `%s` was sent by %s.", message.event, receiver.name)
 
 
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Logs only warnings in its block: Apprise logs the text, with names, and HTTP clients log URLs."""
-    before = logging.root.manager.disable
-    logging.disable(logging.INFO)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+class _Hush:
+    """Logs only warnings in its block: Apprise logs the text, with names, and HTTP clients log URLs.
+
+    The level holds for the whole process, and the triggerer sends in several threads. So the first block
+    that begins sets it, and the last one that ends puts back what was there.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._blocks, self._before = 0, logging.NOTSET
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if not self._blocks:
+                self._before = logging.root.manager.disable
+                logging.disable(max(self._before, logging.INFO))
+            self._blocks += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocks -= 1
+                if not self._blocks:
+                    logging.disable(self._before)
+
+
+_hushed = _Hush()
 
 
 @contextmanager

@@ -1,0 +1,54 @@
+"""How a notification is sent, by notifiers of this file."""
+
+import logging
+from pathlib import Path
+from threading import Event, Thread
+
+from airflow.sdk import BaseNotifier
+
+from directory_sync.airflow.notify import announce, receivers
+from directory_sync.config.events import render
+from directory_sync.config.settings import SyncSettings
+
+SETTINGS = SyncSettings(home=Path("/home"), deadline_minutes=90)
+LATE = render("late", {"dag": "d"})
+CHATTER = logging.getLogger("an.http.client")
+
+
+class Slow(BaseNotifier):
+    """A notifier that logs its text, and then works until it is told to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.may_end = Event(), Event()
+
+    def __copy__(self):
+        return self
+
+    def notify(self, context) -> None:
+        self.began.set()
+        assert self.may_end.wait(20)
+        CHATTER.info("POST https://hooks.example.org/secret")
+
+
+def send(notifier: BaseNotifier) -> Thread:
+    thread = Thread(target=announce, args=(receivers(SETTINGS, [notifier]), LATE, {}))
+    thread.start()
+    return thread
+
+
+def test_what_is_logged_while_two_are_sent_at_once_is_as_before_afterwards(caplog):
+    caplog.set_level(logging.DEBUG)
+    before = logging.root.manager.disable
+    first, second = Slow(), Slow()
+    threads = []
+    for one in (first, second):
+        threads.append(send(one))
+        assert one.began.wait(20)
+    for one, thread in zip((first, second), threads, strict=True):
+        one.may_end.set()
+        thread.join(20)
+    assert "hooks.example.org" not in caplog.text
+    assert logging.root.manager.disable == before
+    CHATTER.info("again")
+    assert "again" in caplog.messages
