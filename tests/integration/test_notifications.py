@@ -27,7 +27,7 @@ from directory_sync.config.directory import Directory
 from directory_sync.config.events import DEFAULT_EVENTS, EVENTS, Message, render
 from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import AuthError, ConfigError, SnapshotError
-from directory_sync.landing.files import REPORT
+from directory_sync.landing.files import REPORT, WHO
 from directory_sync.publish.question import Decision, landed_question
 from directory_sync.sync import Sync
 from directory_sync.sync.outcome import Outcome
@@ -233,6 +233,27 @@ def test_the_first_publication_after_failures_tells_that_they_are_over_once(
         f"directory_sync: {RESOURCE} is published again",
     ]
     assert "Runs that failed before: 2. The first failed at 20" in webhook.posted[-1]["message"]
+
+
+@pytest.mark.parametrize("damaged", ["told", "who"])
+def test_a_damaged_file_costs_only_what_it_holds(
+    api: SandboxServer, webhook: Webhook, tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: str
+) -> None:
+    nights = Nights(tmp_path, api, notify=[CHAT], label_field="name")
+    nights.fail("zero", SnapshotError("not sealed"))
+    context = nights.context("one")
+    with set_current_context(context):
+        scope = TaskScope(nights.directory, RESOURCE)
+        Sync(scope).extract()
+        bodies.audit(scope)
+    [file] = tmp_path.rglob(".told/*/*.json" if damaged == "told" else WHO)
+    file.write_text("no JSON")
+    with set_current_context(context):
+        bodies.publish(scope, {}, tell=nights.telling.published)
+    assert f"directory_sync: {RESOURCE}: {ENTRIES} joined, 0 left, 0 changed" in webhook.titles
+    assert len([title for title in webhook.titles if "published again" in title]) == (damaged == "who")
+    assert ("Joined:" in webhook.posted[-1]["message"]) == (damaged == "told")
+    assert len([record for record in caplog.records if "The sync is not affected" in record.getMessage()]) == 1
 
 
 def test_a_failure_is_over_only_when_its_own_directory_and_resource_are_published(

@@ -97,7 +97,8 @@ class Telling:
             return
         resource = scope.resource.name
         headline = outcome.report.headline() if outcome.report else outcome.note or ""
-        self._recovered(scope, resource, headline)
+        with never_fails("Whether this ends a series of failures is unknown"):
+            self._recovered(scope, resource, headline)
         if (report := outcome.report) is None:
             return
         if drift := _drift(report):
@@ -237,8 +238,10 @@ def _digest(report: "AuditReport", scope: TaskScope) -> dict[str, str]:
 
 
 def _who(report: "AuditReport", scope: TaskScope) -> Mapping[str, Any]:
-    """Returns who joined, left and changed, as the audit landed it with the sync."""
-    return scope.landed.who(report.sync_id) or {}
+    """Returns who joined, left and changed, as the audit landed it with the sync; empty: it is unknown."""
+    with never_fails("The names of a digest cannot be read"):
+        return scope.landed.who(report.sync_id) or {}
+    return {}
 
 
 def _began(context: Mapping[str, Any]) -> datetime | None:
