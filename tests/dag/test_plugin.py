@@ -1,5 +1,6 @@
 """The plugin as every Airflow process loads it."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -21,6 +22,19 @@ def test_loading_the_plugin_imports_nothing_of_the_page_s_server():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=CHECKOUT / "plugins", capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_process_that_imports_no_dag_file_reads_airflow_s_configuration_too():
+    code = (
+        "import directory_sync_plugin; from directory_sync.config.settings import SyncSettings; "
+        "print(SyncSettings.from_environment().home)"
+    )
+    variables = {**os.environ, "AIRFLOW__DIRECTORY_SYNC__HOME": "/srv/sync"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=CHECKOUT / "plugins", env=variables, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "/srv/sync"
 
 
 @pytest.mark.usefixtures("no_get_user")

@@ -7,6 +7,8 @@ task `audit`, so that a request names no path.
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from directory_sync.config.connections import LANDING_CONNECTION
@@ -35,16 +37,16 @@ NOT_LANDED = (
 def landing_note(directory: "Directory", resource: "Resource") -> str:
     """Returns the `doc_json` of the task `audit`: where the resource lands.
 
+    A `home` that the Dag file gives stands in it; any other is the API server's own setting.
+
     Args:
         directory: the directory of the resource.
         resource: the resource.
     """
-    return json.dumps(
-        {
-            "resource": resource.name,
-            "landing": {"connection": directory.landing, "folder": directory.landing_folder},
-        }
-    )
+    landing = {"connection": directory.landing, "folder": directory.landing_folder}
+    if home := directory.settings.get("home"):
+        landing["home"] = str(home)
+    return json.dumps({"resource": resource.name, "landing": landing})
 
 
 def who(dag_id: str, resource: str, *, run_id: str, sync_id: str) -> dict[str, Any]:
@@ -85,8 +87,6 @@ def _landing_of(dag_id: str, resource: str) -> Mapping[str, str]:
 
 
 def _landed(landing: Mapping[str, str], resource: str, *, run_id: str, sync_id: str) -> dict[str, Any]:
-    from pathlib import Path
-
     from directory_sync.airflow.scope import connection_fields
     from directory_sync.config.settings import SyncSettings
     from directory_sync.landing.place import landing_place
@@ -96,7 +96,10 @@ def _landed(landing: Mapping[str, str], resource: str, *, run_id: str, sync_id: 
     if connection is None and landing["connection"] != LANDING_CONNECTION:
         logger.warning("There is no connection `%s` in the API server", landing["connection"])
         return {"who": None, "why": UNREADABLE}
-    place = landing_place(connection, SyncSettings.from_environment())
+    settings = SyncSettings.from_environment()
+    if "home" in landing:
+        settings = replace(settings, home=Path(landing["home"]))
+    place = landing_place(connection, settings)
     if "://" not in place.url and not Path(place.url).is_dir():
         return {"who": None, "why": ELSEWHERE}
     snapshot = Landing(place, folder=landing["folder"]).snapshot(resource, run_id)

@@ -1,6 +1,7 @@
 """The section [directory_sync] of Airflow's configuration: another place for the switches.
 
-`directory_sync.dag` makes `SyncSettings` read it, so every Dag of ours does, at parse and in its tasks.
+`directory_sync.dag` makes `SyncSettings` read it, so every Dag of ours does, at parse and in its tasks. The
+plugin does for the API server, which imports no Dag file.
 """
 
 import os

@@ -4,6 +4,7 @@ A wheel brings it by its entry point; in a folder deployment `plugins/directory_
 """
 
 import logging
+from collections.abc import Mapping
 from functools import cached_property, wraps
 from typing import Any
 
@@ -12,8 +13,20 @@ from airflow.plugins_manager import AirflowPlugin
 from directory_sync import about, ui
 from directory_sync.airflow import compat, empty_port, landed, notes
 from directory_sync.airflow.provider import PACKAGE_NAME, get_provider_info
+from directory_sync.config.given import also_read
 
 logger = logging.getLogger(__name__)
+
+
+def _options() -> Mapping[str, str]:
+    # Imported when it is asked: every process of Airflow loads the plugin.
+    from directory_sync.airflow.options import options
+
+    return options()
+
+
+# The API server imports no Dag file, and reads the landing zone.
+also_read(_options)
 
 
 class DirectorySyncPlugin(AirflowPlugin):
