@@ -235,6 +235,17 @@ def test_the_first_publication_after_failures_tells_that_they_are_over_once(
     assert "Runs that failed before: 2. The first failed at 20" in webhook.posted[-1]["message"]
 
 
+def test_a_run_tells_of_each_resource_that_failed_in_it(
+    api: SandboxServer, webhook: Webhook, tmp_path: Path
+) -> None:
+    nights = Nights(tmp_path, api, notify=[CHAT], child="members")
+    for task_id in ("audit", "members.audit", "members.publish"):
+        nights.fail("one", SnapshotError("not sealed"), task_id=task_id)
+    assert webhook.titles == [f"directory_sync: {one} failed" for one in (RESOURCE, "members")]
+    nights.end("two", "members")
+    assert webhook.titles[2:] == ["directory_sync: members is published again"]
+
+
 @pytest.mark.parametrize("damaged", ["told", "who"])
 def test_a_damaged_file_costs_only_what_it_holds(
     api: SandboxServer, webhook: Webhook, tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: str

@@ -67,7 +67,7 @@ class Telling:
 
     @_never_fails
     def failed(self, context: Mapping[str, Any]) -> None:
-        """Tells that a task failed, once a run. Airflow calls it in the task's process, after its last try.
+        """Tells that a task failed, once a run and resource; Airflow calls it after the task's last try.
 
         Args:
             context: Airflow's context of the task, with the exception.

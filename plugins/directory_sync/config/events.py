@@ -38,7 +38,7 @@ class Event:
 EVENTS = (
     Event(
         name="failed",
-        when="a task failed for good; once a run",
+        when="a task failed for good; once a run and resource",
         level="failure",
         subject="{dag}: {resource} failed",
         body=("{cause}", "Task: {task}"),

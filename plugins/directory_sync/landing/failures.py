@@ -1,6 +1,6 @@
-"""Which failures people were told of: a run tells once, and the next publication tells that it is over.
+"""Which failures people were told of: a run tells once for each resource, a publication that it is over.
 
-    <root>/.told/<dag>/<run>.<start>.json       one file per run that told a failure
+    <root>/.told/<dag>/<run>.<start>.<resource>.json        one file per run that told a failure of a resource
 
 A run that is cleared begins anew, so it has another start and may tell again.
 """
@@ -45,7 +45,7 @@ class Failures:
         self._folder = folder
 
     def tell(self, *, run_id: str, began_at: datetime | None, resource: str) -> bool:
-        """Records a failure; returns whether it is the first one of its run.
+        """Records a failure; returns whether it is the first one of its resource in its run.
 
         Args:
             run_id: the run.
@@ -55,7 +55,7 @@ class Failures:
         began = f"{began_at.astimezone(UTC):%Y%m%dT%H%M%S}" if began_at else "-"
         failure = Failure(run_id=run_id, resource=resource, at=datetime.now(UTC))
         content: dict[str, Any] = {**asdict(failure), "at": failure.at.isoformat()}
-        return self._folder.create_json(f"{folder_name(run_id)}.{began}.json", content)
+        return self._folder.create_json(f"{folder_name(run_id)}.{began}.{resource}.json", content)
 
     def of(self, resource: str) -> dict[Failure, str]:
         """Returns the failures of a resource, each with the name of its file.

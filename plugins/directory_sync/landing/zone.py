@@ -14,7 +14,7 @@
                            /rolled_forward.json                     syncs of other runs that this run finished
                            /published.json                          the syncs in the warehouse, see `Mark`
                            /skipped.json                            the newer publication that was found
-    <root>/.told/<dag>/<run>.<start>.json                           a failure that people were told of
+    <root>/.told/<dag>/<run>.<start>.<resource>.json                a failure that people were told of
 
 Without a manifest there is no snapshot. Landed files are never replaced: an interrupted load leaves files
 that belong to no complete load. Files are flushed to the disk before a manifest names them.
