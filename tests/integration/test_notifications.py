@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -264,7 +265,9 @@ def test_a_damaged_file_costs_only_what_it_holds(
     assert f"directory_sync: {RESOURCE}: {ENTRIES} joined, 0 left, 0 changed" in webhook.titles
     assert len([title for title in webhook.titles if "published again" in title]) == (damaged == "who")
     assert ("Joined:" in webhook.posted[-1]["message"]) == (damaged == "told")
-    assert len([record for record in caplog.records if "The sync is not affected" in record.getMessage()]) == 1
+    assert (
+        len([record for record in caplog.records if "The sync is not affected" in record.getMessage()]) == 1
+    )
 
 
 def test_a_failure_is_over_only_when_its_own_directory_and_resource_are_published(
@@ -470,6 +473,30 @@ def test_a_label_calls_nobody_in_a_chat_and_adds_no_header_to_a_mail() -> None:
     assert names_of([{"label": "<!channel>\r\nBcc: x"}], 1) == "\u2039!channel\u203a Bcc: x"
     told = render("failed", {"dag": "d", "resource": "r\r\nBcc: x@example.org"})
     assert told.subject == "d: r Bcc: x@example.org failed"
+
+
+@pytest.mark.parametrize("call", ["@everyone", "@here", "@channel", "@all", "<@U024BE7LH>", "<!here>"])
+def test_no_text_of_others_calls_people_in_a_chat(tmp_path: Path, call: str) -> None:
+    from directory_sync.config.events import names_of
+
+    assert "@" not in (named := names_of([{"label": call}], 1))
+    assert "<" not in named
+    assert "@" not in render("drift", {"dag": "d", "findings": f"The field `{call}` is new."}).text
+    chat = Chat()
+    scope: Any = SimpleNamespace(context={"dag": SimpleNamespace(dag_id="d"), "run_id": "one"})
+    question: Any = SimpleNamespace(resource=RESOURCE, held=20)
+    decision = Decision(digest="", sync_id="", choice="rejected", reason=f"ask {call}", by=call)
+    directory = Directory(form=lambda: form({}, None), settings={"home": tmp_path})
+    Telling(directory, [chat]).answered(scope, question, decision)
+    [(sent, _)] = chat.sent
+    assert "Reason: ask " in sent
+    assert "@" not in sent
+    assert "<" not in sent
+
+
+def test_a_link_is_sent_as_it_is() -> None:
+    link = "https://airflow.example.org/dags/d/runs/a@b"
+    assert render("late", {"dag": "d", "link": link}).body.endswith(link)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=[event.name for event in EVENTS])

@@ -16,7 +16,7 @@ from directory_sync.airflow.notify import Notify, Receiver, announce, link_to, n
 from directory_sync.airflow.retry import LostProcessError, class_of
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
-from directory_sync.config.events import names_of, render
+from directory_sync.config.events import in_one_line, names_of, render
 from directory_sync.config.kinds import Kind
 from directory_sync.config.older_python import UTC
 from directory_sync.errors import find_error
@@ -156,8 +156,8 @@ class Telling:
             scope,
             question.resource,
             outcome=outcome[decision.choice],
-            by=" ".join(decision.by.split()),
-            reason=" ".join(decision.reason.split()),
+            by=in_one_line(decision.by),
+            reason=in_one_line(decision.reason),
         )
 
     # ---- how

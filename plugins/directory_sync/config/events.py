@@ -158,7 +158,8 @@ def render(name: str, facts: Mapping[str, str]) -> Message:
         facts: the values for its templates, with `dag`, `resource`, `run` and `link`. One that is missing is
             empty.
     """
-    event, known = BY_NAME[name], _Facts(facts)
+    event, known = BY_NAME[name], _Facts({fact: _calls_nobody(text) for fact, text in facts.items()})
+    known["link"] = facts.get("link", "")
     paragraphs = (part for part in (*event.body, *LAST) if _says(part, known))
     return Message(
         event=name,
@@ -171,6 +172,11 @@ def render(name: str, facts: Mapping[str, str]) -> Message:
         subject=" ".join(event.subject.format_map(known).split()),
         body="\n\n".join(part.format_map(known) for part in paragraphs),
     )
+
+
+def _calls_nobody(text: str) -> str:
+    """Returns text without what chats read as a call to people, such as `@here`."""
+    return text.replace("@", "\uff20")
 
 
 def _says(template: str, facts: Mapping[str, str]) -> bool:
@@ -216,8 +222,12 @@ def names_of(entries: Sequence[Mapping[str, object]], count: int) -> str:
 SHOWN_CHARACTERS = 80
 
 
+def in_one_line(text: str) -> str:
+    """Returns text of others without what chats read as a link or a call to all: `<!channel>`, `@here`."""
+    line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
+    return _calls_nobody(line.replace("<", "\u2039").replace(">", "\u203a"))
+
+
 def _shown(label: str) -> str:
-    """Returns text of the API without what chats read as a link or a call to all: `<!channel>`."""
-    line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(label.split()))
-    line = line.replace("<", "\u2039").replace(">", "\u203a")
+    line = in_one_line(label)
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"

@@ -19,7 +19,11 @@ SEEN = {"joined": [], "left": [], "changed": [], "counts": {"joined": 0, "left":
 
 
 def form():
-    endpoint = {"path": "/v1/airports", "data_selector": "data", "paginator": {"type": "offset", "limit": 100}}
+    endpoint = {
+        "path": "/v1/airports",
+        "data_selector": "data",
+        "paginator": {"type": "offset", "limit": 100},
+    }
     return {
         "client": {"base_url": "https://api.example.com"},
         "resources": [{"name": "airports", "primary_key": "id", "endpoint": endpoint}],
