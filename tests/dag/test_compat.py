@@ -135,6 +135,11 @@ def test_a_guarded_function_keeps_the_arguments_that_airflow_looks_for():
     assert guarded(outlet_events=7) == 7
 
 
+def test_an_airflow_without_readers_of_lineage_has_no_collector(monkeypatch):
+    monkeypatch.delattr("airflow.sdk.plugins_manager.get_hook_lineage_readers_plugins")
+    assert compat.hook_lineage_collector() is None
+
+
 def test_this_airflow_has_every_part():
     assert compat.absent() == ()
 

@@ -256,8 +256,9 @@ def hook_lineage_collector() -> Any:
     except ImportError:  # 3.0, 3.1
         from airflow import plugins_manager as of_3_1
 
-        of_3_1.initialize_hook_lineage_readers_plugins()  # type: ignore[attr-defined]
-        readers = of_3_1.hook_lineage_reader_classes  # type: ignore[attr-defined]
+        if initialize := getattr(of_3_1, "initialize_hook_lineage_readers_plugins", None):
+            initialize()
+        readers = getattr(of_3_1, "hook_lineage_reader_classes", None)
     else:
         readers = get_hook_lineage_readers_plugins()
     if not readers:
