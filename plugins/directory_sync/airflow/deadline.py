@@ -65,8 +65,8 @@ def alerts(settings: SyncSettings, callback: Any = None, *, told: Sequence[Recei
     packed = [one.packed() for one in wanting]
     for name in (one.name for one, values in zip(wanting, packed, strict=True) if values is None):
         logger.warning(
-            "%s is not told of late runs: its arguments cannot be stored in the Dag. Give it a connection "
-            "id instead of an object, or leave `late` out of its events.",
+            "%s is not told of late runs: its arguments cannot be stored in the Dag, or may hold a secret by "
+            "their names. Give it a connection id instead, or leave `late` out of its events.",
             name,
         )
     return compat.deadline(

@@ -35,6 +35,8 @@ SUBJECTS = ("subject", "title")
 """The fields of notifiers that hold a subject."""
 TEXTS = ("body", "text", "message", "message_body", "content")
 """The fields that hold a text."""
+SECRET_WORDS = frozenset({"key", "token", "password", "secret", "url", "webhook"})
+"""The words in the names of arguments that may hold a secret."""
 OTHERS = {"html_content": "{{ directory.html }}", "summary": "{{ directory.subject }}"}
 
 
@@ -97,7 +99,10 @@ class Notify:
         ready.notify(known)
 
     def packed(self) -> dict[str, Any] | None:
-        """Returns the class and its arguments, as a process without the Dag file needs them."""
+        """Returns the class and its arguments, as a process without the Dag file needs them.
+
+        They stand in the serialized Dag: one that may be a secret by its name is not stored.
+        """
         kind = type(self.notifier)
         arguments = {
             name: getattr(self.notifier, name)
@@ -105,6 +110,8 @@ class Notify:
             if getattr(self.notifier, name, parameter.default) != parameter.default
         }
         needed = {name for name, one in _arguments(kind).items() if one.default is Parameter.empty}
+        if any(_is_secret(name) for name in arguments):
+            return None
         if needed - arguments.keys() or kind.__module__.startswith("unusual_prefix_"):
             return None
         try:
@@ -322,6 +329,11 @@ def _arguments(kind: type) -> dict[str, Parameter]:
     """Returns the named arguments of a notifier's class, without `self`."""
     named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     return {name: one for name, one in signature(kind).parameters.items() if one.kind in named}
+
+
+def _is_secret(argument: str) -> bool:
+    """Whether an argument may hold a secret, by its name; the id of a connection holds none."""
+    return not argument.endswith("conn_id") and not SECRET_WORDS.isdisjoint(argument.lower().split("_"))
 
 
 def _services(given: Any) -> list[str]:
