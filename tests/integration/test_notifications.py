@@ -472,7 +472,7 @@ def test_a_label_calls_nobody_in_a_chat_and_adds_no_header_to_a_mail() -> None:
 
     assert names_of([{"label": "<!channel>\r\nBcc: x"}], 1) == "\u2039!channel\u203a Bcc: x"
     told = render("failed", {"dag": "d", "resource": "r\r\nBcc: x@example.org"})
-    assert told.subject == "d: r Bcc: x@example.org failed"
+    assert told.subject == "d: r Bcc: x\uff20example.org failed"
 
 
 @pytest.mark.parametrize("call", ["@everyone", "@here", "@channel", "@all", "<@U024BE7LH>", "<!here>"])
@@ -483,7 +483,7 @@ def test_no_text_of_others_calls_people_in_a_chat(tmp_path: Path, call: str) -> 
     assert "<" not in named
     assert "@" not in render("drift", {"dag": "d", "findings": f"The field `{call}` is new."}).text
     chat = Chat()
-    scope: Any = SimpleNamespace(context={"dag": SimpleNamespace(dag_id="d"), "run_id": "one"})
+    scope: Any = SimpleNamespace(context={"dag": DAG("d", schedule=None), "run_id": "one"})
     question: Any = SimpleNamespace(resource=RESOURCE, held=20)
     decision = Decision(digest="", sync_id="", choice="rejected", reason=f"ask {call}", by=call)
     directory = Directory(form=lambda: form({}, None), settings={"home": tmp_path})
