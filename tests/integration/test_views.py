@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.capture import Capture
 from tests.conftest import CHECKOUT
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.listing import Listing
@@ -235,6 +236,19 @@ def test_a_view_of_a_persons_own_under_our_name_stays(listing: Listing, small: C
     small.run("two")
     assert small.query(f"SELECT * FROM {RESOURCE}_current") == [(1,)]
     assert small.query(f"SELECT count(*) FROM {RESOURCE}_history") == [(5,)]
+
+
+def test_a_table_of_a_persons_own_under_the_name_of_a_view_stays_and_fails_no_run(
+    listing: Listing, small: Cycle, captured: Capture
+) -> None:
+    """The history, too, which the first releases made without a mark: but as a view."""
+    with small.warehouse() as (warehouse, _):
+        warehouse._execute("CREATE SCHEMA IF NOT EXISTS directory")
+        warehouse._execute(f"CREATE TABLE directory.{RESOURCE}_history (mine INTEGER)")
+    assert small.run("one").changes["added"] == 5
+    assert any(f"`{RESOURCE}_history` was not made by this package" in line for line in captured.lines)
+    assert columns(small, f"{RESOURCE}_history") == ["mine"]
+    assert small.query(f"SELECT count(*) FROM {RESOURCE}_current") == [(5,)]
 
 
 # ---- what the documentation says

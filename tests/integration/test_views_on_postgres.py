@@ -11,6 +11,7 @@ from tests.integration.test_views import (
     small,
     test_a_changed_type_empties_no_column,
     test_a_map_leaves_the_fields_of_the_record_in_the_history,
+    test_a_table_of_a_persons_own_under_the_name_of_a_view_stays_and_fails_no_run,
     test_a_value_that_fits_no_type_is_null_and_stops_no_reader,
     test_a_view_of_a_persons_own_under_our_name_stays,
     test_changed_fields_have_their_old_and_new_values,
@@ -25,6 +26,7 @@ __all__ = [
     "small",
     "test_a_changed_type_empties_no_column",
     "test_a_map_leaves_the_fields_of_the_record_in_the_history",
+    "test_a_table_of_a_persons_own_under_the_name_of_a_view_stays_and_fails_no_run",
     "test_a_value_that_fits_no_type_is_null_and_stops_no_reader",
     "test_a_view_of_a_persons_own_under_our_name_stays",
     "test_changed_fields_have_their_old_and_new_values",
@@ -62,6 +64,29 @@ def test_views_of_others_on_top_of_ours_stop_no_sync(
     admin(small, "DROP VIEW public.theirs")
     small.run("three")
     assert small.query(f"SELECT doors, gates FROM {RESOURCE}_current WHERE id = 1") == [("many", 3)]
+
+
+def test_a_view_that_is_locked_fails_no_publication_and_is_made_by_the_next_one(
+    listing: Listing, small: Cycle, captured: Capture
+) -> None:
+    cycle = small.with_(settings={"warehouse_wait_seconds": 2.0})
+    cycle.run("one")
+    listing.entries[0]["gates"] = 3
+    assert cycle.postgres
+    with cycle.postgres.connect(cycle.database) as other, other.cursor() as cursor:
+        other.autocommit = False
+        # A transaction that goes on, and locks one view alone.
+        cursor.execute(f"COMMENT ON VIEW directory.{RESOURCE}_history IS 'mine'")
+        assert cycle.run("two").changes["changed"] == 1
+        other.rollback()
+    warned = [line for line in captured.lines if f"The view `{RESOURCE}_history` cannot be made now" in line]
+    assert len(warned) == 1
+    assert "(55P03)" in warned[0]
+    assert cycle.query(f"SELECT gates FROM {RESOURCE}_current WHERE id = 1") == [(3,)]
+    listing.entries[1]["gates"] = 4
+    cycle.run("three")
+    gates = cycle.query(f"SELECT id, gates FROM {RESOURCE}_history WHERE gates IS NOT NULL ORDER BY id")
+    assert gates == [(1, 3), (2, 4)]
 
 
 def test_readers_keep_their_rights_on_a_view_that_is_made_anew(listing: Listing, small: Cycle) -> None:

@@ -1,7 +1,8 @@
 """Makes the views of a resource, and the descriptions of tables, views and columns.
 
-A view is made again only where its query has changed: its definition carries a digest of the query. Views of
-others that select from ours must not stop a sync, so a view that cannot be replaced stays as it is.
+A view is made again only where its query has changed: its definition carries a digest of the query. The tables
+are published before, and no error of the warehouse about a view fails a publication: the view stays as it is, the
+log says why, and the next publication tries again.
 """
 
 import logging
@@ -17,13 +18,15 @@ from directory_sync.config.form import Resource
 from directory_sync.warehouse.definitions import Definitions, View
 from directory_sync.warehouse.dialect import literal
 from directory_sync.warehouse.record_fields import RecordFields
-from directory_sync.warehouse.sql import Sql, without_values
+from directory_sync.warehouse.sql import Sql, innermost
 
 logger = logging.getLogger(__name__)
 
 _MARK = "by_directory_sync_"
 _DEPENDENT, _OTHER_COLUMNS, _NOT_OURS = "2BP01", "42P16", "42501"
 """PostgreSQL's codes: others depend on it; it has other columns; it belongs to another role."""
+_STAY = {_DEPENDENT: "other views select from it", _NOT_OURS: "it belongs to another role"}
+"""Why a view stays until a person acts, by PostgreSQL's code."""
 
 
 class Views(Sql):
@@ -39,11 +42,27 @@ class Views(Sql):
             fields: which fields of the record its columns come from.
             is_reshaped: a step of the form makes other rows of the records.
         """
-        dialect = self._destination.dialect
         views = list(self._definitions(resource, fields, is_reshaped=is_reshaped))
+        try:
+            self._create(resource, views)
+        except DatabaseException as e:
+            logger.warning(
+                "The views of `%s` cannot be made or described now (%s): they stay as they are. The next "
+                "publication tries again",
+                resource.name,
+                _code(e),
+            )
+
+    def _create(self, resource: Resource, views: Sequence[View]) -> None:
+        dialect = self._destination.dialect
         if dialect is None:
             for view in views:
-                self._execute(f"CREATE OR REPLACE VIEW {self._table(view.name)} AS {view.query}")
+                try:
+                    self._client.execute_sql(
+                        f"CREATE OR REPLACE VIEW {self._table(view.name)} AS {view.query}"
+                    )
+                except DatabaseException as e:
+                    _warn(view.name, _code(e))
             return
         found: dict[str, str | None] = {str(name): sql for name, sql in self._in_schema(dialect.relations)}
         ours = [view for view in views if self._make(view, found, resource)]
@@ -100,8 +119,9 @@ class Views(Sql):
         stands = found.get(view.name)
         if stands and f"{_MARK}{digest}" in stands and not self._makes_all_views:
             return True
-        # The first releases made the history without a mark.
-        if view.name in found and _MARK not in (stands or "") and view.name != resource.history_view:
+        # The first releases made the history without a mark, as a view.
+        is_of_first_releases = view.name == resource.history_view and stands is not None
+        if view.name in found and _MARK not in (stands or "") and not is_of_first_releases:
             logger.warning(
                 "`%s` was not made by this package, so it stays. Rename or drop it to get our view", view.name
             )
@@ -117,35 +137,22 @@ class Views(Sql):
             grants = self._grants(plain)
             code = self._try(f"DROP VIEW {name}", f"CREATE VIEW {name} {body}", *grants)
         if code:
-            reason = {
-                _DEPENDENT: "other views select from it",
-                _NOT_OURS: "it belongs to another role",
-            }.get(code, code)
-            logger.warning(
-                "The view `%s` cannot be made anew (%s): it stays as it is, without new columns. Drop it, "
-                "and the next run makes it; see docs/tables.md#views-of-your-own",
-                plain,
-                reason,
-            )
+            _warn(plain, code)
         return not code
 
     def _try(self, *statements: str) -> str:
-        """Runs statements in one transaction; returns the code of a refusal that ends no sync, or nothing."""
-        with without_values():
-            try:
-                with self._client.begin_transaction():
-                    for statement in statements:
-                        self._client.execute_sql(statement)
-            except DatabaseException as e:
-                code = str(getattr(getattr(e, "dbapi_exception", None), "pgcode", "") or "")
-                if code not in (_DEPENDENT, _OTHER_COLUMNS, _NOT_OURS):
-                    raise
-                return code
+        """Runs statements in one transaction; returns the code or the class of an error, or nothing."""
+        try:
+            with self._client.begin_transaction():
+                for statement in statements:
+                    self._client.execute_sql(statement)
+        except DatabaseException as e:
+            return _code(e)
         return ""
 
     def _grants(self, view: str) -> list[str]:
         """Returns the statements that grant again what readers may do with a view."""
-        rows = self._query(
+        rows = self._client.execute_sql(
             "SELECT DISTINCT grantee, privilege_type FROM information_schema.role_table_grants "
             "WHERE table_schema = %s AND table_name = %s AND grantee <> current_user",
             self._client.dataset_name,
@@ -154,7 +161,7 @@ class Views(Sql):
         return [
             f"GRANT {privilege} ON {self._table(view)} TO "
             f"{grantee if grantee == 'PUBLIC' else self._name(grantee)}"
-            for grantee, privilege in rows
+            for grantee, privilege in rows or ()
         ]
 
     # ---- descriptions
@@ -175,8 +182,8 @@ class Views(Sql):
             if column is not None:
                 what, name = "COLUMN", f"{name}.{self._name(column)}"
             statements.append(f"COMMENT ON {what} {name} IS {literal(wanted[table, column])}")
-        if self._try(*statements):
-            logger.warning("The tables of `%s` belong to another role and cannot be described", resource.name)
+        if code := self._try(*statements):
+            logger.warning("The tables of `%s` cannot be described now (%s)", resource.name, code)
 
     def _descriptions(
         self, resource: Resource, views: Sequence[View]
@@ -202,4 +209,26 @@ class Views(Sql):
                 yield (name, column_name), purpose
 
     def _in_schema(self, query: str) -> list[tuple[Any, ...]]:
-        return self._query(query, *[self._client.dataset_name] * query.count("%s"))
+        values = [self._client.dataset_name] * query.count("%s")
+        return [tuple(row) for row in self._client.execute_sql(query, *values) or ()]
+
+
+def _code(error: DatabaseException) -> str:
+    """Returns PostgreSQL's code of an error, else its class: a message may quote values."""
+    return str(getattr(getattr(error, "dbapi_exception", None), "pgcode", None) or innermost(error))
+
+
+def _warn(view: str, code: str) -> None:
+    if code not in _STAY:
+        logger.warning(
+            "The view `%s` cannot be made now (%s): it stays as it is. The next publication tries again",
+            view,
+            code,
+        )
+        return
+    logger.warning(
+        "The view `%s` cannot be made anew (%s): it stays as it is, without new columns. Drop it, "
+        "and the next run makes it; see docs/tables.md#views-of-your-own",
+        view,
+        _STAY[code],
+    )
