@@ -267,8 +267,7 @@ class Definitions:
             if len(names) > 1 and one.kind["data_type"] == "double":
                 value = f"COALESCE({', '.join(f'CAST({name} AS DOUBLE PRECISION)' for name in names)})"
             elif len(names) > 1:
-                types = [str(known[part].get("data_type")) for part in one.parts]
-                texts = map(self._dialect.as_text, names, types)
+                texts = map(self._dialect.as_text, names, (known[part] for part in one.parts))
                 value = f"COALESCE({', '.join(texts)})"
             selected.append(f"{value} AS {self._quoted(one.name)}")
         return ", ".join(selected)

@@ -79,12 +79,12 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def as_text(self, name: str, data_type: str) -> str:
-        """Returns a column as text: a time as in ISO 8601.
+    def as_text(self, name: str, column: Mapping[str, Any]) -> str:
+        """Returns a column as text: a time as in ISO 8601, in UTC, whatever zone the reader's session has.
 
         Args:
             name: the column, quoted.
-            data_type: dlt's type of it.
+            column: the column in dlt's schema. A time without a zone is UTC.
         """
 
     @abstractmethod

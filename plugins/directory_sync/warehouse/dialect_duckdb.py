@@ -79,10 +79,12 @@ class DuckDB(Dialect):
             return moment if column.get("timezone") is not False else f"(({moment}) AT TIME ZONE 'UTC')"
         return text
 
-    def as_text(self, name: str, data_type: str) -> str:
+    def as_text(self, name: str, column: Mapping[str, Any]) -> str:
         """See `Dialect`."""
-        if data_type == "timestamp":
-            return f"strftime(CAST({name} AS TIMESTAMPTZ) AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
+        if column.get("data_type") == "timestamp":
+            is_naive = column.get("timezone") is False
+            in_utc = name if is_naive else f"CAST({name} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'"
+            return f"strftime({in_utc}, '%Y-%m-%dT%H:%M:%S.%fZ')"
         return f"CAST({name} AS VARCHAR)"
 
     def changes(self, log: str, *, dotted: Mapping[str, Path]) -> str:

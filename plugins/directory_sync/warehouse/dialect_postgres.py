@@ -89,10 +89,11 @@ class Postgres(Dialect):
         }
         return casts.get(data_type, text)
 
-    def as_text(self, name: str, data_type: str) -> str:
+    def as_text(self, name: str, column: Mapping[str, Any]) -> str:
         """See `Dialect`."""
-        if data_type == "timestamp":
-            in_utc = f"{name}::timestamptz AT TIME ZONE 'UTC'"
+        if column.get("data_type") == "timestamp":
+            is_naive = column.get("timezone") is False
+            in_utc = name if is_naive else f"{name}::timestamptz AT TIME ZONE 'UTC'"
             return f'to_char({in_utc}, \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\')'
         return f"{name}::text"
 

@@ -1,6 +1,7 @@
 """The casts of the views' SQL hold, on the patterns that guard PostgreSQL's."""
 
 import re
+from typing import Any
 
 import duckdb
 import pytest
@@ -51,6 +52,26 @@ def test_a_time_without_a_zone_is_utc_wherever_the_reader_is(text: str, moment: 
             [text],
         ).fetchall()
     assert found == (moment and moment.partition("+")[0].partition(".")[0])
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ({"timezone": False}, "TIMESTAMP '2026-01-02 12:00:00.5'"),
+        ({}, "TIMESTAMPTZ '2026-01-02 12:00:00.5+00'"),
+        ({"timezone": True}, "TIMESTAMPTZ '2026-01-02 14:00:00.5+02'"),
+    ],
+    ids=["naive", "zoned", "said to be zoned"],
+)
+def test_a_time_beside_texts_is_the_same_text_wherever_the_reader_is(
+    zone: str, kind: dict[str, Any], value: str
+) -> None:
+    with duckdb.connect() as database:
+        database.execute(f"SET TimeZone = '{zone}'")
+        text = DuckDB().as_text("given", {"data_type": "timestamp", **kind})
+        found = database.execute(f"SELECT {text} FROM (SELECT {value} AS given)").fetchall()
+    assert found == [("2026-01-02T12:00:00.500000Z",)]
 
 
 def test_variants_are_one_column_and_names_of_ours_are_kept() -> None:
