@@ -6,14 +6,16 @@ from typing import Any
 from directory_sync.warehouse.dialect import INDEX, ITEM, PARSED, Dialect, Read, digits, literal, one_of
 from directory_sync.warehouse.record_fields import Path
 
-_WHOLE = r"^-?[0-9]{1,19}(\.0+)?$"
-_NUMBER = r"^-?[0-9]{1,200}(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
+_FRACTION = r"(\.[0-9]{1,200})?"
+"""Bounded: `double precision` refuses a number that is too near to zero, and `numeric` 16,384 digits."""
+_WHOLE = r"^-?[0-9]{1,19}(\.0{1,200})?$"
+_NUMBER = rf"^-?[0-9]{{1,200}}{_FRACTION}([eE][+-]?[0-9]{{1,2}})?$"
 _DAY = (
     r"(?!0000)[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
     r"|02-(0[1-9]|1[0-9]|2[0-8]))"
 )
 _LEAP_DAY = r"([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)-02-29"
-_CLOCK = r"[ Tt]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?"
+_CLOCK = r"[ Tt]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,12})?)?"
 _ZONE = r"([Zz]|[+-](0[0-9]|1[0-4]):?[0-5][0-9])"
 _DATE = f"({_DAY}|{_LEAP_DAY})"
 
@@ -77,7 +79,7 @@ class Postgres(Dialect):
             return _moment(text, is_zoned=column.get("timezone") is not False)
         if data_type == "decimal":
             precision, scale = digits(column)
-            whole = rf"^-?[0-9]{{1,{max(precision - scale - 1, 1)}}}(\.[0-9]+)?$"
+            whole = rf"^-?[0-9]{{1,{max(precision - scale - 1, 1)}}}{_FRACTION}$"
             return f"CASE WHEN {text} ~ {literal(whole)} THEN {text}::numeric({precision}, {scale}) END"
         exact = f"{text}::numeric BETWEEN -9223372036854775808 AND 9223372036854775807"
         casts = {

@@ -33,6 +33,32 @@ def test_only_days_of_the_calendar_are_cast(day: str, is_one: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "text", "is_one"),
+    [
+        ("_NUMBER", "-12.5e-3", True),
+        ("_NUMBER", f"0.{'0' * 199}1", True),
+        ("_NUMBER", f"0.{'0' * 199}1e-99", True),
+        ("_NUMBER", f"0.{'0' * 400}1", False),
+        ("_NUMBER", f"{'9' * 200}e99", True),
+        ("_NUMBER", f"{'9' * 400}", False),
+        ("_WHOLE", "7.00", True),
+        ("_WHOLE", f"7.{'0' * 20_000}", False),
+    ],
+)
+def test_a_number_that_postgresql_cannot_cast_is_none(pattern: str, text: str, is_one: bool) -> None:
+    """Too near to zero, or too long: Python's floats are PostgreSQL's, so what matches is neither 0 nor inf."""
+    assert bool(re.fullmatch(getattr(dialect_postgres, pattern), text)) is is_one
+    if is_one:
+        assert float(text) not in (0.0, float("inf"))
+
+
+def test_a_moment_with_more_digits_than_postgresql_reads_is_none() -> None:
+    whole = re.compile(f"{dialect_postgres._DATE}{dialect_postgres._CLOCK}")
+    assert whole.fullmatch("2026-01-02T03:04:05.123456789")
+    assert not whole.fullmatch(f"2026-01-02T03:04:05.{'1' * 150}")
+
+
+@pytest.mark.parametrize(
     ("text", "moment"),
     [
         ("2026-01-02T03:04:05Z", "2026-01-02 03:04:05+00"),
