@@ -1,8 +1,8 @@
 """Makes the views of a resource, and the descriptions of tables, views and columns.
 
-A view is made again only where its query has changed: its definition carries a digest of the query. The tables
-are published before, and no error of the warehouse about a view fails a publication: the view stays as it is, the
-log says why, and the next publication tries again.
+A view is made again only where its query has changed: its definition carries a digest of the query. The
+tables are published before, and no error of the warehouse about a view fails a publication: the view stays as
+it is, the log says why, and the next publication tries again.
 """
 
 import logging
@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+import dlt
 from dlt.common.schema.utils import get_first_column_name_with_prop, get_nested_tables
 from dlt.destinations.exceptions import DatabaseException
 
 from directory_sync.config import tables
 from directory_sync.config.form import Resource
 from directory_sync.warehouse.definitions import Definitions, View
+from directory_sync.warehouse.destinations import Destination
 from directory_sync.warehouse.dialect import literal
 from directory_sync.warehouse.record_fields import RecordFields
 from directory_sync.warehouse.sql import Sql, innermost
@@ -32,7 +34,13 @@ _STAY = {_DEPENDENT: "other views select from it", _NOT_OURS: "it belongs to ano
 class Views(Sql):
     """Makes the views and the descriptions."""
 
-    _makes_all_views = False
+    _drops = 0
+    """How often tables were found to be dropped: the views of all resources are then made anew, once."""
+
+    def __init__(self, pipeline: dlt.Pipeline, client: Any, destination: Destination) -> None:
+        """Runs no statement yet."""
+        super().__init__(pipeline, client, destination)
+        self._made_at: dict[str, int] = {}
 
     def create_views(self, resource: Resource, fields: RecordFields, *, is_reshaped: bool = False) -> None:
         """Makes the views of a resource from the schema as it is, and describes its tables and views.
@@ -66,7 +74,7 @@ class Views(Sql):
             return
         found: dict[str, str | None] = {str(name): sql for name, sql in self._in_schema(dialect.relations)}
         ours = [view for view in views if self._make(view, found, resource)]
-        self._makes_all_views = False
+        self._made_at[resource.name] = self._drops
         self._describe(resource, ours)
 
     # ---- views
@@ -115,9 +123,10 @@ class Views(Sql):
 
     def _make(self, view: View, found: Mapping[str, str | None], resource: Resource) -> bool:
         """Makes a view, unless it is there as it is to be; tells whether it is there."""
+        is_anew = self._made_at.get(resource.name, 0) < self._drops
         digest = sha256(view.query.encode()).hexdigest()[:16]
         stands = found.get(view.name)
-        if stands and f"{_MARK}{digest}" in stands and not self._makes_all_views:
+        if stands and f"{_MARK}{digest}" in stands and not is_anew:
             return True
         # The first releases made the history without a mark, as a view.
         is_of_first_releases = view.name == resource.history_view and stands is not None

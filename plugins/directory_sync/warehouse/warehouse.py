@@ -142,7 +142,7 @@ class Warehouse(Entries, Views):
                     client.drop_tables(*names)
             client.drop_tables(*names)
             schema.drop_tables(names)
-            self._makes_all_views = True
+            self._drops += 1
             self.pipeline.schemas.save_schema(schema)
 
     def _exists(self, table: str) -> bool:
