@@ -69,7 +69,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       views.py, definitions.py    makes the views and the descriptions; the queries of the views
       dialect.py                  what DuckDB and PostgreSQL say otherwise (dialect_duckdb.py, ...)
       record_fields.py            which field of a record each column comes from
-      sql.py                      how a statement is run
+      sql.py, outage.py           how a statement is run; an outage told from a refusal
       room.py                     what it has room for
       written.py                  the tables of a publication and their columns, for lineage
       key_columns.py              the columns of a table that hold the key

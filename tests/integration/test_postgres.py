@@ -410,6 +410,7 @@ def test_a_wrong_password_is_an_error_without_the_password(published: Cycle, rol
     with pytest.raises(WarehouseError, match=r"cannot be reached .* authentication failed") as caught:
         wrong.roll_forward()
     assert "an0ther-s3cret" not in str(caught.value)
+    assert not caught.value.is_outage
     assert caught.value.__context__ is caught.value.__cause__ is None
 
 

@@ -33,6 +33,7 @@ from directory_sync.publish.learned import fields_of, is_reshaped
 from directory_sync.publish.quarantine import rejected_resource, settle
 from directory_sync.publish.rows import DEDUPLICATED, Checked, SyncContent, check_rows, table_resource
 from directory_sync.publish.staged import Staged
+from directory_sync.warehouse.outage import was_away
 from directory_sync.warehouse.sql import innermost
 from directory_sync.warehouse.warehouse import Loading, Warehouse
 

@@ -18,22 +18,12 @@ from directory_sync.config.memory import is_out_of_memory, out_of_memory
 from directory_sync.errors import WarehouseError, raise_alone
 from directory_sync.warehouse.destinations import Destination
 from directory_sync.warehouse.key_columns import column_of, entry_column
+from directory_sync.warehouse.outage import was_away
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_PER_BATCH, RECORDS_PER_BATCH = 20_000, 2_000
-_AWAY = frozenset(
-    {
-        "OperationalError",
-        "InterfaceError",
-        "AdminShutdown",
-        "CrashShutdown",
-        "CannotConnectNow",
-        "DestinationConnectionError",
-    }
-)
-"""The classes of errors by which drivers say that a server was cut off, ends or begins."""
 _LOG_COLUMNS = {column.name: column for column in (*columns.CHANGES, columns.SYNC_HEADER)}
 
 
@@ -137,13 +127,3 @@ def innermost(exception: BaseException) -> str:
     while cause := exception.__cause__ or exception.__context__:
         exception = cause
     return type(exception).__name__
-
-
-def was_away(exception: BaseException) -> bool:
-    """Tells whether a database could not be reached, as far as its driver's error says."""
-    current: BaseException | None = exception
-    while current:
-        if type(current).__name__ in _AWAY:
-            return True
-        current = current.__cause__ or current.__context__
-    return False

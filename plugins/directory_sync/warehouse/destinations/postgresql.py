@@ -13,6 +13,7 @@ from directory_sync.config.older_python import UTC
 from directory_sync.errors import ConfigError, WarehouseError, raise_alone
 from directory_sync.warehouse.destinations.destination import Destination
 from directory_sync.warehouse.dialect_postgres import Postgres
+from directory_sync.warehouse.outage import was_away
 
 APPLICATION = "directory_sync"
 LIBPQ_PARAMETERS = frozenset(
@@ -166,18 +167,18 @@ class PostgreSQL(Destination):
         import psycopg2
 
         # libpq's message has host, database and role, never the password.
-        failed_with = ""
+        failed_with, is_outage = "", False
         try:
             opened = psycopg2.connect(**parameters)
             opened.autocommit = True
             return opened
         except psycopg2.Error as e:
-            failed_with = " ".join(str(e).split()) or type(e).__name__
+            failed_with, is_outage = " ".join(str(e).split()) or type(e).__name__, was_away(e)
         raise_alone(
             WarehouseError(
                 f"The warehouse {self._name} cannot be reached ({failed_with}). Nothing was published. Check "
                 "the connection; Airflow tries again."
-            )
+            ).marked(is_outage=is_outage)
         )
 
     _OF_LOCK: ClassVar[str] = (
