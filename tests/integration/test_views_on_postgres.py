@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from directory_sync.publish.learned import fields_of
 from tests.capture import Capture
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.listing import Listing
 from tests.integration.test_views import (
+    described,
     small,
     test_a_changed_type_empties_no_column,
     test_a_map_leaves_the_fields_of_the_record_in_the_history,
@@ -79,14 +81,34 @@ def test_a_view_that_is_locked_fails_no_publication_and_is_made_by_the_next_one(
         cursor.execute(f"COMMENT ON VIEW directory.{RESOURCE}_history IS 'mine'")
         assert cycle.run("two").changes["changed"] == 1
         other.rollback()
-    assert any(
-        f"The view `{RESOURCE}_history` cannot be made now (55P03)" in line for line in captured.lines
-    )
+    assert any(f"The view `{RESOURCE}_history` cannot be made now (55P03)" in line for line in captured.lines)
     assert cycle.query(f"SELECT gates FROM {RESOURCE}_current WHERE id = 1") == [(3,)]
     listing.entries[1]["gates"] = 4
     cycle.run("three")
     gates = cycle.query(f"SELECT id, gates FROM {RESOURCE}_history WHERE gates IS NOT NULL ORDER BY id")
     assert gates == [(1, 3), (2, 4)]
+
+
+def test_a_table_of_another_role_keeps_no_other_from_being_described(
+    listing: Listing, small: Cycle, captured: Capture
+) -> None:
+    small.run("one")
+    admin(
+        small,
+        "DROP ROLE IF EXISTS loader; CREATE ROLE loader LOGIN PASSWORD 'for-tests-alone';"
+        f'GRANT ALL ON DATABASE "{small.database}" TO loader;'
+        "GRANT ALL ON ALL TABLES IN SCHEMA directory TO loader; GRANT ALL ON SCHEMA directory TO loader;"
+        f"ALTER TABLE directory.{RESOURCE}_changes OWNER TO loader;"
+        f"COMMENT ON TABLE directory.{RESOURCE}_changes IS NULL; COMMENT ON TABLE directory.directory_syncs IS NULL",
+    )
+    with small.with_(role=("loader", "for-tests-alone")).warehouse() as (warehouse, _):
+        warehouse.create_views(small.parsed, fields_of(small.parsed, warehouse))
+    found = described(small)
+    assert found[f"{RESOURCE}_changes", None]
+    assert found["directory_syncs", None] is None
+    [line] = {line for line in captured.lines if "cannot be described" in line}
+    assert "`directory_syncs` cannot be described now (it belongs to another role)" in line
+    admin(small, "REASSIGN OWNED BY loader TO postgres; DROP OWNED BY loader; DROP ROLE loader")
 
 
 def test_readers_keep_their_rights_on_a_view_that_is_made_anew(listing: Listing, small: Cycle) -> None:

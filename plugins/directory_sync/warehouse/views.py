@@ -183,16 +183,20 @@ class Views(Sql):
         wanted = dict(self._descriptions(resource, views))
         due = [key for key in wanted if key in stands and stands[key] != wanted[key]]
         kinds = {view.name: "VIEW" for view in views}
-        if not due:
-            return
-        statements = []
+        # One transaction for each: another role may own one of them, such as a shared `directory_syncs`.
+        statements: dict[str, list[str]] = {}
         for table, column in due:
             what, name = kinds.get(table, "TABLE"), self._table(table)
             if column is not None:
                 what, name = "COLUMN", f"{name}.{self._name(column)}"
-            statements.append(f"COMMENT ON {what} {name} IS {literal(wanted[table, column])}")
-        if code := self._try(*statements):
-            logger.warning("The tables of `%s` cannot be described now (%s)", resource.name, code)
+            statements.setdefault(table, []).append(
+                f"COMMENT ON {what} {name} IS {literal(wanted[table, column])}"
+            )
+        for table, of_table in statements.items():
+            if code := self._try(*of_table):
+                # Nobody needs to act: its owner describes it, or nobody does.
+                level = logging.INFO if code == _NOT_OURS else logging.WARNING
+                logger.log(level, "`%s` cannot be described now (%s)", table, _STAY.get(code, code))
 
     def _descriptions(
         self, resource: Resource, views: Sequence[View]
