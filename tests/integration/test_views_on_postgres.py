@@ -114,9 +114,15 @@ def test_a_table_of_another_role_keeps_no_other_from_being_described(
 def test_readers_keep_their_rights_on_a_view_that_is_made_anew(listing: Listing, small: Cycle) -> None:
     small.run("one")
     view = f"directory.{RESOURCE}_current"
-    admin(small, f"DROP ROLE IF EXISTS reader; CREATE ROLE reader; GRANT SELECT ON {view} TO reader")
+    admin(
+        small,
+        f"DROP ROLE IF EXISTS reader; DROP ROLE IF EXISTS giver; CREATE ROLE reader; CREATE ROLE giver;"
+        f"GRANT SELECT ON {view} TO reader; GRANT SELECT ON {view} TO giver WITH GRANT OPTION",
+    )
     listing.entries[0]["doors"] = "many"
     small.run("two")
     assert small.query(f"SELECT doors FROM {RESOURCE}_current WHERE id = 1") == [("many",)]
     assert admin(small, f"SELECT has_table_privilege('reader', '{view}', 'SELECT')") == [(True,)]
-    admin(small, "DROP OWNED BY reader; DROP ROLE reader")
+    may_give = "SELECT has_table_privilege(%s, %s, 'SELECT WITH GRANT OPTION')"
+    assert [admin(small, may_give, role, view) for role in ("reader", "giver")] == [[(False,)], [(True,)]]
+    admin(small, "DROP OWNED BY reader, giver; DROP ROLE reader, giver")

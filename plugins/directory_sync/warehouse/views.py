@@ -162,15 +162,17 @@ class Views(Sql):
     def _grants(self, view: str) -> list[str]:
         """Returns the statements that grant again what readers may do with a view."""
         rows = self._client.execute_sql(
-            "SELECT DISTINCT grantee, privilege_type FROM information_schema.role_table_grants "
-            "WHERE table_schema = %s AND table_name = %s AND grantee <> current_user",
+            "SELECT grantee, privilege_type, max(is_grantable) FROM information_schema.role_table_grants "
+            "WHERE table_schema = %s AND table_name = %s AND grantee <> current_user "
+            "GROUP BY grantee, privilege_type",
             self._client.dataset_name,
             view,
         )
         return [
             f"GRANT {privilege} ON {self._table(view)} TO "
             f"{grantee if grantee == 'PUBLIC' else self._name(grantee)}"
-            for grantee, privilege in rows or ()
+            f"{' WITH GRANT OPTION' if is_grantable == 'YES' else ''}"
+            for grantee, privilege, is_grantable in rows or ()
         ]
 
     # ---- descriptions
