@@ -293,16 +293,16 @@ class Cycle:
                 database.execute(f"USE {dataset}")
             return database.execute(sql, list(values)).fetchall()
 
-    def dicts(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a query, by the names of their columns."""
+    def dicts(self, sql: str, *, zone: str = "UTC") -> list[dict[str, Any]]:
+        """Rows of a query, by the names of their columns, as a session in a time zone reads them."""
         if self.postgres:
             with self.postgres.connect(self.database) as connection, connection.cursor() as cursor:
-                cursor.execute("SET TimeZone = 'UTC'")
+                cursor.execute(f"SET TimeZone = '{zone}'")
                 cursor.execute(sql)
                 names = [column.name for column in cursor.description]
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         with duckdb.connect(self.home / "warehouse.duckdb", read_only=True) as database:
-            database.execute("SET TimeZone = 'UTC'")
+            database.execute(f"SET TimeZone = '{zone}'")
             found = database.execute(sql)
             return [
                 dict(zip([column[0] for column in found.description], row, strict=True))

@@ -12,6 +12,7 @@ from tests.integration.test_views import (
     described,
     small,
     test_a_changed_type_empties_no_column,
+    test_a_day_of_the_documentation_is_the_same_wherever_the_reader_is,
     test_a_map_leaves_the_fields_of_the_record_in_the_history,
     test_a_table_of_a_persons_own_under_the_name_of_a_view_stays_and_fails_no_run,
     test_a_value_that_fits_no_type_is_null_and_stops_no_reader,
@@ -27,6 +28,7 @@ from tests.postgres import PostgresServer
 __all__ = [
     "small",
     "test_a_changed_type_empties_no_column",
+    "test_a_day_of_the_documentation_is_the_same_wherever_the_reader_is",
     "test_a_map_leaves_the_fields_of_the_record_in_the_history",
     "test_a_table_of_a_persons_own_under_the_name_of_a_view_stays_and_fails_no_run",
     "test_a_value_that_fits_no_type_is_null_and_stops_no_reader",
@@ -99,7 +101,8 @@ def test_a_table_of_another_role_keeps_no_other_from_being_described(
         f'GRANT ALL ON DATABASE "{small.database}" TO loader;'
         "GRANT ALL ON ALL TABLES IN SCHEMA directory TO loader; GRANT ALL ON SCHEMA directory TO loader;"
         f"ALTER TABLE directory.{RESOURCE}_changes OWNER TO loader;"
-        f"COMMENT ON TABLE directory.{RESOURCE}_changes IS NULL; COMMENT ON TABLE directory.directory_syncs IS NULL",
+        f"COMMENT ON TABLE directory.{RESOURCE}_changes IS NULL;"
+        "COMMENT ON TABLE directory.directory_syncs IS NULL",
     )
     with small.with_(role=("loader", "for-tests-alone")).warehouse() as (warehouse, _):
         warehouse.create_views(small.parsed, fields_of(small.parsed, warehouse))
