@@ -63,13 +63,18 @@ def built(dbt: Path, warehouse: Path, folder: Path) -> Built:
         "DBT_USE_COLORS": "false",
     }
     done = subprocess.run(
-        [dbt, "-c", RUN], env=environment, cwd=folder, check=True, capture_output=True, text=True, timeout=300
+        [dbt, "-c", RUN],
+        env=environment,
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, f"dbt ended with {done.returncode}:\n{said[-4000:]}"
     return Built(
-        warehouse=warehouse,
-        analytics=folder / "analytics.duckdb",
-        target=folder / "target",
-        said=done.stdout + done.stderr,
+        warehouse=warehouse, analytics=folder / "analytics.duckdb", target=folder / "target", said=said
     )
 
 
