@@ -46,7 +46,7 @@ def test_only_days_of_the_calendar_are_cast(day: str, is_one: bool) -> None:
     ],
 )
 def test_a_number_that_postgresql_cannot_cast_is_none(pattern: str, text: str, is_one: bool) -> None:
-    """Too near to zero, or too long: Python's floats are PostgreSQL's, so what matches is neither 0 nor inf."""
+    """Too near to zero, or too long: floats are alike in both, so what matches is neither 0 nor inf."""
     assert bool(re.fullmatch(getattr(dialect_postgres, pattern), text)) is is_one
     if is_one:
         assert float(text) not in (0.0, float("inf"))
