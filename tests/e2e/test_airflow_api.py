@@ -18,8 +18,7 @@ class AirflowPools(Foreign):
     def __init__(self, api: AirflowApi, password: str) -> None:
         """Asks as the administrator."""
         self.url, self._password = api.url, password
-        api._log_in()
-        self.authorization = str(api._session.headers["Authorization"])
+        self.authorization = f"Bearer {api.token()}"
 
     def ask(self, method: str, pool: str = "", **options: Any) -> Any:
         """Edits the pools by Airflow itself."""
