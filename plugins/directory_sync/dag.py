@@ -22,10 +22,11 @@ from directory_sync.airflow import tasks
 from directory_sync.airflow.compat import CronDataIntervalTimetable, guard_retries
 from directory_sync.airflow.deadline import alerts
 from directory_sync.airflow.display import describe, owner_links
+from directory_sync.airflow.failure import OWNER, default_args, tell_failures
 from directory_sync.airflow.notify import Notify
 from directory_sync.airflow.options import options
 from directory_sync.airflow.params import PARAMS
-from directory_sync.airflow.retry import DEFAULT_ARGS, OWNER
+from directory_sync.airflow.retry import DirectoryRetryPolicy
 from directory_sync.airflow.telling import Telling
 from directory_sync.config.directory import Directory
 from directory_sync.config.given import also_read
@@ -77,17 +78,19 @@ def directory_dag(  # noqa: PLR0913  each is a setting of the Dag
         ConfigError: a setting or the form is wrong or not supported, or another Dag has the same tables.
     """
     settings = directory.switches
-    telling = Telling(directory, notify)
+    policy = DirectoryRetryPolicy(settings.outage)
+    telling, defaults = Telling(directory, notify), default_args(policy)
     with DAG(
         dag_id,
         schedule=CronDataIntervalTimetable(settings.schedule, timezone="UTC"),
         catchup=False,
         max_active_runs=1,
         default_args={
-            **DEFAULT_ARGS,
+            **defaults,
             "owner": owner,
             **({"pool": pool} if pool else {}),
-            "on_failure_callback": [DEFAULT_ARGS["on_failure_callback"], telling.failed],
+            # The cause is the last line of a failed task's log.
+            "on_failure_callback": [telling.failed, defaults["on_failure_callback"]],
         },
         params=PARAMS,
         tags=[*TAGS, *tags],

@@ -5,7 +5,7 @@ import logging
 import runpy
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -296,7 +296,8 @@ def test_removals_that_wait_are_told_with_their_deadline_and_the_answer_with_its
     question = landed_question(scope.landed)
     assert question is not None
     scope.context["ti"].task_id = "approve_removals"
-    nights.telling.waiting(scope, question, timedelta(hours=20))(scope.context)
+    until = datetime(2026, 11, 27, 4, 30, tzinfo=UTC)
+    nights.telling.waiting(scope, question, until)(scope.context)
     decision = Decision(
         digest=question.digest,
         sync_id=question.sync_id,
@@ -311,7 +312,7 @@ def test_removals_that_wait_are_told_with_their_deadline_and_the_answer_with_its
     ]
     asked, answered = mailbox.body(0), mailbox.body(1)
     assert f"Remove 20 of {ENTRIES} entries from {RESOURCE}?" in asked
-    assert f"Answer until {datetime.now(UTC) + timedelta(hours=20):%Y-%m-%d %H:}" in asked
+    assert "Answer until 2026-11-27 04:30 UTC. Without an answer nothing is removed." in asked
     assert "/dags/directory_sync/runs/two/tasks/approve_removals/required_actions" in asked
     assert "By: vera" in answered
     assert "Reason: a permission was lost" in answered

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 ASKED = "asked"
 """The XCom key of the identity of the question that was shown; the answer applies only to it."""
-QUESTION = "directory_question"
-"""The XCom key of a question that waits: `held`, `population`, `until` (ISO 8601, UTC), `patterns`."""
 
 ANSWER_FIELDS = {
     "reason": Param(
@@ -74,7 +72,7 @@ class RemovalApproval(ApprovalOperator):
         )
         self.params = own_params(self.params, ANSWER_FIELDS)
         self.directory, self.resource_name = directory, resource_name
-        self.telling, self._waits = telling, response_timeout
+        self.telling = telling
 
     def execute(self, context: Any) -> None:
         """Asks the question that was landed with the run.
@@ -97,7 +95,10 @@ class RemovalApproval(ApprovalOperator):
             until = self._wait_until(context)
             self.subject, self.body = question.subject(), question.body(until)
             context["ti"].xcom_push(key=ASKED, value=question.bound)
-            self.notifiers = [self.telling.waiting(scope, question, self._waits)]
+            again = datetime.now(UTC) + timedelta(days=self.directory.switches.ask_again_days)
+            told = {**question.told(until), "asks_again_at": again.isoformat(timespec="seconds")}
+            context["ti"].xcom_push(key=XComKey.QUESTION.value, value=told)
+            self.notifiers = [self.telling.waiting(scope, question, until)]
             super().execute(context)
             return
         self.log.info("Decided already: %s. Mode `decide` asks again.", decision.note(question.held))
@@ -145,12 +146,18 @@ class RemovalApproval(ApprovalOperator):
             self.telling.answered(scope, question, decision)
         return super().execute_complete(context, dict(event))
 
-    def _times(self) -> dict[str, str]:
-        """Returns until when this question waits, and when a rejected one is asked again, for the page."""
-        now = datetime.now(UTC)
-        again = timedelta(days=self.directory.switches.ask_again_days)
-        waits = self.directory.switches.response_timeout
-        return {"until": (now + waits).isoformat(), "asks_again_at": (now + again).isoformat()}
+    def _wait_until(self, context: Any) -> datetime:
+        """Sets until when this question waits, and returns it: the next scheduled run is not delayed.
+
+        A run that waited for the API itself has less time; a quarter of the time remains in any case.
+        """
+        now, settings = datetime.now(UTC), self.directory.switches
+        ends = now + settings.response_timeout
+        if began := context["dag_run"].start_date:
+            latest = began + settings.shortest_interval * 5 / 6
+            ends = max(min(ends, latest), now + settings.response_timeout / 4)
+        vars(self).update(asking(ends - now))
+        return ends
 
     def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
         """Checks the form fields of an answer; one without any is complete, which Airflow 3.1.0 refuses."""

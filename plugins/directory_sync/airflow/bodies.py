@@ -34,7 +34,7 @@ def publish(scope: TaskScope, event: MutableMapping[str, Any], *, tell: Tell | N
         event: the extra of its asset event; it is filled here.
         tell: tells people of the publication; None: nobody is told.
     """
-    return _told(scope, Sync(scope).publish(), event, tell=tell)
+    return _told(scope, Sync(scope).publish(), event, tell=tell, has_read=scope.run.mode.reads_api)
 
 
 def remove(scope: TaskScope, event: MutableMapping[str, Any], *, tell: Tell | None = None) -> Summary:
@@ -54,6 +54,7 @@ def _told(
     event: MutableMapping[str, Any] | None = None,
     *,
     tell: Tell | None = None,
+    has_read: bool = False,
 ) -> Summary:
     """Reports the outcome of a stage to Airflow; returns the task's return value.
 
@@ -61,6 +62,7 @@ def _told(
         scope: the scope of the task.
         outcome: what the stage came to.
         event: the extra of its asset event; it is filled here.
+        tell: tells people of a publication; None: nobody is told.
         has_read: whether what it wrote was read from the API in this run.
 
     Raises:
@@ -76,6 +78,8 @@ def _told(
         raise AirflowSkipException(outcome.skipped)
     if event is not None:
         event.update(outcome.event)
+    if outcome.written is not None:
+        report_lineage(scope, outcome.written, has_read=has_read)
     if tell is not None:
         tell(scope, outcome)
     summary = dict(outcome.summary)

@@ -96,6 +96,7 @@ class RemovalDecision(BaseOperator):
             at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         land_decision(scope.landed, decision)
+        context["ti"].xcom_push(key=DECISION, value=decision.told())
         self.telling.answered(scope, question, decision)
         if decision.choice != "approved":
             self._tell(context, f"{question.resource}: {decision.note(question.held)}")

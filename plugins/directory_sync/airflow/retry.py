@@ -22,6 +22,7 @@ from directory_sync.airflow.compat import (
     RetryPolicy,
     kept_over_tries,
 )
+from directory_sync.config.names import XComKey
 from directory_sync.config.older_python import UTC
 from directory_sync.config.settings import LONGEST_OUTAGE
 from directory_sync.errors import ApiUnavailableError, PermanentError, TransientError, find_error
@@ -30,12 +31,12 @@ logger = logging.getLogger(__name__)
 
 NOTE = "directory_note"
 """The XCom key of a task's line for the run's note, in Markdown."""
-CAUSE = "directory_cause"
+CAUSE = XComKey.CAUSE.value
 """The XCom key of why a task failed, or is tried again: one sentence or more, as plain text."""
-RETRY = "directory_retry"
+RETRY = XComKey.RETRY.value
 """The XCom key of a retry that is to come: `cause`, `try` (the one to come), `tries` (null: by time),
 `next_at` (null: Airflow decides), `until` (null: tries are counted); moments in ISO 8601, UTC."""
-DECISION = "directory_decision"
+DECISION = XComKey.DECISION.value
 """The XCom key of a person's answer on held removals: `choice`, `by`, `at`, `reason`."""
 
 RETRIES = 3

@@ -7,7 +7,7 @@ Airflow.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.sdk import BaseNotifier
@@ -106,23 +106,22 @@ class Telling:
         name = "unchanged" if report.changes_nothing else "digest"
         self._send(name, scope, resource, headline=headline, **_digest(report, scope))
 
-    def waiting(self, scope: TaskScope, question: "Question", timeout: timedelta | None) -> "Waiting":
+    def waiting(self, scope: TaskScope, question: "Question", until: datetime | None) -> "Waiting":
         """Returns the notifier that tells that a question waits.
 
         Args:
             scope: the scope of the task.
             question: the question.
-            timeout: how long it waits; None: it does not wait, a later run brings the answer.
+            until: until when it waits; None: it does not wait, a later run brings the answer.
         """
-        return Waiting(functools.partial(self.waits, scope, question, timeout))
+        return Waiting(functools.partial(self.waits, scope, question, until))
 
     @_never_fails
-    def waits(self, scope: TaskScope, question: "Question", timeout: timedelta | None) -> None:
+    def waits(self, scope: TaskScope, question: "Question", until: datetime | None) -> None:
         """Tells that removals wait for a person, see `waiting`."""
-        until = datetime.now(UTC) + timeout if timeout else None
         advice = (
             ""
-            if timeout
+            if until
             else "To decide, trigger mode `decide` with an answer and the digest that the run's note has."
         )
         self._send(
@@ -131,10 +130,10 @@ class Telling:
             question.resource,
             held=f"{question.held:,}",
             question=question.subject(),
-            reasons="\n".join(question.reasons),
+            reasons="\n".join((*question.reasons, *question.patterns)),
             until=_moment(until) if until else "",
             advice=advice,
-            page=f"/tasks/{scope.context['ti'].task_id}/required_actions" if timeout else "",
+            page=f"/tasks/{scope.context['ti'].task_id}/required_actions" if until else "",
         )
 
     @_never_fails
@@ -210,6 +209,8 @@ def cause_of(exception: object) -> str:
     """Returns the cause of a failure. Only our own messages are told: others may quote content."""
     if not isinstance(exception, BaseException):
         return "The task ended without an error of its own: it was killed, or somebody marked it as failed."
+    if isinstance(exception, LostProcessError):
+        return str(exception)
     error = find_error(exception)
     return f"{type(error).__name__}: {error}" if error else f"{class_of(exception)}: see the task's log."
 

@@ -1,6 +1,6 @@
 """The checks of a sealed snapshot. Each finding is an error, a hold or a warning."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from directory_sync.audit.pages_seal import RereadSeal
@@ -149,8 +149,8 @@ def _is_plain(name: str, types: Mapping[str, float]) -> bool:
     return "urn:" not in name and bool(types.keys() - {"null"}) and not types.keys() & {"array", "object"}
 
 
-def _field_finding(name: str, what: str) -> Finding:
-    return Finding(rule="fields", level="warning", message=f"The field `{name}` {what}.")
+def _field_finding(name: str, what: str, more: str = "") -> Finding:
+    return Finding(rule="fields", level="warning", message=f"The field `{name}` {what}.{more}")
 
 
 def check_paths(resource: Resource, has_field: Callable[[Sequence[str]], bool]) -> Iterator[Finding]:

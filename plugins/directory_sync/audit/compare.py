@@ -41,6 +41,7 @@ from directory_sync.audit.reread import (
     reread,
 )
 from directory_sync.audit.sealed import SealedSnapshot
+from directory_sync.audit.variants import where_values_go
 from directory_sync.audit.who import who_of_difference
 from directory_sync.config.fields import and_parents
 from directory_sync.config.keys import ID

@@ -274,9 +274,10 @@ class AuditReport:
         content["snapshot_at"] = self.snapshot_at.isoformat()
         content["last_requested_at"] = self.origin.last_requested_at.isoformat()
         content |= {name: list(content[name]) for name in ("key", "findings")}
-        if self.current is None:
-            # As the earlier release wrote it.
-            del content["current"]
+        for name in ("current", "decision"):
+            # Left out as an earlier release did.
+            if content[name] is None:
+                del content[name]
         return content
 
     def summary(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import orjson
 
 from directory_sync.api.answer import EntryId, parse_record
 from directory_sync.audit.held import HeldSet
-from directory_sync.audit.report import AuditReport, Fields, Holds
+from directory_sync.audit.report import AuditReport, Decided, Fields, Holds
 from directory_sync.audit.who import who_left
 from directory_sync.config.fields import value_at
 from directory_sync.config.form import Resource

@@ -150,7 +150,8 @@ def columns_to_come(
     Raises:
         ConfigError: what `check_rows` raises: the publication would fail.
     """
-    one = _Pass(resource, content, warehouse, Staged(Path(warehouse.pipeline.pipelines_dir) / "tried"), Told())
+    staged = Staged(Path(warehouse.pipeline.pipelines_dir) / "tried")
+    one = _Pass(resource, content, warehouse, staged, Told())
     left = at_most
     for batch in content.rows():
         one.fit(batch.slice(0, left))

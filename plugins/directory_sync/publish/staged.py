@@ -156,12 +156,13 @@ class Staged:
         return added
 
 
-def _without_minus_zero(rows: "pa.Table | pa.RecordBatch") -> "pa.Table | pa.RecordBatch":
+def _without_minus_zero(rows: "pa.Table | pa.RecordBatch") -> "pa.Table":
     """Returns -0.0 as 0.0, as PostgreSQL reads it in the INSERT of the rows that dlt normalises."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for place, column in enumerate(rows.schema):
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
+    for place, column in enumerate(table.schema):
         if pa.types.is_floating(column.type):
-            rows = rows.set_column(place, column, pc.add(rows.column(place), 0.0))
-    return rows
+            table = table.set_column(place, column, pc.add(table.column(place), 0.0))
+    return table

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlt.common.schema.utils import get_nested_tables
 
-from directory_sync.warehouse.syncs import SYNCS
+from directory_sync.config.tables import SYNCS
 
 if TYPE_CHECKING:
     from directory_sync.config.form import Resource

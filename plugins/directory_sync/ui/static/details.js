@@ -3,7 +3,7 @@
 import { PROOF } from "./facts.js";
 import { ui } from "./lent.js";
 import { Problem, Sign, h } from "./parts.js";
-import { median, stageTimes } from "./shape.js";
+import { measured, median, stageTimes } from "./shape.js";
 import { Proof, Stages } from "./trends.js";
 import { count, counted, duration } from "./words.js";
 
@@ -60,7 +60,7 @@ export const Refused = ({ latest, times }) => {
 
 /** The line, which opens to the tables. `runs`, `tasks` and `reading` are those of the time per stage. */
 export function ProofAndTime({ latest, published, reading, resource, runs, tasks }) {
-  const ended = runs.filter((run) => run.end_date);
+  const ended = runs.length === 1 ? runs.filter((run) => run.end_date) : measured(runs, published);
   const times = stageTimes(ended, tasks, resource);
   return h(
     Box,

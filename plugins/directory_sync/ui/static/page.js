@@ -156,16 +156,9 @@ function OneRun({ source, runId }) {
       }),
     shown && h(Counts, { latest: shown }),
     audit && h(ToCome, { error: said.error, extra }),
-    h(
-      SimpleGrid,
-      { columns: { base: 1, lg: 2 }, gap: 4 },
-      shown &&
-        h(
-          Stack,
-          { gap: 4, minW: 0 },
-          h(Findings, { latest: shown, published }),
-          h(Fields, { isLast: false, latest: shown }),
-        ),
+    shown && h(Who, { dagId, latest: shown }),
+    shown && h(Refused, { latest: shown, times: stageTimes(runs, ofTime.tasks, source.resource) }),
+    shown &&
       h(
         SimpleGrid,
         { columns: { base: 1, lg: 2 }, gap: 4 },

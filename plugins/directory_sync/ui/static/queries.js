@@ -26,8 +26,6 @@ export const whoQueries = (report) => ({
   joined: entries(report, [KIND.ADDED, KIND.RETURNED]),
   left: entries(report, [KIND.REMOVED]),
   changed:
-    `SELECT id, changed_fields, before, after\nFROM (\n  SELECT id, kind, sync_id, changed_fields, record AS after,\n` +
-    `    lag(record) OVER (PARTITION BY id ORDER BY snapshot_at) AS before\n` +
-    `  FROM ${tableOf(report, `${report.resource}_changes`)}\n) AS versions\n` +
-    `WHERE ${ofSyncs(report)} AND kind = ${literal(KIND.CHANGED)}\nORDER BY id`,
+    `SELECT id, field, old, new\nFROM ${tableOf(report, `${report.resource}_field_changes`)}\n` +
+    `WHERE ${ofSyncs(report)} AND kind = ${literal(KIND.CHANGED)}\nORDER BY id, field`,
 });

@@ -37,6 +37,7 @@ class PostgreSQL(Destination):
 
     conn_type = "postgres"
     file_format, bulk_format = "insert_values", "csv"
+    dialect = Postgres()
     has_indexes = True
     # https://www.postgresql.org/docs/current/limits.html: a row must fit into a page.
     max_columns, max_row_bytes, takes_nul = 1_600, 8_160, False
