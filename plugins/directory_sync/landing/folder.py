@@ -13,7 +13,6 @@ from directory_sync.config.memory import batch_rows
 from directory_sync.config.older_python import Self
 from directory_sync.landing.damage import damaged, naming_damage
 from directory_sync.landing.durable import is_local, put, put_in_place
-from directory_sync.landing.few_requests import FewRequests
 
 if TYPE_CHECKING:
     import duckdb
@@ -93,7 +92,7 @@ class LandedFolder:
         import pyarrow.parquet as pq
 
         path = self.file(name)
-        fs = self._fs if is_local(self._fs) else FewRequests(self._fs, path)
+        fs = self._fs if is_local(self._fs) else self._reading(path)
         if not fs.exists(path) or not fs.size(path):
             _expect_rows(name, 0, expected)
             return
@@ -171,7 +170,13 @@ class LandedFolder:
         """Lets a DuckDB database read the files in place; a bucket sends only the columns that are read."""
         if "://" in self.path:
             database.execute("SET parquet_metadata_cache = true")
-            database.register_filesystem(FewRequests(self._fs, self.path))
+            database.register_filesystem(self._reading(self.path))
+
+    def _reading(self, root: str) -> Any:
+        # A parse of the Dag reads no file.
+        from directory_sync.landing.few_requests import FewRequests
+
+        return FewRequests(self._fs, root)
 
 
 def _expect_rows(name: str, found: int, expected: int | None) -> None:
