@@ -86,7 +86,7 @@ def test_a_directory_whose_last_run_published_is_complete(show, story):
 
 def test_a_run_whose_pool_has_no_slot_waits_and_says_why(show, story, airflow):
     set_slots(airflow, 0)
-    airflow.sandbox.configure(latency_ms=2_500)
+    airflow.sandbox.configure(latency_ms=8_000)
     story["slow"] = begin(airflow)
     wait_for(airflow, story["slow"], "scheduled")
     show("a-run-waits", f"A run waits: the pool `{POOL}` has no slot.")
@@ -99,6 +99,7 @@ def test_a_run_that_reads_has_a_bar_for_each_shard_and_the_next_run_waits(show, 
     page = show("running", "A run is on: it reads the directory, ", " of 4 shards done;")
     expect(page.get_by_role("list", name="Shards").get_by_role("listitem")).to_have_count(4)
     expect(page.get_by_text("A run waits: one run at a time (`max_active_runs`)")).to_be_visible()
+    airflow.sandbox.configure(latency_ms=0)
     assert airflow.api.wait(DAG_ID, story["slow"].run_id, seconds=300).state == "success"
 
 
