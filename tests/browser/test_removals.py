@@ -183,7 +183,8 @@ def test_the_button_asks_again_and_an_approval_removes_exactly_these(page_of, ai
     assert airflow.api.xcom(DAG_ID, run.run_id, "remove")["decision"] == decision
     with duckdb.connect(str(warehouse_path(airflow.airflow.home)), read_only=True) as warehouse:
         assert warehouse.sql(
-            "SELECT decided_by, decided_at::VARCHAR[:10], decision_reason FROM directory.directory_syncs "
+            "SELECT decided_by, strftime(decided_at AT TIME ZONE 'UTC', '%Y-%m-%d'), decision_reason "
+            "FROM directory.directory_syncs "
             f"WHERE run_id = '{run.run_id}'"
         ).fetchall() == [(decision["by"], decision["at"][:10], "The vendor confirmed it")]
     assert present(airflow) == before - held.ids
