@@ -21,6 +21,7 @@ import psutil
 
 _PATIENCE = ((signal.SIGINT, 8.0), (signal.SIGTERM, 4.0), (signal.SIGKILL, 4.0))
 """Signals in the order they are sent, and how many seconds each gets."""
+_REAP_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 
 
@@ -111,8 +112,9 @@ class Service:
             while self._is_anyone_left() and time.monotonic() < deadline:
                 self._note_family()
                 time.sleep(_POLL_SECONDS)
-        # It may have ended between the last poll and the look at its family: then nobody has reaped it.
-        self.wait(_POLL_SECONDS)
+        # It may have ended between the last poll and the look at its family: then nobody has reaped it. A
+        # busy machine takes its time.
+        self.wait(_REAP_SECONDS)
 
     def _note_family(self) -> None:
         for process in [*self._family, *_found(self._process)]:
