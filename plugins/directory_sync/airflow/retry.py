@@ -196,12 +196,17 @@ def tell(ti: Any, plan: Plan, cause: str) -> None:
         logger.exception("The retry was not told")
 
 
-def cause_of(exception: object) -> str:
-    """Returns why a task failed. Only our own messages are shown: others may quote content."""
+def own_cause_of(exception: object) -> str | None:
+    """Returns why a task failed in our own words; None: the error is not ours, and may quote content."""
     error = find_error(exception) if isinstance(exception, BaseException) else None
     if error is None and isinstance(exception, LostProcessError):
         return str(exception)
-    return f"{type(error).__name__}: {error}" if error else f"{class_of(exception)}, see its log"
+    return f"{type(error).__name__}: {error}" if error else None
+
+
+def cause_of(exception: object) -> str:
+    """Returns why a task failed, as its log, its note and the page say it."""
+    return own_cause_of(exception) or f"{class_of(exception)}, see its log"
 
 
 def class_of(exception: object) -> str:

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from airflow.sdk import BaseNotifier
 
 from directory_sync.airflow.notify import Notify, Receiver, announce, link_to, never_fails, receivers
-from directory_sync.airflow.retry import LostProcessError, class_of
+from directory_sync.airflow.retry import class_of, own_cause_of
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.config.directory import Directory
 from directory_sync.config.events import in_one_line, names_of, render
 from directory_sync.config.kinds import Kind
 from directory_sync.config.older_python import UTC
-from directory_sync.errors import find_error
 
 if TYPE_CHECKING:
     from directory_sync.audit.report import AuditReport
@@ -206,13 +205,10 @@ class Waiting(BaseNotifier):
 
 
 def cause_of(exception: object) -> str:
-    """Returns the cause of a failure. Only our own messages are told: others may quote content."""
+    """Returns the cause of a failure, as a notification tells it."""
     if not isinstance(exception, BaseException):
         return "The task ended without an error of its own: it was killed, or somebody marked it as failed."
-    if isinstance(exception, LostProcessError):
-        return str(exception)
-    error = find_error(exception)
-    return f"{type(error).__name__}: {error}" if error else f"{class_of(exception)}: see the task's log."
+    return own_cause_of(exception) or f"{class_of(exception)}: see the task's log."
 
 
 def _drift(report: "AuditReport") -> list[str]:

@@ -1,7 +1,6 @@
 """Tells into which column the values of a field go whose type has changed."""
 
 from collections.abc import Collection
-from typing import Any
 
 from directory_sync.config.form import Resource
 from directory_sync.warehouse.record_fields import RecordFields
@@ -20,9 +19,9 @@ def where_values_go(resource: Resource, warehouse: Warehouse, field: str, types:
         field: the path of the field.
         types: its new JSON types.
     """
-    schema: Any = warehouse.pipeline._get_schema_or_create()  # noqa: SLF001  it may have no table yet
+    schema = warehouse.schema
     fields = RecordFields.stored(schema, resource.name)
-    if fields is None or any(step.kind == "map" for step in resource.steps):
+    if fields is None or resource.is_reshaped:
         return ""
     column = next(
         (name for name, paths in fields.columns.items() if field in map(".".join, paths)),

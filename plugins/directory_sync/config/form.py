@@ -123,6 +123,11 @@ class Resource:
             )
 
     @property
+    def is_reshaped(self) -> bool:
+        """Whether a `map` makes rows with other fields than the records have."""
+        return any(step.kind == "map" for step in self.steps)
+
+    @property
     def changes_table(self) -> str:
         """The name of the table of the change rows."""
         return f"{self.name}_changes"

@@ -92,7 +92,7 @@ class LandedFolder:
         import pyarrow.parquet as pq
 
         path = self.file(name)
-        fs = self._fs if is_local(self._fs) else self._reading(path)
+        fs = self._reading(path)
         if not fs.exists(path) or not fs.size(path):
             _expect_rows(name, 0, expected)
             return
@@ -173,6 +173,9 @@ class LandedFolder:
             database.register_filesystem(self._reading(self.path))
 
     def _reading(self, root: str) -> Any:
+        """Returns the file system to read files with that are not replaced."""
+        if is_local(self._fs):
+            return self._fs
         # A parse of the Dag reads no file.
         from directory_sync.landing.few_requests import FewRequests
 

@@ -34,21 +34,16 @@ def fields_of(
         places: the places of this publication's rows; None: it has none.
         changes: the change rows of this publication.
     """
-    schema: Any = warehouse.pipeline._get_schema_or_create()  # noqa: SLF001  it knows the naming
+    schema = warehouse.schema
     stored = RecordFields.stored(schema, resource.name)
     known = stored or RecordFields()
     if stored is None:
         # Made by an earlier release: the log shows the fields.
         known = _sampled(resource, warehouse.logged_records(resource, at_most=SAMPLE), schema)
-    if is_reshaped(resource):
+    if resource.is_reshaped:
         # The rows have other fields than the records.
         return known.and_(_sampled(resource, _records(changes), schema))
     return known.and_(_placed(places)) if places else known
-
-
-def is_reshaped(resource: Resource) -> bool:
-    """Tells whether a `map` of the form makes other rows of the records."""
-    return any(step.kind == "map" for step in resource.steps)
 
 
 def _sampled(resource: Resource, records: Iterable[str], schema: Any) -> RecordFields:

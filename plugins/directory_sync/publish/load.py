@@ -29,7 +29,7 @@ from directory_sync.config.memory import is_out_of_memory, out_of_memory
 from directory_sync.config.tables import SYNCS
 from directory_sync.errors import ConfigError, DataError, DirectorySyncError, WarehouseError, find_error
 from directory_sync.publish.header import logged_rows, publications_resource
-from directory_sync.publish.learned import fields_of, is_reshaped
+from directory_sync.publish.learned import fields_of
 from directory_sync.publish.quarantine import rejected_resource, settle
 from directory_sync.publish.rows import DEDUPLICATED, Checked, SyncContent, check_rows, table_resource
 from directory_sync.publish.staged import Staged
@@ -114,7 +114,7 @@ def load_together(parts: Sequence[Part], *, warehouse: Warehouse) -> list[Mappin
         # Raised outside the handlers: dlt's exceptions quote rows, so none may be chained to ours.
         raise failure
     for one in prepared:
-        warehouse.create_views(one.resource, one.fields, is_reshaped=is_reshaped(one.resource))
+        warehouse.create_views(one.resource, one.fields)
     return [one.content.sync_values for one in prepared]
 
 

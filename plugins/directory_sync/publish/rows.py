@@ -253,7 +253,7 @@ class _Pass:
         """Tells whether rows may be staged: not where the form maps them, or dlt derives ids from rows."""
         return (
             first.num_rows >= 2 * self._content.sample_rows
-            and not any(step.kind == "map" for step in self._resource.steps)
+            and not self._resource.is_reshaped
             and self._warehouse.merge_strategy == "delete-insert"
         )
 
@@ -331,7 +331,7 @@ def _resource_of(
 
 def _schema_of(warehouse: Warehouse, told: Told | None = None) -> "Schema":
     """Returns a copy of dlt's schema of the warehouse, with the declared columns."""
-    schema: Schema = warehouse.pipeline._get_schema_or_create().clone()  # noqa: SLF001  it knows the naming
+    schema: Schema = warehouse.schema.clone()
     _tell(schema, told or Told())
     return schema
 

@@ -27,7 +27,7 @@ from directory_sync.errors import PermanentError
 from directory_sync.landing.files import DIFFERENCE
 from directory_sync.landing.snapshot import LandedSnapshot
 from directory_sync.publish.header import CHANGE_COLUMNS, logged_sync_values
-from directory_sync.publish.learned import fields_of, is_reshaped
+from directory_sync.publish.learned import fields_of
 from directory_sync.publish.load import Part, load, load_together
 from directory_sync.publish.publications import mark_published, mend_marks, numbered, skip
 from directory_sync.publish.rows import SyncContent
@@ -71,7 +71,7 @@ def publish(
         report = AuditReport.from_json(json.loads(known.report))
         # A publication may have been killed after its row and before these last two steps.
         fields = fields_of(job.resource, warehouse)
-        warehouse.create_views(job.resource, fields, is_reshaped=is_reshaped(job.resource))
+        warehouse.create_views(job.resource, fields)
         mark_published(job.landed, report.sync_id, warehouse=warehouse)
         report = report.numbered(known.publication_order)
     else:

@@ -12,6 +12,8 @@ from directory_sync.warehouse.record_fields import Path
 RECORD, FIELDS, PARSED = '"record"', '"_fields"', '"_parsed"'
 ITEM, INDEX = '"_item"', '"_index"'
 """Names within a view, which no reader sees."""
+ZONE = r"([Zz]|[+-](0[0-9]|1[0-4]):?[0-5][0-9])"
+"""The pattern of the time zone at the end of a time."""
 
 Read = Callable[[int], str]
 """Returns the expression of the text of the path with this number."""

@@ -8,6 +8,7 @@ from directory_sync.warehouse.dialect import (
     INDEX,
     ITEM,
     RECORD,
+    ZONE,
     Dialect,
     Read,
     digits,
@@ -15,8 +16,6 @@ from directory_sync.warehouse.dialect import (
     one_of,
 )
 from directory_sync.warehouse.record_fields import Path
-
-_ZONE = r"([Zz]|[+-](0[0-9]|1[0-4]):?[0-5][0-9])"
 
 
 class DuckDB(Dialect):
@@ -72,7 +71,7 @@ class DuckDB(Dialect):
             return f"TRY_CAST({text} AS DECIMAL{digits(column)})"
         if data_type == "timestamp":
             plain = f"TRY_CAST({text} AS TIMESTAMP)"
-            zoned = f"regexp_matches({text}, {literal(f'{_ZONE}$')})"
+            zoned = f"regexp_matches({text}, {literal(f'{ZONE}$')})"
             moment = (
                 f"CASE WHEN {zoned} THEN TRY_CAST({text} AS TIMESTAMPTZ) ELSE {plain} AT TIME ZONE 'UTC' END"
             )

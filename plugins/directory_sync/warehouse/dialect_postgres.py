@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from directory_sync.warehouse.dialect import INDEX, ITEM, PARSED, Dialect, Read, digits, literal, one_of
+from directory_sync.warehouse.dialect import INDEX, ITEM, PARSED, ZONE, Dialect, Read, digits, literal, one_of
 from directory_sync.warehouse.record_fields import Path
 
 _FRACTION = r"(\.[0-9]{1,200})?"
@@ -16,7 +16,6 @@ _DAY = (
 )
 _LEAP_DAY = r"([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)-02-29"
 _CLOCK = r"[ Tt]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,12})?)?"
-_ZONE = r"([Zz]|[+-](0[0-9]|1[0-4]):?[0-5][0-9])"
 _DATE = f"({_DAY}|{_LEAP_DAY})"
 
 
@@ -129,7 +128,7 @@ def _parsed(table: str) -> str:
 
 
 def _moment(text: str, *, is_zoned: bool) -> str:
-    zoned, plain = literal(f"^{_DATE}{_CLOCK}{_ZONE}$"), literal(f"^{_DATE}({_CLOCK})?$")
+    zoned, plain = literal(f"^{_DATE}{_CLOCK}{ZONE}$"), literal(f"^{_DATE}({_CLOCK})?$")
     moment = (
         f"CASE WHEN {text} ~ {zoned} THEN {text}::timestamptz "
         f"WHEN {text} ~ {plain} THEN {text}::timestamp AT TIME ZONE 'UTC' END"

@@ -22,6 +22,7 @@ from directory_sync.warehouse.outage import was_away
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from dlt.common.schema import Schema
 
 ROWS_PER_BATCH, RECORDS_PER_BATCH = 20_000, 2_000
 _LOG_COLUMNS = {column.name: column for column in (*columns.CHANGES, columns.SYNC_HEADER)}
@@ -46,9 +47,14 @@ class Sql:
     def _name(self, column: str) -> str:
         return str(self._client.escape_column_name(column))
 
+    @property
+    def schema(self) -> "Schema":
+        """The schema that dlt keeps of the warehouse, with its naming; before a first load without tables."""
+        return self.pipeline._get_schema_or_create()  # noqa: SLF001  `default_schema` fails before one
+
     def _entry_column(self, resource: Resource) -> str:
         """Returns the column of a resource's table that holds the key."""
-        return entry_column(self.pipeline._get_schema_or_create(), resource)  # noqa: SLF001  its naming
+        return entry_column(self.schema, resource)
 
     def _entry_name(self, resource: Resource) -> str:
         """Returns the column of a resource's table that holds the key, quoted."""
@@ -60,7 +66,7 @@ class Sql:
         Args:
             path: the keys that lead to the field.
         """
-        return column_of(self.pipeline._get_schema_or_create(), path)  # noqa: SLF001  its naming
+        return column_of(self.schema, path)
 
     def _names(self, columns: Sequence[str]) -> str:
         return ", ".join(self._name(column) for column in columns)

@@ -42,15 +42,14 @@ class Views(Sql):
         super().__init__(pipeline, client, destination)
         self._made_at: dict[str, int] = {}
 
-    def create_views(self, resource: Resource, fields: RecordFields, *, is_reshaped: bool = False) -> None:
+    def create_views(self, resource: Resource, fields: RecordFields) -> None:
         """Makes the views of a resource from the schema as it is, and describes its tables and views.
 
         Args:
             resource: the resource.
             fields: which fields of the record its columns come from.
-            is_reshaped: a step of the form makes other rows of the records.
         """
-        views = list(self._definitions(resource, fields, is_reshaped=is_reshaped))
+        views = list(self._definitions(resource, fields))
         try:
             self._create(resource, views)
         except DatabaseException as e:
@@ -79,7 +78,7 @@ class Views(Sql):
 
     # ---- views
 
-    def _definitions(self, resource: Resource, fields: RecordFields, *, is_reshaped: bool) -> Iterator[View]:
+    def _definitions(self, resource: Resource, fields: RecordFields) -> Iterator[View]:
         dialect = self._destination.dialect
         schema = self.pipeline.default_schema
         known: Mapping[str, Any] = schema.tables
@@ -89,7 +88,7 @@ class Views(Sql):
             quoted=self._name,
             dialect=dialect,
             fields=fields,
-            is_reshaped=is_reshaped,
+            is_reshaped=resource.is_reshaped,
         )
         # Of an empty directory there is no table yet, and no log.
         if not known.get(resource.name, {}).get("columns") or resource.changes_table not in known:
@@ -112,7 +111,7 @@ class Views(Sql):
                 yield self._named(view)
         for name in fields.lists:
             columns = known.get(name, {}).get("columns", {})
-            if columns or is_reshaped:
+            if columns or resource.is_reshaped:
                 yield self._named(define.list_history(name, columns))
 
     def _named(self, view: View) -> View:

@@ -161,7 +161,7 @@ QUESTIONS = {
 }  # fmt: skip
 NO_STATEMENT = {
     "file_format", "merge_strategy", "storable", "is_transactional", "settings", "room",
-    "forget_dropped_tables", "has_column", "column_of", "address", "bulk_format",
+    "forget_dropped_tables", "has_column", "column_of", "address", "bulk_format", "schema",
 }  # fmt: skip
 TRIED_FOR_REAL = {"load", "assert_expected"}
 """They check what dlt has staged, on DuckDB and PostgreSQL."""
