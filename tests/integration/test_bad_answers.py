@@ -64,7 +64,7 @@ CHANGES = [
     *((number, "changed") for number in (7, 25)),
     *((number, "added") for number in (61, 62, 63)),
 ]
-FAILS, RETRIES = RetryAction.FAIL, RetryAction.DEFAULT
+FAILS, RETRIES = RetryAction.FAIL, RetryAction.RETRY
 
 OnBody = Callable[[bytes], Answer]
 """Makes a bad answer of the body of the good one."""

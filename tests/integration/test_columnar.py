@@ -148,8 +148,11 @@ CHILDREN = {
 
 
 def content(cycle: Cycle) -> dict[str, Any]:
-    """All tables but for the values of dlt's ids; how child rows hang together instead. Not the views of the history:
-    beside a step that makes other rows, they show the fields of the record and not the columns of the table."""
+    """All tables but for the values of dlt's ids; how child rows hang together instead.
+
+    Not the views of the history: beside a step that makes other rows, they show the fields of the record and
+    not the columns of the table.
+    """
     found: dict[str, Any] = {
         name: table for name, table in cycle.tables().items() if not name.startswith(HISTORY)
     }
@@ -205,7 +208,9 @@ def both_ways(cycle: Cycle, tmp_path, monkeypatch) -> Callable[..., int]:
                     rows = difference(records, sync_id=f"sync-{number}", base=base, key=key)
                     load(deployment.parsed, rows, warehouse=warehouse)
             assert deployment is fast or past == before
-        assert content(fast) == content(slow)
+        one, other = content(fast), content(slow)
+        # By name: where CI shows the difference of all rows, it takes longer than a test may.
+        assert [name for name in {**one, **other} if one.get(name) != other.get(name)] == []
         return past
 
     return compare
