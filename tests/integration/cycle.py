@@ -335,6 +335,13 @@ class Cycle:
             found[name] = (columns, sorted(map(repr, rows)))
         return found
 
+    def tables_without_views(self) -> dict[str, tuple[list[str], list[str]]]:
+        """The same without the views, whose columns follow the warehouse and the steps of the form."""
+        views = self.query(
+            "SELECT table_name FROM information_schema.views WHERE table_schema = ?", self.switches.dataset
+        )
+        return {name: table for name, table in self.tables().items() if (name,) not in views}
+
     def ids(self, condition: str = "_removed_at IS NULL") -> set[Any]:
         return {row[0] for row in self.query(f"SELECT id FROM {RESOURCE} WHERE {condition}")}
 
