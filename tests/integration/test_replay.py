@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from directory_sync.errors import ConfigError
-from directory_sync.landing.files import PUBLISHED
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle
 from tests.integration.test_decisions import asked
+from tests.integration.test_interruptions import audited, die_before_package
 
 
 @pytest.fixture
@@ -111,11 +111,7 @@ def test_what_was_never_published_is_not_replayed(api: SandboxServer, published:
 
 def test_what_was_rolled_forward_is_replayed(api: SandboxServer, published: Cycle) -> None:
     """Its own run was killed before it could say that it had published."""
-    api.directory.edit(3, 3, remove=3, seed=1)
-    published.run("two")
-    with published.warehouse() as (warehouse, _), warehouse.pipeline.sql_client() as client:
-        client.execute_sql("DELETE FROM directory_syncs WHERE run_id = 'two'")
-    published.landed("two").forget(PUBLISHED)
+    die_before_package(audited(api, published), 3)
     assert len(published.roll_forward()) == 1
     before = published.tables()
     published.lose_warehouse()
