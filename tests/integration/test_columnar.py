@@ -139,6 +139,7 @@ def difference(
     )
 
 
+HISTORY = f"{RESOURCE}_history"
 CHILDREN = {
     f"{RESOURCE}__tags": RESOURCE,
     f"{RESOURCE}__codes": RESOURCE,
@@ -149,10 +150,12 @@ CHILDREN = {
 def content(cycle: Cycle) -> dict[str, Any]:
     """All tables but for the values of dlt's ids; how child rows hang together instead.
 
-    Not the views: beside a step that makes other rows, those of the history show the fields of the record and
+    Not the views of the history: beside a step that makes other rows, they show the fields of the record and
     not the columns of the table.
     """
-    found: dict[str, Any] = dict(cycle.tables_without_views())
+    found: dict[str, Any] = {
+        name: table for name, table in cycle.tables().items() if not name.startswith(HISTORY)
+    }
     for child, parent in CHILDREN.items():
         found[f"{child} in {parent}"] = sorted(
             cycle.query(
@@ -170,9 +173,9 @@ def content(cycle: Cycle) -> dict[str, Any]:
     assert rows == loads > 0
     found["types"] = cycle.query(
         "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns "
-        "WHERE table_schema = ? AND table_name NOT IN (SELECT table_name FROM information_schema.views) "
-        "ORDER BY 1, 2",
+        "WHERE table_schema = ? AND NOT starts_with(table_name, ?) ORDER BY 1, 2",
         cycle.switches.dataset,
+        HISTORY,
     )
     return found
 
