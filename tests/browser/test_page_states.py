@@ -509,6 +509,23 @@ def test_the_arrow_keys_go_from_run_to_run(show):
     assert slider.get_attribute("aria-valuetext") == page.get_by_test_id("readout").inner_text()
 
 
+def test_a_pointer_that_rests_chooses_no_run_when_the_chart_moves_beneath_it(show):
+    page = show(nights(5))
+    slider = page.get_by_role("slider")
+    width = slider.bounding_box()["width"]
+    page.mouse.move(0, 0)
+    slider.hover()
+    expect(slider).to_have_attribute("aria-valuenow", "3")
+    slider.press("Home")
+    page.set_viewport_size({"width": 900, "height": 900})
+    page.wait_for_function(f"document.querySelector('[role=slider]').getBoundingClientRect().width < {width}")
+    page.wait_for_timeout(500)
+    expect(slider).to_have_attribute("aria-valuenow", "1")
+    page.mouse.move(0, 0)
+    slider.hover()
+    expect(slider).to_have_attribute("aria-valuenow", "3")
+
+
 def test_the_range_is_kept_in_the_address(show):
     page = show(nights(100))
     expect(page.get_by_role("slider")).to_have_attribute("aria-valuemax", "30")

@@ -209,6 +209,9 @@ const Legend = ({ hasFailed }) =>
     hasFailed && h(Key, { sign: "✕", text: "failed run" }),
   );
 
+/** A browser also sends mouse events when the page moves beneath a pointer that rests: those must not undo a choice by key. */
+const ifMoved = (act) => (event) => (event.movementX || event.movementY) && act();
+
 /** Both charts on one axis. They are one stop for the Tab key; the arrow keys go from run to run. */
 export function RunsChart({ points: all, dagId }) {
   const [element, width] = useWidth();
@@ -262,7 +265,7 @@ export function RunsChart({ points: all, dagId }) {
         borderRadius: "md",
         _focusVisible: { outline: "2px solid", outlineColor: "border.info", outlineOffset: "2px" },
         onKeyDown: move,
-        onMouseLeave: () => setChosen(null),
+        onMouseLeave: ifMoved(() => setChosen(null)),
         ref: element,
         role: "slider",
         tabIndex: 0,
@@ -315,7 +318,7 @@ export function RunsChart({ points: all, dagId }) {
               height: axisTop,
               key: place,
               onClick: () => setChosen(place),
-              onMouseEnter: () => setChosen(place),
+              onMouseMove: ifMoved(() => setChosen(place)),
               width: slot,
               x: x(place) - slot / 2,
               y: 0,
