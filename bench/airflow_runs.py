@@ -1,4 +1,8 @@
-"""The contenders under one real Airflow: LocalExecutor, four tasks at once, each in a process of its own."""
+"""The contenders under one real Airflow as a user starts it: LocalExecutor, four tasks at once.
+
+API server, scheduler and Dag processor have Airflow's own settings. A run counts from its trigger to its end,
+with the waits in which the scheduler has not seen yet that something may go on.
+"""
 
 import contextlib
 import json
@@ -20,11 +24,12 @@ from bench.contenders import Case, Result
 from bench.contenders import is_right as is_right_in_file
 from bench.measure import CHECKOUT, Used, WorkFailedError
 from bench.server import CLIENT_ID, CLIENT_SECRET, Server
+from bench.waits import stage_of, timing
 from demo.airflow_api import AirflowApi, DagRun, TaskRun
-from demo.local_airflow import DAG_ID, LocalAirflow
+from demo.local_airflow import DAG_ID, LocalAirflow, PlainAirflow
 
 DAGS = {"defaults": "seed_defaults", "tuned": "seed_tuned", "ranges": "seed_ranges"}
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 60.0
 _TASK_TITLE = "airflow worker -- "
 _RUN_SECONDS = 7200.0
@@ -156,7 +161,7 @@ class Contest:
             for name, path in (("ours", "dags"), ("seed", "bench/dags"))
         ]
         try:
-            with LocalAirflow(
+            with PlainAirflow(
                 folder / "airflow",
                 environment={
                     "AIRFLOW_CONN_DIRECTORY_API": json.dumps(connection),
@@ -206,15 +211,15 @@ class Contest:
         tasks = [t for t in self._api.task_runs(dag_id, run.run_id) if t.seconds and t.state == "success"]
         stages = [[_used(task, watch) for task in stage] for stage in _stages(tasks)]
         every = [used for stage in stages for used in stage]
-        assert run.started_at
-        assert run.ended_at
+        took = timing(run, tasks)
         return Result(
             contender=name,
             entries=case.entries,
             latency_ms=case.latency_ms,
             airflow=True,
-            seconds=(run.ended_at - run.started_at).total_seconds(),
-            work_seconds=sum(_span(stage) for stage in _stages(tasks)),
+            seconds=took.seconds,
+            work_seconds=took.work_seconds,
+            waits=dict(took.waits),
             cpu_seconds=sum(used.cpu_seconds for used in every),
             peak_mb=max(used.peak_mb for used in every),
             requests=told["pages"] + told["refused"] + told["tokens"],
@@ -239,14 +244,8 @@ def _stages(tasks: list[TaskRun]) -> list[list[TaskRun]]:
     stages: dict[str, list[TaskRun]] = {}
     for task in tasks:
         if task.runs_code:
-            stages.setdefault(task.task_id.split(".")[0], []).append(task)
+            stages.setdefault(stage_of(task), []).append(task)
     return list(stages.values())
-
-
-def _span(stage: list[TaskRun]) -> float:
-    starts = [task.started_at for task in stage if task.started_at]
-    ends = [task.ended_at for task in stage if task.ended_at]
-    return (max(ends) - min(starts)).total_seconds()
 
 
 def _used(task: TaskRun, watch: Watch) -> Used:

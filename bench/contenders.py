@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -33,8 +33,10 @@ class Result:
 
     Attributes:
         contender: which.
-        seconds: from the start of its first process to the end of its last; under Airflow, the run's.
-        work_seconds: without starting processes and their imports; under Airflow, the sum of its stages.
+        seconds: from the start of its first process to the end of its last; under Airflow, from the trigger
+            of the run to its end.
+        work_seconds: without starting processes and their imports; under Airflow, while a task ran.
+        waits: under Airflow, the seconds in which no task ran, by what was waited for.
         requests: pages and tokens it asked for.
         server_cpu_seconds: what the API took meanwhile of the same machine.
         airflow_cpu_seconds: what Airflow's own services took.
@@ -54,8 +56,14 @@ class Result:
     refused: int
     server_cpu_seconds: float
     airflow_cpu_seconds: float = 0.0
+    waits: dict[str, float] = field(default_factory=dict)
     is_right: bool
     stages: list[list[Used]]
+
+    @property
+    def wait_seconds(self) -> float:
+        """The sum of its waits."""
+        return sum(self.waits.values())
 
 
 @dataclass(frozen=True, kw_only=True)

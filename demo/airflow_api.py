@@ -20,11 +20,16 @@ _READS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class DagRun:
-    """One run of a Dag."""
+    """One run of a Dag.
+
+    Attributes:
+        queued_at: when it was triggered, or fell due; it begins when the scheduler looks next.
+    """
 
     run_id: str
     run_type: str
     state: str
+    queued_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
     note: str = ""
@@ -41,6 +46,7 @@ class DagRun:
             run_id=content["dag_run_id"],
             run_type=content["run_type"],
             state=content["state"],
+            queued_at=_moment(content["queued_at"]),
             started_at=_moment(content["start_date"]),
             ended_at=_moment(content["end_date"]),
             note=content.get("note") or "",

@@ -2,6 +2,7 @@
 
 Two services run: the API server, which is also the interface, and the scheduler with its workers. The Dag is
 parsed once, before they start, so no Dag processor is needed; an edited Dag file counts from the next start.
+The scheduler looks more often than Airflow's default has it. In a `PlainAirflow` both are as a user has them.
 """
 
 import json
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from typing_extensions import Self
 
@@ -55,6 +56,8 @@ class LocalAirflow:
         api: its REST interface, logged in as the user `admin`.
         url: the address of its interface.
     """
+
+    _is_plain: ClassVar = False
 
     def __init__(
         self,
@@ -206,6 +209,8 @@ class LocalAirflow:
             self._before_runs(self.api)
         self._on_step("the scheduler")
         self._serve("scheduler", "--skip-serve-logs")
+        if self._is_plain:
+            self._serve("dag-processor")
         if self._needs_triggerer():
             self._serve("triggerer", "--skip-serve-logs")
 
@@ -262,7 +267,6 @@ class LocalAirflow:
             "core.load_examples": "False",
             "core.executor": "LocalExecutor",
             "core.parallelism": str(PARALLELISM),
-            "scheduler.scheduler_idle_sleep_time": "0.3",
             "core.dags_are_paused_at_creation": "False",
             "core.test_connection": "Enabled",
             "core.simple_auth_manager_users": f"{USERNAME}:admin",
@@ -277,10 +281,19 @@ class LocalAirflow:
             "api.base_url": self.url,
             "usage_data_collection.enabled": "False",
         }
+        if not self._is_plain:
+            # Airflow's default is a second, before each step of a run.
+            options["scheduler.scheduler_idle_sleep_time"] = "0.3"
         variables = {f"AIRFLOW__{key.replace('.', '__').upper()}": text for key, text in options.items()}
         binaries = self._python.parent
         path = f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"
         return inherited_environment() | variables | {"AIRFLOW_HOME": str(self.home), "PATH": path}
+
+
+class PlainAirflow(LocalAirflow):
+    """As a user starts it, for measurements: a Dag processor, and Airflow's own pace of the scheduler."""
+
+    _is_plain = True
 
 
 def connection_to(sandbox: SandboxServer) -> dict[str, str]:

@@ -53,8 +53,29 @@ def test_one_wrong_table_among_several_rounds_is_shown():
     assert "WRONG TABLE" not in "\n".join(tables([RESULT, RESULT]))
 
 
-def test_columns_are_aligned():
-    assert table(["", "s"], [["a", "10"], ["long", "5"]]) == ["       s", "a     10", "long   5"]
+def test_a_table_is_markdown_with_aligned_columns():
+    assert table(["", "s"], [["a", "10"], ["long", "5"]]) == [
+        "|      |  s |",
+        "| ---- | -: |",
+        "| a    | 10 |",
+        "| long |  5 |",
+    ]
+
+
+def test_without_airflow_the_work_is_compared_with_the_floors_work():
+    floor = replace(RESULT, contender="floor", seconds=9.0, work_seconds=0.5)
+    assert [line.times_floor for line in summary([floor, RESULT])[False, 100, 50.0]] == [3.0, 1.0]
+    assert "times the floor" in "\n".join(tables([floor, RESULT]))
+    assert summary([RESULT])[False, 100, 50.0][0].times_floor is None
+
+
+def test_under_airflow_the_median_of_each_wait_is_told():
+    waits = [{"extract": 2.0, "the end": 1.0}, {"extract": 4.0}, {"extract": 9.0, "the end": 2.0}]
+    runs = [replace(RESULT, airflow=True, waits=one) for one in waits]
+    [line] = summary(runs)[True, 100, 50.0]
+    assert line.waits == {"extract": 4.0, "the end": 1.0}
+    assert line.wait_seconds.median == 4.0
+    assert "- ours, first load: extract 4.0, the end 1.0" in tables(runs)
 
 
 def test_the_steady_share_leaves_out_the_warm_up_and_the_end():
