@@ -8,7 +8,10 @@ from pathlib import Path
 
 import duckdb
 
+from bench import peers
+from bench.floor import LIMIT
 from bench.measure import Used, run_together
+from bench.peers import PEERS
 from bench.server import EDITED, Server
 
 SHARDS = 4
@@ -22,9 +25,15 @@ TITLES = {
     "first": "ours, first load",
     "unchanged": "ours, nothing changed",
     "changed": "ours, 1 % changed",
+    "airbyte": "Airbyte's CDK, a plain insert",
+    "singer": "Singer's SDK, target-duckdb",
     "floor": "floor: asyncio, one bulk insert",
 }
-SLOW = ("defaults", "tuned")
+WITHOUT_AIRFLOW = (*PEERS, "floor")
+"""What Airflow does not run: the floor has nothing for it, the peers do not fit into its environment."""
+SLOW = ("defaults", "tuned", *PEERS)
+"""What reads page by page."""
+LONG_SECONDS = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +49,7 @@ class Result:
         requests: pages and tokens it asked for.
         server_cpu_seconds: what the API took meanwhile of the same machine.
         airflow_cpu_seconds: what Airflow's own services took.
+        warehouse: where the table is.
         is_right: whether the table holds what the API does.
         stages: its processes, stage by stage.
     """
@@ -57,6 +67,7 @@ class Result:
     server_cpu_seconds: float
     airflow_cpu_seconds: float = 0.0
     waits: dict[str, float] = field(default_factory=dict)
+    warehouse: str = "DuckDB"
     is_right: bool
     stages: list[list[Used]]
 
@@ -72,6 +83,10 @@ class Case:
 
     entries: int
     latency_ms: float
+
+    def is_long(self, contender: str) -> bool:
+        """Tells whether a contender waits so long for its pages that one run of it has to do."""
+        return contender in SLOW and self.entries / LIMIT * self.latency_ms / 1000 >= LONG_SECONDS
 
     def put(self, server: Server, *, changed: bool = False) -> float:
         """Sets the API up; returns the processor time it has used until now."""
@@ -109,7 +124,10 @@ def _measure(
     environment = {**QUIET, "DLT_PROJECT_DIR": str(home), "TMPDIR": str(home)}
     arguments = {"url": server.url, "home": str(home), "run_id": run_id, "entries": case.entries}
     cpu_before = case.put(server, changed=name == "changed")
-    used = [run_together(stage, arguments, environment=environment) for stage in stages]
+    if name in PEERS:
+        used = [[peers.run(name, server.url, home)]]
+    else:
+        used = [run_together(stage, arguments, environment=environment) for stage in stages]
     told = server.told()
     every = [process for stage in used for process in stage]
     return Result(

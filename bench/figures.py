@@ -6,6 +6,7 @@ from itertools import chain, groupby
 from statistics import median
 
 from bench.contenders import TITLES, Result
+from bench.peers import PEERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class Line:
         waits: the median of each.
         times_first: how many times as long as our first load it took, of the medians.
         times_floor: how many times as long as the floor's its stages worked, without starts and imports, of
-            the medians.
+            the medians; None for the peers, whose imports are not told apart.
     """
 
     contender: str
@@ -89,7 +90,7 @@ def _line(name: str, found: Sequence[Result], *, first: float | None, floor: flo
             for name in dict.fromkeys(chain.from_iterable(result.waits for result in found))
         },
         times_first=seconds.median / first if first else None,
-        times_floor=work_seconds.median / floor if floor else None,
+        times_floor=work_seconds.median / floor if floor and name not in PEERS else None,
         is_right=all(result.is_right for result in found),
     )
 

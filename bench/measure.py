@@ -48,17 +48,34 @@ def run_together(
     Raises:
         WorkFailedError: one of them failed.
     """
-    with ThreadPoolExecutor(len(names)) as pool:
-        return list(pool.map(lambda name: _run(name, arguments, environment), names))
-
-
-def _run(name: str, arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Used:
     path = os.pathsep.join([str(CHECKOUT / "plugins"), str(CHECKOUT)])
+    environment = {"PYTHONPATH": path, **environment}
+
+    def run(name: str) -> Used:
+        command = [sys.executable, "-m", "bench.work", name]
+        return run_program(name, command, arguments, environment=environment)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        return list(pool.map(run, names))
+
+
+def run_program(
+    name: str,
+    command: Sequence[str | Path],
+    arguments: Mapping[str, Any],
+    *,
+    environment: Mapping[str, str],
+) -> Used:
+    """Runs a process that gets its arguments as JSON and tells `work_seconds` and `peak_mb` in its last line.
+
+    Raises:
+        WorkFailedError: it failed.
+    """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         started = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench.work", name, json.dumps(arguments)],
-            env={**inherited_environment(), "PYTHONPATH": path, **environment},
+            [*command, json.dumps(arguments)],
+            env={**inherited_environment(), **environment},
             stdout=output,
             stderr=errors,
         )
