@@ -40,6 +40,7 @@ class Deployment:
         run_id: of the run.
         requests_per_second: the API's allowance; None: it is not given.
         form: what is synced.
+        landing: the connection of the landing zone; None: a folder in `home`.
         name: the resource of the form that is synced; None: the first one.
     """
 
@@ -53,9 +54,11 @@ class Deployment:
         *,
         requests_per_second: float | None = None,
         form: Mapping[str, Any] = FORM,
+        landing: ConnectionFields | None = None,
         name: str | None = None,
     ) -> None:
         self.settings, self.run = SyncSettings(home=home), Run(run_id=run_id)
+        self._landing = landing
         self.limits = self.settings.removal_limits
         extra = {"requests_per_second": requests_per_second} if requests_per_second else {}
         self._connection = ConnectionFields(
@@ -73,7 +76,7 @@ class Deployment:
     @property
     def landing(self) -> Landing:
         """The landing zone."""
-        return Landing(landing_place(None, self.settings))
+        return Landing(landing_place(self._landing, self.settings))
 
     @property
     def landed(self) -> LandedSnapshot:

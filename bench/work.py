@@ -23,10 +23,14 @@ def main(what: str, arguments: dict[str, Any]) -> None:
         seed.run(url, home, how=what, entries=arguments["entries"])
     else:
         from bench.ours import Deployment
+        from directory_sync.config.connections import ConnectionFields
 
         started = time.monotonic()
         allowance = arguments.get("requests_per_second")
-        deployment = Deployment(url, home, arguments["run_id"], requests_per_second=allowance)
+        landing = ConnectionFields(**given) if (given := arguments.get("landing")) else None
+        deployment = Deployment(
+            url, home, arguments["run_id"], requests_per_second=allowance, landing=landing
+        )
         stage, _, shard = what.partition("_")
         sync = deployment.sync
         {"extract": lambda: sync.extract(int(shard)), "audit": sync.audit, "publish": sync.publish}[stage]()

@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ class Bucket:
 
     Attributes:
         refuse: tells of a request, by its number from 0, whether it gets a 503 `SlowDown`.
+        latency_seconds: waits so long before it answers a request.
     """
 
     port: int
@@ -39,6 +41,7 @@ class Bucket:
     secret: str
     requests: list[Request] = field(default_factory=list)
     refuse: Callable[[int], bool] = lambda _: False
+    latency_seconds: float = 0.0
 
     @property
     def url(self) -> str:
@@ -75,6 +78,7 @@ def running_bucket() -> Iterator[Bucket]:
     def answer(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         if f"Credential={bucket.key_id}/" not in environ.get("HTTP_AUTHORIZATION", ""):
             return refuse(start, "403 Forbidden", "InvalidAccessKeyId")
+        time.sleep(bucket.latency_seconds)
         asked = len(bucket.requests)
         if bucket.refuse(asked):
             bucket.requests.append(
