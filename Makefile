@@ -142,11 +142,12 @@ test-all: redis-server test ## what is longer: more generated examples, kills, f
 	@$(PYTEST) --warehouse postgres tests/integration tests/chaos/test_publication.py
 	@$(PYTEST) --landing bucket tests/integration/test_cycle.py tests/integration/test_replay.py
 
-BENCH_LONG := --sizes 1000,10000,100000 --latencies 0,20,50,200 --rounds 3 --airflow-rounds 3 \
-	--rates 5,20,100 --rate-seconds 60 --parses 9
+BENCH_LONG := --sizes 1000,10000,100000 --latencies 0,20,50,200 --rounds 1 --airflow-rounds 1 \
+	--rates 5,20,100 --parses 9
 BENCH_SHORT := --sizes 100000 --rounds 3 --airflow-rounds 1 --slow-rounds 1 --rates 20 --parses 3
-bench: install ## ours beside dlt's own configurations and a floor, ten minutes; FULL=1: hours; SCALE=1000000
-	@PYTHONPATH=plugins $(BIN)/python -m bench --json bench-results.json $(if $(SCALE),--scale $(SCALE), \
+BENCH_RESULTS ?= bench-results.json
+bench: install ## ours beside dlt, two other tools and a floor, a quarter of an hour; FULL=1: 80 minutes; SCALE=1000000
+	@PYTHONPATH=plugins $(BIN)/python -m bench --json $(BENCH_RESULTS) $(if $(SCALE),--scale $(SCALE), \
 		$(if $(filter-out 0 no false,$(FULL)),$(BENCH_LONG),$(BENCH_SHORT)))
 
 COMPOSE_LAB ?= ../shared/compose-lab

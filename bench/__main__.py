@@ -1,48 +1,37 @@
-"""`python -m bench`: what `make bench` runs; see the README."""
+"""`python -m bench`: what `make bench` runs; see docs/performance.md."""
 
 import argparse
-import json
 import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from types import FrameType
 
-from bench import contenders, figures, parse, rates
-from bench.contenders import SLOW, Case, Result
+from bench import bucket, contenders, parse, peers, rates
+from bench.contenders import SLOW, WITHOUT_AIRFLOW, Case, Result
 from bench.measure import WorkFailedError
-from bench.parse import ParseCost
-from bench.rates import Use
+from bench.outcome import Outcome
 from bench.server import Server
+from tests.matrix.environment import NoEnvironmentError
 
-PLAYERS = ("defaults", "tuned", "ranges", "ours", "floor")
-
-
-@dataclass
-class Outcome:
-    """What was measured, as far as it came."""
-
-    runs: list[Result] = field(default_factory=list)
-    rates: list[Use] = field(default_factory=list)
-    parse: list[ParseCost] = field(default_factory=list)
+PLAYERS = ("defaults", "tuned", "ranges", *peers.PEERS, "ours", "floor")
 
 
 def main(given: Sequence[str] | None = None) -> int:
     """Prints tables, writes JSON; returns 1 where a table was wrong or a contender failed."""
-    arguments, outcome = _parser().parse_args(given), Outcome()
+    arguments = _parser().parse_args(given)
+    outcome = Outcome(path=arguments.json)
     try:
         with Server.running() as server:
             (_scale if arguments.scale else _measure)(arguments, server, outcome)
-    except WorkFailedError as error:
+    except (WorkFailedError, NoEnvironmentError) as error:
         say(f"Failed: {error}")
         return 1
     finally:
-        if arguments.json:
-            arguments.json.write_text(json.dumps(asdict(outcome), indent=1))
-    return 0 if all(result.is_right for result in outcome.runs) else 1
+        _print(outcome.lines())
+    return 0 if outcome.is_right else 1
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  Python's signature
@@ -59,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", type=lambda text: text.split(","), default=PLAYERS, help="contenders")
     parser.add_argument("--rates", type=_floats, default=[], help="allowances, in requests a second")
     parser.add_argument("--rate-seconds", type=float, default=30.0, help="about how long each pull takes")
+    parser.add_argument(
+        "--bucket", action="store_true", help="a night's requests to a bucket, beside a folder"
+    )
     parser.add_argument("--parses", type=int, default=0, help="processes that parse the Dag file")
     parser.add_argument("--scale", type=int, help="ours alone, so many entries, into both warehouses")
     parser.add_argument("--json", type=Path, help="writes every run to this file")
@@ -66,56 +58,70 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measure(arguments: argparse.Namespace, server: Server, outcome: Outcome) -> None:
-    """The contest, the rates, the parse: as far as asked for."""
-    cases = [
-        Case(entries=entries, latency_ms=latency_ms)
-        for entries, latency_ms in product(arguments.sizes, arguments.latencies)
-    ]
-    if cases and arguments.rounds:
-        turns = _turns(cases, arguments.only, arguments.rounds, arguments.slow_rounds)
-        for player, case in turns:
-            _note(contenders.run(player, case, server), outcome)
-    if cases and arguments.airflow_rounds:
-        from bench.airflow_runs import Contest
-
-        say("starting Airflow")
-        # The floor has nothing that Airflow could run.
-        players = [player for player in arguments.only if player != "floor"]
-        with Contest.running(server) as contest:
-            for player, case in _turns(cases, players, arguments.airflow_rounds, arguments.slow_rounds):
-                _note(contest.run(player, case), outcome)
-    _print(figures.tables(outcome.runs))
+    """The contest, the rates, the parse, the bucket: as far as asked for."""
+    _contest(arguments, server, outcome)
     for allowed, (is_given, says_when) in product(arguments.rates, rates.CASES):
         say(f"{allowed:g} requests a second allowed, {'given' if is_given else 'not given'}")
         seconds = arguments.rate_seconds
         use = rates.measure(server, allowed, is_given=is_given, says_when=says_when, seconds=seconds)
         outcome.rates.append(use)
-    if outcome.rates:
-        _print(rates.lines(outcome.rates))
+        outcome.save()
     if arguments.parses:
         outcome.parse.append(parse.measure(arguments.parses))
-        _print(parse.lines(outcome.parse[0]))
+        outcome.save()
+    if arguments.bucket:
+        for night in bucket.measure(_cases(arguments), server):
+            say(f"{night.entries:,} entries, landed in a {night.place}: {night.seconds:.1f} s")
+            outcome.buckets.append(night)
+            outcome.save()
+
+
+def _contest(arguments: argparse.Namespace, server: Server, outcome: Outcome) -> None:
+    cases, only = _cases(arguments), arguments.only
+    under_airflow = [player for player in only if player not in WITHOUT_AIRFLOW]
+    if cases and arguments.rounds:
+        for peer in set(only) & set(peers.PEERS):
+            say(f"the environment of {peer}")
+            peers.prepare(peer)
+        for player, case in _turns(cases, only, arguments.rounds, arguments.slow_rounds):
+            # What takes minutes does so once: under Airflow, where that comes as well.
+            if not (arguments.airflow_rounds and player in under_airflow and case.is_long(player)):
+                _note(contenders.run(player, case, server), outcome)
+    if cases and arguments.airflow_rounds:
+        from bench.airflow_runs import Contest
+
+        say("starting Airflow")
+        with Contest.running(server) as contest:
+            for player, case in _turns(cases, under_airflow, arguments.airflow_rounds, arguments.slow_rounds):
+                _note(contest.run(player, case), outcome)
+
+
+def _cases(arguments: argparse.Namespace) -> list[Case]:
+    return [
+        Case(entries=entries, latency_ms=latency_ms)
+        for entries, latency_ms in product(arguments.sizes, arguments.latencies)
+    ]
 
 
 def _turns(
     cases: Sequence[Case], players: Sequence[str], rounds: int, slow_rounds: int | None
 ) -> Iterator[tuple[str, Case]]:
-    """Every contender once a round, each round another one first."""
+    """Every contender once a round, each round another one first; what takes minutes in the first alone."""
     slow_rounds = rounds if slow_rounds is None else slow_rounds
     for case, number in product(cases, range(rounds)):
         turn = number % len(players)
         for player in [*players[turn:], *players[:turn]]:
-            if player not in SLOW or number < slow_rounds:
+            if number < (1 if case.is_long(player) else slow_rounds if player in SLOW else rounds):
                 yield player, case
 
 
 def _scale(arguments: argparse.Namespace, server: Server, outcome: Outcome) -> None:
     from bench import scale
 
-    for warehouse, result in scale.measure(arguments.scale, server):
-        say(f"{result.entries:,} entries into {warehouse}: {result.seconds:.0f} s")
-        outcome.runs.append(result)
-        _print(scale.lines(warehouse, result))
+    for result in scale.measure(arguments.scale, server):
+        say(f"{result.entries:,} entries into {result.warehouse}: {result.seconds:.0f} s")
+        outcome.scale.append(result)
+        outcome.save()
 
 
 def _note(results: Iterable[Result], outcome: Outcome) -> None:
@@ -123,6 +129,7 @@ def _note(results: Iterable[Result], outcome: Outcome) -> None:
         what = f"{result.entries:,} entries, {result.latency_ms:g} ms, {result.contender}"
         say(f"{what}{' under Airflow' if result.airflow else ''}: {result.seconds:.1f} s")
         outcome.runs.append(result)
+        outcome.save()
 
 
 def say(text: str) -> None:

@@ -1,10 +1,11 @@
 """`make bench SCALE=1000000`: so many entries through the real Dag, into DuckDB and into PostgreSQL.
 
-Nothing is compared: it shows what each task takes of memory and time.
+It shows what each task takes of memory and time, and how many times as long as into DuckDB each stage takes.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from bench.airflow_runs import Contest
@@ -16,12 +17,12 @@ from tests.postgres import ADMIN, PostgresServer, running_server
 LATENCY_MS = 50.0
 
 
-def measure(entries: int, server: Server) -> Iterator[tuple[str, Result]]:
-    """Yields a first load into DuckDB, and one into PostgreSQL, each with the warehouse's name."""
+def measure(entries: int, server: Server) -> Iterator[Result]:
+    """Yields a first load into DuckDB, and one into PostgreSQL."""
     case = Case(entries=entries, latency_ms=LATENCY_MS)
     with Contest.running(server) as contest:
         first = next(contest.run("ours", case))
-    yield "DuckDB", first
+    yield first
     with running_server() as postgres:
         postgres.create("bench")
         connection = {
@@ -38,7 +39,7 @@ def measure(entries: int, server: Server) -> Iterator[tuple[str, Result]]:
         ) as contest:
             # Of these, the entries of one page are there from when it warmed up.
             first = next(contest.run("ours", case))
-    yield "PostgreSQL", first
+    yield replace(first, warehouse="PostgreSQL")
 
 
 def _is_right(postgres: PostgresServer, *, entries: int, edited: int) -> bool:
@@ -49,8 +50,29 @@ def _is_right(postgres: PostgresServer, *, entries: int, edited: int) -> bool:
     return postgres.rows(sql, f"%{EDITED}", database="bench") == [(entries, entries, edited)]
 
 
-def lines(warehouse: str, result: Result) -> list[str]:
-    """A table of a run's tasks."""
+def lines(results: Sequence[Result]) -> list[str]:
+    """A table of the tasks of each load, and one that compares the stages with those of the first."""
+    shown = [line for result in results for line in _tasks(result)]
+    first, *others = results
+    for other in others:
+        rows = [
+            [name, f"{_stages(first)[name]:.1f}", f"{seconds:.1f}", f"{seconds / _stages(first)[name]:.1f}"]
+            for name, seconds in _stages(other).items()
+        ]
+        shown += ["", f"{other.warehouse} beside {first.warehouse}", ""]
+        shown += table(["stage", f"{first.warehouse} s", f"{other.warehouse} s", "times"], rows)
+    return shown
+
+
+def _stages(result: Result) -> dict[str, float]:
+    """The seconds of the longest task of each stage, and those of the run."""
+    longest = {
+        stage[0].name.split(".")[0]: max(used.seconds for used in stage) for stage in result.stages if stage
+    }
+    return {**longest, "the run": result.seconds}
+
+
+def _tasks(result: Result) -> list[str]:
     rows = [
         [used.name, f"{used.seconds:.1f}", f"{used.cpu_seconds:.1f}", f"{used.peak_mb:,.0f}"]
         for stage in result.stages
@@ -58,7 +80,7 @@ def lines(warehouse: str, result: Result) -> list[str]:
     ]
     return [
         "",
-        f"{result.entries:,} entries into {warehouse}, {result.seconds:.0f} s",
+        f"{result.entries:,} entries into {result.warehouse}, {result.seconds:.0f} s",
         "",
         *table(["task", "seconds", "CPU s", "peak MB"], rows),
         *([] if result.is_right else ["WRONG TABLE"]),

@@ -1,14 +1,21 @@
 """The bench's server, and runs of the bench in small."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import duckdb
 import pytest
 import requests
 
-from bench import contenders
+from bench import bucket, contenders
 from bench.__main__ import main
 from bench.contenders import Case, is_right
+from bench.measure import CHECKOUT
+from bench.outcome import Outcome
 from bench.server import Server
 
 pytestmark = [pytest.mark.duckdb, pytest.mark.serial]
@@ -91,3 +98,41 @@ def test_a_small_bench_prints_a_table_and_writes_every_run(tmp_path, capsys):
     assert [run["contender"] for run in runs] == ["tuned", "ranges", "floor"]
     assert all(run["is_right"] and run["requests"] >= 3 for run in runs)
     assert "200 entries, 0 ms a page, without Airflow" in capsys.readouterr().out
+
+
+def test_other_tools_read_the_same_list_in_environments_of_their_own(server):
+    for peer in ("airbyte", "singer"):
+        [result] = contenders.run(peer, Case(entries=250, latency_ms=0), server)
+        # Offset pages end with the first that is not full.
+        assert (result.contender, result.is_right, result.requests) == (peer, True, 4)
+        assert result.stages[0][0].cpu_seconds > 0.1
+
+
+def test_a_bench_that_is_killed_leaves_what_it_has_measured(tmp_path):
+    found = tmp_path / "results.json"
+    options = ["--sizes", "100", "--latencies", "0", "--only", "floor", "--rounds", "1000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", *options, "--json", str(found)],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": "plugins"},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not found.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    runs = Outcome.load(found).runs
+    assert runs
+    assert all(run.is_right for run in runs)
+
+
+def test_a_bucket_is_asked_in_each_stage_and_a_folder_never(server):
+    nights = list(bucket.measure([Case(entries=120, latency_ms=0)], server))
+    assert [(one.place, one.night) for one in nights] == [
+        (place, night) for place in ("folder", "bucket") for night in bucket.NIGHTS
+    ]
+    assert all(one.is_right for one in nights)
+    assert not any(stage.requests for one in nights[:2] for stage in one.stages)
+    assert all(stage.requests["GET"] for one in nights[2:] for stage in one.stages)

@@ -1,14 +1,20 @@
 """The bench's own arithmetic."""
 
 import xml.etree.ElementTree as ET
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
-from bench.chart import chart
-from bench.contenders import Result
+from bench import bucket, scale
+from bench.__main__ import _turns
+from bench.bucket import BucketUse, StageUse
+from bench.chart import chart, shown_case
+from bench.contenders import Case, Result
 from bench.figures import Spread, summary, table, tables
-from bench.rates import WARM_UP_SECONDS, steady_share
+from bench.measure import Used
+from bench.outcome import Outcome
+from bench.parse import ParseCost
+from bench.rates import WARM_UP_SECONDS, Use, steady_share
 
 RESULT = Result(
     contender="first",
@@ -24,6 +30,24 @@ RESULT = Result(
     is_right=True,
     stages=[],
 )
+
+FOLDER = BucketUse(
+    entries=100,
+    latency_ms=5.0,
+    night="first load",
+    place="folder",
+    stages=[StageUse(name="audit", seconds=0.5)],
+    is_right=True,
+)
+BUCKET = replace(
+    FOLDER,
+    place="bucket",
+    stages=[StageUse(name="audit", seconds=2.0, requests={"GET": 3, "HEAD": 4})],
+)
+
+
+def used(name, seconds):
+    return Used(name=name, seconds=seconds, work_seconds=seconds, cpu_seconds=1.0, peak_mb=100.0)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +102,65 @@ def test_under_airflow_the_median_of_each_wait_is_told():
     assert "- ours, first load: extract 4.0, the end 1.0" in tables(runs)
 
 
+def test_the_work_of_a_peer_is_not_compared_with_the_floors():
+    floor, peer = (replace(RESULT, contender=name) for name in ("floor", "singer"))
+    found = {line.contender: line.times_floor for line in summary([floor, peer])[False, 100, 50.0]}
+    assert found == {"singer": None, "floor": 1.0}
+
+
+def test_what_waits_for_minutes_runs_once_and_the_others_every_round():
+    long, short = Case(entries=100_000, latency_ms=200), Case(entries=100_000, latency_ms=50)
+    found = list(_turns([long, short], ["defaults", "ours"], 3, None))
+    assert [found.count((name, long)) for name in ("defaults", "ours")] == [1, 3]
+    assert [found.count((name, short)) for name in ("defaults", "ours")] == [3, 3]
+
+
+def test_a_saved_outcome_is_read_again_with_the_same_tables(tmp_path):
+    spread = Spread.of([1.0, 3.0])
+    outcome = Outcome(
+        runs=[replace(RESULT, airflow=True, waits={"audit": 1.0}, stages=[[used("audit", 2.0)]])],
+        rates=[
+            Use(
+                allowed=20,
+                is_given=True,
+                says_when=True,
+                share=None,
+                share_of_all=1.0,
+                refused_share=0.0,
+                seconds=30.0,
+            )
+        ],
+        parse=[ParseCost(airflow=spread, dlt=spread, dag_file=spread, dag_file_again=spread)],
+        scale=[replace(RESULT, stages=[[used("audit", 2.0)]])],
+        buckets=[FOLDER, BUCKET],
+        path=tmp_path / "results.json",
+    )
+    outcome.save()
+    assert Outcome.load(tmp_path / "results.json") == outcome
+    assert len([line for line in outcome.lines() if line.startswith("| -")]) == 5
+
+
+def test_another_warehouse_is_compared_stage_by_stage():
+    stages = [[used("extract.shard_0", 2.0), used("extract.shard_1", 4.0)], [used("publish", 5.0)]]
+    slower = [[used("extract.shard_0", 6.0)], [used("publish", 20.0)]]
+    lines = scale.lines([
+        replace(RESULT, seconds=10.0, stages=stages),
+        replace(RESULT, seconds=30.0, stages=slower, warehouse="PostgreSQL"),
+    ])  # fmt: skip
+    assert [line.split() for line in lines[-3:]] == [
+        ["|", "extract", "|", "4.0", "|", "6.0", "|", "1.5", "|"],
+        ["|", "publish", "|", "5.0", "|", "20.0", "|", "4.0", "|"],
+        ["|", "the", "run", "|", "10.0", "|", "30.0", "|", "3.0", "|"],
+    ]
+
+
+def test_a_bucket_is_compared_with_the_folder_of_the_same_night():
+    other = replace(FOLDER, night="nothing changed", stages=[StageUse(name="audit", seconds=0.1)])
+    last = bucket.lines([FOLDER, other, BUCKET])[-1]
+    assert "| 100 at 5 ms, first load, audit |" in last
+    assert last.replace(" ", "").split("|")[2:7] == ["0.50", "2.00", "4.0", "7", "3GET,4HEAD"]
+
+
 def test_the_steady_share_leaves_out_the_warm_up_and_the_end():
     burst = [0.0] * 50
     steady = [WARM_UP_SECONDS + number / 10 for number in range(400)]
@@ -89,6 +172,23 @@ def test_the_steady_share_leaves_out_the_warm_up_and_the_end():
 def test_the_chart_shows_each_contender_once_by_the_runs_under_airflow():
     under_airflow = replace(RESULT, airflow=True, seconds=4.0)
     slower = replace(under_airflow, contender="defaults", seconds=40.0)
-    picture = ET.fromstring(chart([asdict(r) for r in (RESULT, under_airflow, slower)]))
+    picture = ET.fromstring(chart([RESULT, under_airflow, slower]))
     texts = [found.text for found in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert texts[1:] == ["the seed's configuration, dlt's defaults", "10.0", "ours, first load", "1.0"]
+
+
+def test_the_chart_marks_what_ran_without_airflow_and_compares_it_with_ours_there():
+    under_airflow = replace(RESULT, airflow=True, seconds=20.0)
+    peer = replace(RESULT, contender="singer", seconds=6.0)
+    picture = ET.fromstring(chart([RESULT, under_airflow, peer]))
+    texts = [found.text for found in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[1:] == ["ours, first load", "1.0", "Singer's SDK, target-duckdb (without Airflow)", "3.0"]
+
+
+def test_the_chart_is_of_the_largest_list_at_fifty_milliseconds():
+    runs = [
+        replace(RESULT, entries=entries, latency_ms=latency_ms)
+        for entries, latency_ms in ((100, 50.0), (1000, 50.0), (1000, 200.0))
+    ]
+    assert shown_case(runs) == [runs[1]]
+    assert shown_case(runs[2:]) == [runs[2]]
