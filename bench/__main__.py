@@ -80,7 +80,7 @@ def _contest(arguments: argparse.Namespace, server: Server, outcome: Outcome) ->
     cases, only = _cases(arguments), arguments.only
     under_airflow = [player for player in only if player not in WITHOUT_AIRFLOW]
     if cases and arguments.rounds:
-        for peer in set(only) & set(peers.PEERS):
+        for peer in [player for player in only if player in peers.PEERS]:
             say(f"the environment of {peer}")
             peers.prepare(peer)
         for player, case in _turns(cases, only, arguments.rounds, arguments.slow_rounds):
