@@ -86,14 +86,14 @@ def _contest(arguments: argparse.Namespace, server: Server, outcome: Outcome) ->
         for player, case in _turns(cases, only, arguments.rounds, arguments.slow_rounds):
             # What takes minutes does so once: under Airflow, where that comes as well.
             if not (arguments.airflow_rounds and player in under_airflow and case.is_long(player)):
-                _note(contenders.run(player, case, server), outcome)
+                _note(player, contenders.run(player, case, server), outcome)
     if cases and arguments.airflow_rounds:
         from bench.airflow_runs import Contest
 
         say("starting Airflow")
         with Contest.running(server) as contest:
             for player, case in _turns(cases, under_airflow, arguments.airflow_rounds, arguments.slow_rounds):
-                _note(contest.run(player, case), outcome)
+                _note(player, contest.run(player, case), outcome)
 
 
 def _cases(arguments: argparse.Namespace) -> list[Case]:
@@ -124,11 +124,17 @@ def _scale(arguments: argparse.Namespace, server: Server, outcome: Outcome) -> N
         outcome.save()
 
 
-def _note(results: Iterable[Result], outcome: Outcome) -> None:
-    for result in results:
-        what = f"{result.entries:,} entries, {result.latency_ms:g} ms, {result.contender}"
-        say(f"{what}{' under Airflow' if result.airflow else ''}: {result.seconds:.1f} s")
-        outcome.runs.append(result)
+def _note(player: str, results: Iterable[Result], outcome: Outcome) -> None:
+    """Keeps each result as it comes; a contender that fails ends its own turn, not the bench."""
+    try:
+        for result in results:
+            what = f"{result.entries:,} entries, {result.latency_ms:g} ms, {result.contender}"
+            say(f"{what}{' under Airflow' if result.airflow else ''}: {result.seconds:.1f} s")
+            outcome.runs.append(result)
+            outcome.save()
+    except WorkFailedError as error:
+        say(f"{player} failed: {error}")
+        outcome.failures.append(f"{player}: {str(error).strip().splitlines()[-1]}")
         outcome.save()
 
 

@@ -26,6 +26,7 @@ class Outcome:
         parse: of the Dag file; one or none.
         scale: our first load of many entries, by warehouse.
         buckets: of the same night with the landing zone in a folder and in a bucket.
+        failures: of contenders that did not come to an end, with the end of what they said.
         path: the file that holds it after each measurement; None: none does.
     """
 
@@ -34,11 +35,14 @@ class Outcome:
     parse: list[ParseCost] = field(default_factory=list)
     scale: list[Result] = field(default_factory=list)
     buckets: list[BucketUse] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     path: Path | None = None
 
     @property
     def is_right(self) -> bool:
-        """No table was wrong."""
+        """No table was wrong, and every contender came to an end."""
+        if self.failures:
+            return False
         loads = all(result.is_right for result in (*self.runs, *self.scale))
         return loads and all(night.is_right for night in self.buckets)
 
@@ -63,6 +67,7 @@ class Outcome:
             ],
             scale=[_result(one) for one in content.get("scale", ())],
             buckets=[BucketUse.parse(one) for one in content.get("buckets", ())],
+            failures=content.get("failures", []),
             path=path,
         )
 
@@ -74,6 +79,7 @@ class Outcome:
             *(line for cost in self.parse for line in parse.lines(cost)),
             *(scale.lines(self.scale) if self.scale else ()),
             *(bucket.lines(self.buckets) if self.buckets else ()),
+            *(f"FAILED: {failure}" for failure in self.failures),
         ]
 
 

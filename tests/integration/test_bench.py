@@ -108,6 +108,16 @@ def test_other_tools_read_the_same_list_in_environments_of_their_own(server):
         assert result.stages[0][0].cpu_seconds > 0.1
 
 
+def test_a_contender_that_fails_is_told_and_the_others_go_on(tmp_path, capsys):
+    found = tmp_path / "results.json"
+    options = ["--sizes", "100", "--latencies", "0", "--only", "nobody,floor"]
+    assert main([*options, "--json", str(found)]) == 1
+    outcome = Outcome.load(found)
+    assert [run.contender for run in outcome.runs] == ["floor"]
+    assert outcome.failures == ["nobody: KeyError: 'nobody'"]
+    assert "FAILED: nobody" in capsys.readouterr().out
+
+
 def test_a_bench_that_is_killed_leaves_what_it_has_measured(tmp_path):
     found = tmp_path / "results.json"
     options = ["--sizes", "100", "--latencies", "0", "--only", "floor", "--rounds", "1000"]
