@@ -106,7 +106,8 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       outcomes.py, quarantine.py  entries that the warehouse cannot hold: refused, or set aside
       places.py, hints.py         where dlt puts each value; the form's hints against existing columns
       kept.py                     keeps checked rows for dlt
-      staged.py                   stages most rows of a large load past dlt (columnar.py, shapes.py)
+      staged.py                   stages most rows of a large load past dlt (columnar.py, shapes.py,
+                                  row_ids.py)
       logged.py                   change rows from the last logged state of entries
       removals.py, question.py    asks a person; carries out an approved removal
       pattern.py                  what the held entries have in common

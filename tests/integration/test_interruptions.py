@@ -117,6 +117,12 @@ def test_publishing_twice_changes_nothing(api: SandboxServer, published: Cycle) 
     assert published.tables() == before
 
 
+def test_no_rows_stay_in_the_staging_tables(published: Cycle) -> None:
+    for table in (RESOURCE, f"{RESOURCE}__codes", f"{RESOURCE}_changes", "directory_syncs"):
+        assert published.query(f"SELECT 1 FROM {table} LIMIT 1") == [(1,)]
+        assert published.query(f"SELECT count(*) FROM directory_staging.{table}") == [(0,)]
+
+
 @pytest.mark.parametrize("after", [1, 3, 5, 7, 9, "commit"])
 def test_a_kill_at_any_statement_of_a_publication_leaves_the_tables_as_they_were(
     undisturbed: tuple[Cycle, dict[str, Any]], after: int | str

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 from dlt.common import known_env
@@ -20,6 +21,7 @@ from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.providers.environ import EnvironProvider
 from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.configuration.specs import RuntimeConfiguration
+from dlt.common.configuration.specs.base_configuration import is_secret_hint
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.pipeline import PipelineContext
@@ -90,6 +92,24 @@ class ConnectionsProvider(ConfigProvider):
         return PROVIDER_NAME
 
 
+class _Environment(EnvironProvider):
+    """dlt's provider of environment variables, which finds out only once whether a hint is that of a secret.
+
+    dlt asks it hundreds of times in a stage.
+    """
+
+    def get_value(
+        self, key: str, hint: Any, pipeline_name: str | None, *sections: str
+    ) -> tuple[Any | None, str]:
+        if _is_secret(hint):
+            return super().get_value(key, hint, pipeline_name or "", *sections)
+        name = "__".join(filter(None, (pipeline_name, *sections, key))).upper()
+        return os.environ.get(name), name
+
+
+_is_secret = lru_cache(maxsize=None)(is_secret_hint)
+
+
 class _Settings(BaseDocProvider):
     """Answers from SETTINGS, and from what dlt's Airflow helper sets for one run."""
 
@@ -126,7 +146,7 @@ class _OwnRun(RunContext):
         super().initialize_runtime(runtime_config or self._runtime_config)
 
     def initial_providers(self) -> list[ConfigProvider]:
-        return [ConnectionsProvider(self._answers), EnvironProvider(), _Settings()]
+        return [ConnectionsProvider(self._answers), _Environment(), _Settings()]
 
 
 @contextmanager

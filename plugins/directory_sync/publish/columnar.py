@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from directory_sync.config.keys import as_text
 from directory_sync.config.older_python import Self
+from directory_sync.publish.row_ids import new_ids
 from directory_sync.publish.shapes import (
     List,
     Object,
@@ -176,7 +177,7 @@ class Columnar:
         columns, lists = self._flatten(self._shape, arrays)
         if not self._has_keys(columns, changes.column("id")):
             return None
-        ids = self._new_ids(changes.num_rows)
+        ids = new_ids(changes.num_rows)
         columns |= {column: changes.column(source) for column, source in ours}
         columns[self._own.c_dlt_id] = ids
         found = [Rows(table=self._table, rows=self._as_table(self._table, columns))]
@@ -277,7 +278,7 @@ class Columnar:
         else:
             assert isinstance(one.element, Value)
             columns, lists = ({one.element.column: elements} if one.element.column else {}), []
-        own, root_of = self._new_ids(len(elements)), pc.take(root_ids, parents)
+        own, root_of = new_ids(len(elements)), pc.take(root_ids, parents)
         columns |= {
             self._own.c_dlt_id: own,
             self._own.c_dlt_parent_id: pc.take(ids, parents),
@@ -310,13 +311,6 @@ class Columnar:
             fields.append(pa.field(name, array.type, nullable=column.get("nullable") is not False))
             arrays.append(array)
         return pa.table(arrays, schema=pa.schema(fields))
-
-    @staticmethod
-    def _new_ids(count: int) -> Any:
-        import pyarrow as pa
-        from dlt.common.normalizers.utils import generate_dlt_ids
-
-        return pa.array(generate_dlt_ids(count), pa.string())
 
 
 def _as_times(array: Any) -> Any:

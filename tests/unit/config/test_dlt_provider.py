@@ -7,11 +7,14 @@ import pytest
 from dlt.common import logger
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from dlt.common.configuration.providers import environ
+from dlt.common.configuration.providers.environ import EnvironProvider
 from dlt.common.configuration.specs.config_providers_context import ConfigProvidersContainer
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import telemetry
+from dlt.common.typing import TSecretStrValue
 
 from directory_sync.config.access import ApiSettings
 from directory_sync.config.connections import ConnectionFields
@@ -201,6 +204,28 @@ def test_a_setting_of_the_environment_stands(monkeypatch, key, text):
     monkeypatch.setenv(key.upper().replace(".", "__"), text)
     with own_dlt():
         assert dlt.config.get(key) == text
+
+
+@pytest.mark.parametrize("hint", [str, int | None, TSecretStrValue])
+@pytest.mark.parametrize("pipeline", [None, "", "ours"])
+@pytest.mark.parametrize("sections", [(), ("load",), ("destination", "", "duckdb")])
+def test_the_environment_is_asked_for_the_names_that_dlt_asks_for(monkeypatch, hint, pipeline, sections):
+    plain = EnvironProvider()
+    with own_dlt():
+        ours = Container()[PluggableRunContext].providers[plain.name]
+        name = plain.get_value("key", hint, pipeline, *sections)[1]
+        assert ours.get_value("key", hint, pipeline, *sections) == (None, name)
+        monkeypatch.setenv(name, "7")
+        assert ours.get_value("key", hint, pipeline, *sections) == ("7", name)
+
+
+def test_a_secret_may_be_in_a_file_that_the_cluster_mounts(monkeypatch, tmp_path):
+    (tmp_path / "client-id").write_text("client-1")
+    monkeypatch.setattr(environ, "SECRET_STORAGE_PATH", f"{tmp_path}/%s")
+    monkeypatch.setenv("CLIENT_ID", "another")
+    with own_dlt():
+        assert dlt.secrets["client_id"] == "client-1"
+        assert dlt.config["client_id"] == "client-1"
 
 
 def test_the_files_of_another_dlt_project_are_not_read(theirs, monkeypatch, tmp_path):

@@ -4,7 +4,7 @@ dlt loads a package into staging tables. Then it merges each table and its child
 table. dlt decides by the words of a script whether it runs in a transaction: on DuckDB, a script without a
 CREATE, such as that of a table without child tables, runs statement by statement. Here one last script has
 the statements of all scripts, and it always runs in a transaction. Before it, only staging tables are
-written.
+written; it leaves them empty.
 """
 
 import copy
@@ -85,7 +85,7 @@ def _client_class(kind: Any, guard: Guard) -> Any:
             if chains is None:
                 return []
             scripts = [job for chain in chains for job in self._create_merge_followup_jobs(chain)]
-            return _joined(scripts)
+            return _joined(scripts, _emptied(self.sql_client, chains))
 
         def create_load_job(self, table: Any, file_path: str, load_id: str, **other: Any) -> "LoadJob":
             if WholePackage.is_sql_job(file_path):
@@ -140,12 +140,24 @@ def _completed_chains(
     return chains
 
 
-def _joined(scripts: "Sequence[FollowupJobRequest]") -> "list[FollowupJobRequest]":
-    """Writes the statements of all scripts into the first one, and returns only that one."""
+def _emptied(client: Any, chains: "Sequence[Sequence[PreparedTableSchema]]") -> list[str]:
+    """Returns the statements that empty the staging tables, for the end of the transaction.
+
+    dlt empties them before the next load. Until then the warehouse would keep each load twice, and DuckDB
+    would write both copies into its file.
+    """
+    with client.with_staging_dataset():
+        names = [client.make_qualified_table_name(table["name"]) for chain in chains for table in chain]
+    return [f"{client._truncate_table_sql(name).rstrip(';')};" for name in names]  # noqa: SLF001
+
+
+def _joined(scripts: "Sequence[FollowupJobRequest]", last: "Sequence[str]") -> "list[FollowupJobRequest]":
+    """Writes the statements of all scripts, and the last ones, into the first one; returns only that one."""
     if not scripts:
         return []
     paths = [Path(script.new_file_path()) for script in scripts]
-    paths[0].write_text("\n".join(path.read_text("utf-8") for path in paths), "utf-8")
+    whole = [*(path.read_text("utf-8") for path in paths), *last]
+    paths[0].write_text("\n".join(whole), "utf-8")
     for path in paths[1:]:
         path.unlink()
     return [scripts[0]]
