@@ -43,6 +43,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       sign_in.py, oauth.py        signs requests; the token: fetched once, renewed in time
       token_request.py            the request for a token; assertion.py: the JWT that signs it
       answer.py, page.py          the answer: its entries, or what is wrong with it
+      decode.py, field_types.py   its JSON, decoded strictly; which fields an entry has
       key_advice.py               which field would do as the key
       envelope.py, next_page.py   what it says besides: totals in headers, whether and where more follows
       shape.py                    what an answer seems to hold, for the Test button

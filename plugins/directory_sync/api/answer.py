@@ -9,9 +9,11 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 import orjson
 
+from directory_sync.api.decode import RefusedError, decode
+from directory_sync.api.field_types import FieldTypes, field_types, json_type
 from directory_sync.api.key_advice import MAX_KEYS_OF_AN_ENVELOPE, advice_for
 from directory_sync.config import keys
-from directory_sync.config.fields import field_name, is_name, without_field
+from directory_sync.config.fields import is_name, without_field
 from directory_sync.config.form import FORM_FILE
 from directory_sync.config.keys import ID, Key, NoKeyError
 from directory_sync.errors import EnvelopeError, SnapshotError
@@ -33,7 +35,7 @@ class Entry(NamedTuple):
     id: EntryId
     row_hash: str
     record: str
-    fields: tuple[tuple[str, str], ...]
+    fields: FieldTypes
 
 
 def parse_page(  # noqa: PLR0913  each is a setting of the resource
@@ -170,31 +172,6 @@ def parse_record(text: str) -> dict[str, Any]:
     return record
 
 
-def field_types(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    """Yields (dotted path, JSON type) of all values of a record and its objects, but not of its lists.
-
-    Args:
-        record: the entry, or an object in it.
-        prefix: the path of that object, with a dot at its end; empty: the entry itself.
-    """
-    for key, value in record.items():
-        name = field_name(prefix, key)
-        if isinstance(value, dict):
-            yield from field_types(value, f"{name}.")
-        else:
-            yield name, json_type(value)
-
-
-def json_type(value: Any) -> str:
-    """Returns the JSON name of a value's type; an integer is `integer`, any other number is `number`."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    names = {int: "integer", float: "number", str: "string", list: "array", dict: "object"}
-    return names.get(type(value), type(value).__name__)
-
-
 def _entry(
     record: Any,
     text: str,
@@ -207,7 +184,7 @@ def _entry(
     if not isinstance(record, dict):
         _refuse(where, f"is of type {json_type(record)}; an object is needed")
     try:
-        row_hash, fields = hash_record(record, ignored), tuple(dict.fromkeys(field_types(record)))
+        row_hash, fields = hash_record(record, ignored), field_types(record)
     except RecursionError:
         refusal = "is nested too deeply"
     except ValueError:
@@ -227,12 +204,12 @@ def _key_of(record: Mapping[str, Any], key: Key, *, beside: Sequence[Any], where
 
 def _decode(body: bytes, *, where: str) -> Any:
     try:
-        return _DECODER.decode(body.decode("utf-8"))
+        return decode(body)
     except UnicodeDecodeError:
         refusal = "is not UTF-8"
     except RecursionError:
         refusal = "is nested too deeply"
-    except _RefusedError as refused:
+    except RefusedError as refused:
         refusal = refused.args[0]
     except ValueError:
         refusal = f"is not JSON ({_looks_like(body)})"
@@ -250,31 +227,6 @@ class _ShapeError(Exception):
     def __init__(self, finding: str, advice: str) -> None:
         super().__init__(finding)
         self.advice = advice
-
-
-class _RefusedError(Exception):
-    """JSON that Python's parser accepts and this package refuses."""
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    mapping = dict(pairs)
-    if len(mapping) != len(pairs):
-        raise _RefusedError("holds an object with a doubled key")
-    return mapping
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise _RefusedError(f"holds {name}, which is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise _RefusedError("holds a number out of range")
-    return number
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite)
 
 
 def _list_at(document: Any, selector: Sequence[str], *, where: str) -> list[Any]:

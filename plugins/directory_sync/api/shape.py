@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from directory_sync.api.answer import json_type
+from directory_sync.api.field_types import json_type
 from directory_sync.api.key_advice import MAX_KEYS_OF_AN_ENVELOPE
 from directory_sync.config.fields import is_name
 from directory_sync.config.paths import written

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from directory_sync.api.answer import field_types
+from directory_sync.api.field_types import field_types
 from directory_sync.config.fields import field_name
 
 APPEARED, VANISHED, CHANGED = "appeared", "vanished", "changed"

@@ -110,8 +110,11 @@ class PageColumns:
         if self._has_parents:
             columns["parent"] += [parent] * len(entries)
             columns["answer"] += [answer] * len(entries)
-        for entry in entries:
-            self._fields.update(entry.fields)
+        # Most entries share one tuple of fields, so these are counted once for all of them.
+        shapes = {id(entry.fields): entry.fields for entry in entries}
+        for shape, count in Counter(id(entry.fields) for entry in entries).items():
+            for field in shapes[shape]:
+                self._fields[field] += count
         if len(self._fields) > MAX_FIELDS:
             # The keys of some object are data. The rare ones are dropped: they are never reported.
             self._fields = Counter(dict(self._fields.most_common(MAX_FIELDS // 2)))

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from directory_sync.api.answer import (
-    field_types,
     hash_record,
-    json_type,
     parse_page,
     parse_record,
 )
+from directory_sync.api.field_types import field_types, json_type
 from directory_sync.api.page import Page
 from directory_sync.config.keys import ID, MAX_CHARACTERS, Key
 from directory_sync.errors import EnvelopeError
@@ -626,3 +625,19 @@ def test_the_fields_of_a_record_can_be_prefixed():
 )
 def test_a_type_has_the_name_it_has_in_json(value, name):
     assert json_type(value) == name
+
+
+def test_entries_of_one_shape_share_their_fields():
+    first, second = entries('{"id":1,"o":{"a":1},"s":"x"}', '{"id":2,"o":{"a":9},"s":"y"}')
+    assert first.fields is second.fields
+
+
+def test_an_object_between_fields_keeps_its_place_and_a_pair_is_there_once():
+    (one,) = entries('{"id":1,"o":{"a b":1,"c d":2,"e":{"f":1}},"s":"x","p":{"q":null}}')
+    assert one.fields == (
+        ("id", "integer"),
+        ("o.*", "integer"),
+        ("o.e.f", "integer"),
+        ("s", "string"),
+        ("p.q", "null"),
+    )
