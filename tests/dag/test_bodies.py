@@ -388,7 +388,7 @@ def test_a_publication_tells_its_difference_and_skips_the_question(empty: Deploy
     run.audit()
     assert (run.summary["changes"]["added"], run.note, run.skipped) == (ENTRIES, None, None)
     run.publish()
-    assert run.below == ["approve_removals"]
+    assert run.below == ["approve_removals", "remove"]
     assert run.summary["changes"]["added"] == ENTRIES
     schema = run.event.pop("schema")
     assert run.event == {**run.summary, "sync_ids": [run.summary["sync_id"]]}
@@ -442,7 +442,7 @@ def test_a_replay_rebuilds_and_tells_what_it_loaded(published: Deployment) -> No
     assert (run.skipped, run.note) == ("A replay publishes what was audited before.", None)
     run.publish()
     [(sync_id,)] = before
-    assert run.below == ["approve_removals"]
+    assert run.below == ["approve_removals", "remove"]
     assert "directory_resource" in run.event.pop("schema")
     assert run.event == run.summary
     assert (run.summary["mode"], run.summary["sync_ids"], run.summary["last"]) == (
@@ -507,7 +507,7 @@ def test_a_question_that_was_never_put_is_put_by_the_next_run(
 ) -> None:
     api.directory.edit(remove=10, seed=1)
     asked = published.night("two")
-    assert published.night("three").below == ["approve_removals"]
+    assert published.night("three").below == ["approve_removals", "remove"]
     asked.landed.forget(QUESTION)
     run = published.night("four")
     assert (run.summary["asks"], run.below) == (False, None)

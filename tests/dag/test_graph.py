@@ -12,7 +12,6 @@ from airflow.sdk.exceptions import ParamValidationError
 from directory_sync.config.settings import SyncSettings
 
 SHARDS = SyncSettings.__dataclass_fields__["shards"].default
-FAN_OUT = "extract.directory_" + "-".join(f"shard_{n}" for n in range(SHARDS))
 SHARD_TASKS = {f"extract.directory_shard_{n}-2" for n in range(SHARDS)}
 STAGES = {"audit", "publish", "approve_removals", "remove"}
 RUNS_CODE = sorted(SHARD_TASKS | STAGES)
@@ -28,7 +27,14 @@ def test_every_dag_file_makes_exactly_the_dags_listed_here(dag_bag):
 
 
 def test_the_dag_has_exactly_these_tasks(dag):
-    assert set(dag.task_ids) == {f"{FAN_OUT}_start", f"{FAN_OUT}_end"} | SHARD_TASKS | STAGES
+    assert set(dag.task_ids) == SHARD_TASKS | STAGES
+
+
+def test_no_empty_task_stands_between_the_shards_and_the_audit(dag):
+    group = dag.task_group.children["extract"]
+    assert set(group.children) == SHARD_TASKS
+    assert all(not dag.get_task(shard).upstream_task_ids for shard in SHARD_TASKS)
+    assert dag.get_task("audit").upstream_task_ids == SHARD_TASKS
 
 
 def test_the_graph_is_a_row_of_stages(dag):
@@ -37,10 +43,8 @@ def test_the_graph_is_a_row_of_stages(dag):
         ("audit", "publish"),
         ("publish", "approve_removals"),
         ("approve_removals", "remove"),
-        (f"{FAN_OUT}_end", "audit"),
+        *((shard, "audit") for shard in SHARD_TASKS),
     }
-    for shard in SHARD_TASKS:
-        expected |= {(f"{FAN_OUT}_start", shard), (shard, f"{FAN_OUT}_end")}
     assert edges == expected
 
 

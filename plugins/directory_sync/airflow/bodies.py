@@ -14,7 +14,7 @@ from directory_sync.sync.outcome import Outcome, Summary
 Tell = Callable[[TaskScope, Outcome], None]
 """Tells people of a publication; never raises."""
 
-APPROVAL = Stage.APPROVE_REMOVALS.value
+APPROVAL, REMOVAL = Stage.APPROVE_REMOVALS.value, Stage.REMOVE.value
 
 
 def audit(scope: TaskScope) -> Summary:
@@ -87,5 +87,7 @@ def _told(
         push(key="return_value", value=summary)
         # Not the publication of a child, which also stands below that of its parent.
         below = [one for one in scope.context["task"].downstream_task_ids if one.endswith(APPROVAL)]
+        # The removal would be skipped a loop of the scheduler later, and the run would end after that.
+        below += [one.removesuffix(APPROVAL) + REMOVAL for one in below]
         raise DownstreamTasksSkipped(tasks=below)  # type: ignore[no-untyped-call]
     return summary

@@ -103,9 +103,27 @@ def extract(directory: Directory, resource: Resource) -> PipelineTasksGroup:
     for one in declared:
         if isinstance(one, PythonOperator):
             one.python_callable = partial(shards.run, one.python_callable)
+        else:
+            _take_out(one)
     # dlt records every look-up until a pipeline runs, and a parse runs none.
     get_resolved_traces().clear()
     return group
+
+
+def _take_out(marker: BaseOperator) -> None:
+    """Takes a task without work out of its Dag and its group, with its edges.
+
+    dlt's helper declares an empty task before the shards and one behind them. Each costs a run the wait for
+    another loop of Airflow's scheduler. The edges of the group lead to the shards themselves then.
+
+    Args:
+        marker: the task; no edge leads past it.
+    """
+    for one in (*marker.upstream_list, *marker.downstream_list):
+        one.downstream_task_ids.discard(marker.task_id)
+        one.upstream_task_ids.discard(marker.task_id)
+    # Airflow has no public name for it; its own warning is about the edges, which are gone.
+    marker.dag._remove_task(marker.task_id)  # noqa: SLF001
 
 
 class ShardTasks:
