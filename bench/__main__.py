@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from bench import contenders, figures, parse, rates
 from bench.contenders import SLOW, Case, Result
@@ -17,6 +18,9 @@ from bench.measure import WorkFailedError
 from bench.parse import ParseCost
 from bench.rates import Use
 from bench.server import Server
+
+if TYPE_CHECKING:
+    from bench.history import Night
 
 PLAYERS = ("defaults", "tuned", "ranges", "ours", "floor")
 
@@ -28,6 +32,7 @@ class Outcome:
     runs: list[Result] = field(default_factory=list)
     rates: list[Use] = field(default_factory=list)
     parse: list[ParseCost] = field(default_factory=list)
+    history: "list[Night]" = field(default_factory=list)
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -35,7 +40,8 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments, outcome = _parser().parse_args(given), Outcome()
     try:
         with Server.running() as server:
-            (_scale if arguments.scale else _measure)(arguments, server, outcome)
+            measure = _scale if arguments.scale else _history if arguments.history else _measure
+            measure(arguments, server, outcome)
     except WorkFailedError as error:
         say(f"Failed: {error}")
         return 1
@@ -61,6 +67,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate-seconds", type=float, default=30.0, help="about how long each pull takes")
     parser.add_argument("--parses", type=int, default=0, help="processes that parse the Dag file")
     parser.add_argument("--scale", type=int, help="ours alone, so many entries, into both warehouses")
+    parser.add_argument(
+        "--history", type=int, help="an unchanged night after so many nights, on both warehouses"
+    )
+    parser.add_argument(
+        "--warehouses",
+        type=lambda text: text.split(","),
+        default=("DuckDB", "PostgreSQL"),
+        help="of --history: DuckDB,PostgreSQL",
+    )
     parser.add_argument("--json", type=Path, help="writes every run to this file")
     return parser
 
@@ -116,6 +131,13 @@ def _scale(arguments: argparse.Namespace, server: Server, outcome: Outcome) -> N
         say(f"{result.entries:,} entries into {warehouse}: {result.seconds:.0f} s")
         outcome.runs.append(result)
         _print(scale.lines(warehouse, result))
+
+
+def _history(arguments: argparse.Namespace, server: Server, outcome: Outcome) -> None:
+    from bench import history
+
+    outcome.history += history.measure(arguments.history, server, warehouses=arguments.warehouses)
+    _print(history.lines(outcome.history))
 
 
 def _note(results: Iterable[Result], outcome: Outcome) -> None:
