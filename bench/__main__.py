@@ -25,7 +25,8 @@ def main(given: Sequence[str] | None = None) -> int:
     outcome = Outcome(path=arguments.json)
     try:
         with Server.running() as server:
-            (_scale if arguments.scale else _measure)(arguments, server, outcome)
+            measure = _scale if arguments.scale else _history if arguments.history else _measure
+            measure(arguments, server, outcome)
     except (WorkFailedError, NoEnvironmentError) as error:
         say(f"Failed: {error}")
         return 1
@@ -53,6 +54,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--parses", type=int, default=0, help="processes that parse the Dag file")
     parser.add_argument("--scale", type=int, help="ours alone, so many entries, into both warehouses")
+    parser.add_argument(
+        "--history", type=int, help="an unchanged night after so many nights, on both warehouses"
+    )
+    parser.add_argument(
+        "--warehouses",
+        type=lambda text: text.split(","),
+        default=("DuckDB", "PostgreSQL"),
+        help="of --history: DuckDB,PostgreSQL",
+    )
     parser.add_argument("--json", type=Path, help="writes every run to this file")
     return parser
 
@@ -121,6 +131,14 @@ def _scale(arguments: argparse.Namespace, server: Server, outcome: Outcome) -> N
     for result in scale.measure(arguments.scale, server):
         say(f"{result.entries:,} entries into {result.warehouse}: {result.seconds:.0f} s")
         outcome.scale.append(result)
+        outcome.save()
+
+
+def _history(arguments: argparse.Namespace, server: Server, outcome: Outcome) -> None:
+    from bench import history
+
+    for night in history.measure(arguments.history, server, warehouses=arguments.warehouses):
+        outcome.history.append(night)
         outcome.save()
 
 

@@ -44,7 +44,8 @@ class Deployment:
         name: the resource of the form that is synced; None: the first one.
     """
 
-    raised_limits = owner = warehouse = None
+    raised_limits = owner = None
+    warehouse: ConnectionFields | None = None
 
     def __init__(
         self,

@@ -7,10 +7,11 @@ from typing import Any
 
 from typing_extensions import Self
 
-from bench import bucket, figures, parse, rates, scale
+from bench import bucket, figures, history, parse, rates, scale
 from bench.bucket import BucketUse
 from bench.contenders import Result
 from bench.figures import Spread
+from bench.history import Night
 from bench.measure import Used
 from bench.parse import ParseCost
 from bench.rates import Use
@@ -26,6 +27,7 @@ class Outcome:
         parse: of the Dag file; one or none.
         scale: our first load of many entries, by warehouse.
         buckets: of the same night with the landing zone in a folder and in a bucket.
+        history: of an unchanged night, on day two and after many nights.
         failures: of contenders that did not come to an end, with the end of what they said.
         path: the file that holds it after each measurement; None: none does.
     """
@@ -35,6 +37,7 @@ class Outcome:
     parse: list[ParseCost] = field(default_factory=list)
     scale: list[Result] = field(default_factory=list)
     buckets: list[BucketUse] = field(default_factory=list)
+    history: list[Night] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     path: Path | None = None
 
@@ -67,6 +70,7 @@ class Outcome:
             ],
             scale=[_result(one) for one in content.get("scale", ())],
             buckets=[BucketUse.parse(one) for one in content.get("buckets", ())],
+            history=[Night(**one) for one in content.get("history", ())],
             failures=content.get("failures", []),
             path=path,
         )
@@ -79,6 +83,7 @@ class Outcome:
             *(line for cost in self.parse for line in parse.lines(cost)),
             *(scale.lines(self.scale) if self.scale else ()),
             *(bucket.lines(self.buckets) if self.buckets else ()),
+            *(history.lines(self.history) if self.history else ()),
             *(f"FAILED: {failure}" for failure in self.failures),
         ]
 
