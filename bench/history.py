@@ -223,7 +223,6 @@ def measure(
             else:
                 with running_server() as postgres:
                     yield from _measure(nights, server, Path(name), postgres)
-    return found
 
 
 def _measure(nights: int, server: Server, folder: Path, postgres: PostgresServer | None) -> Iterator[Night]:
