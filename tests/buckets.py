@@ -98,7 +98,8 @@ def running_bucket() -> Iterator[Bucket]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        _open(bucket.connection_of(Path())).mkdir(BUCKET)
+        # moto's buckets belong to the process: an earlier server may have left this one.
+        _open(bucket.connection_of(Path())).makedirs(BUCKET, exist_ok=True)
         yield bucket
     finally:
         server.shutdown()
