@@ -15,7 +15,7 @@ from directory_sync.landing.tables import DATASET, ENTRIES, LAYOUT
 if TYPE_CHECKING:
     from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.normalizers.naming import NamingConvention
-    from dlt.extract import DltResource, DltSource
+    from dlt.extract import DltResource
     from dlt.pipeline.pipeline import Pipeline
 
     from directory_sync.extract.stage import Reading
@@ -49,6 +49,9 @@ class LandingDestination(filesystem):
         anywhere = FilesystemDestinationClientConfiguration(bucket_url="file:///")
         return super().capabilities(config or anywhere, naming)
 
+    def _resolve_bucket_url(self, destination_name: str | None) -> None:
+        """Looks nothing up: dlt asks for the URL here only to see whether it is Hugging Face's."""
+
 
 def landing_pipeline(name: str, *, pipelines_dir: str | None = None) -> "Pipeline":
     """Declares the pipeline that lands shards; where to is looked up when it runs, see `answers_to_dlt`.
@@ -65,7 +68,17 @@ def landing_pipeline(name: str, *, pipelines_dir: str | None = None) -> "Pipelin
     )
 
 
-def directory_source(reading: "Reading", *, shards: int, requests_in_flight: int) -> "DltSource":
+@dlt.resource(table_name=ENTRIES, write_disposition="append")
+def shard(number: int, count: int, requests_in_flight: int, reading: "Reading") -> Iterator[Any]:
+    """Yields what `stage.read_shard` does, for the shard of this number among so many."""
+    from directory_sync.extract.plan import Shard
+    from directory_sync.extract.stage import read_shard
+
+    yield from read_shard(Shard(number=number, count=count), requests_in_flight, reading)
+
+
+@dlt.source(name=SCHEMA_NAME)
+def directory_source(reading: "Reading", *, shards: int, requests_in_flight: int) -> list["DltResource"]:
     """Declares one dlt resource per shard; does no I/O.
 
     Args:
@@ -73,24 +86,7 @@ def directory_source(reading: "Reading", *, shards: int, requests_in_flight: int
         shards: the number of shards.
         requests_in_flight: how many requests of a shard may wait for their answers at once.
     """
-
-    @dlt.source(name=SCHEMA_NAME)
-    def source() -> list["DltResource"]:
-        return [
-            dlt.resource(
-                _read_shard,
-                name=f"shard_{number}",
-                table_name=ENTRIES,
-                write_disposition="append",
-            )(number, shards, requests_in_flight, reading)
-            for number in range(shards)
-        ]
-
-    return source()
-
-
-def _read_shard(number: int, count: int, requests_in_flight: int, reading: "Reading") -> Iterator[Any]:
-    from directory_sync.extract.plan import Shard
-    from directory_sync.extract.stage import read_shard
-
-    yield from read_shard(Shard(number=number, count=count), requests_in_flight, reading)
+    return [
+        shard.with_name(f"shard_{number}")(number, shards, requests_in_flight, reading)
+        for number in range(shards)
+    ]

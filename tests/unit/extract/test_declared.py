@@ -24,9 +24,7 @@ def test_the_landing_is_dlts_destination_by_name_and_type() -> None:
 def test_no_configuration_is_looked_up_for_the_capabilities() -> None:
     asked: list[str] = []
     with own_dlt({"filesystem.bucket_url": lambda: asked.append("bucket_url")}):
-        destination = LandingDestination()
-        asked.clear()
-        destination.capabilities()
+        LandingDestination().capabilities()
         assert asked == []
         dlt.destinations.filesystem().capabilities()
     assert asked
