@@ -58,6 +58,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       tables.py                   the columns of an entry as landed
       parents.py                  the parents of a child resource, for its shards
     extract/        stage 1: N shard tasks read the directory (stage.py)
+      declared.py                 what a parse of the Dag file declares of it: the pipeline, and its source
       windows.py                  offset windows that overlap, several in flight; plan.py: which come next
       reach.py                    how far offsets reach, and where they begin
       children.py                 the lists of a child resource, one for each entry of its parent

@@ -20,14 +20,12 @@ print("\\n" + json.dumps({"new": sorted(set(sys.modules) - before), "all": sorte
 OURS = """
     about airflow airflow.approval airflow.compat airflow.deadline airflow.display airflow.failure
     airflow.landed airflow.notify airflow.options airflow.params airflow.retry airflow.scope
-    airflow.tasks airflow.telling config config.access config.agreement config.connections
-    config.directory config.dlt_provider config.endpoint config.events config.fields config.form
-    config.given config.incremental config.key_place config.keys config.kinds config.limits
-    config.memory config.mode config.names config.network config.older_python config.paginator
-    config.paging config.parent config.paths config.private_key config.refusal config.settings
-    config.sign_in config.steps config.token_options config.urls dag errors extract extract.plan
-    extract.reach extract.stage extract.windows landing landing.damage landing.durable landing.files
-    landing.folder landing.place landing.snapshot landing.tables landing.zone
+    airflow.tasks airflow.telling config config.connections config.directory config.dlt_provider
+    config.endpoint config.events config.fields config.form config.given config.incremental
+    config.key_place config.keys config.kinds config.limits config.mode config.names
+    config.older_python config.paginator config.paging config.parent config.paths config.refusal
+    config.settings config.sign_in config.steps config.urls dag errors extract extract.declared
+    landing landing.tables
 """
 """Our modules that declare; what works is imported in the task."""
 FOREIGN = {"airflow", "asgiref", "dlt", "google", "pendulum"}

@@ -12,7 +12,6 @@ from airflow.sdk.log import mask_secret
 
 from directory_sync import about
 from directory_sync.airflow.compat import AirflowNotFoundException, BaseHook
-from directory_sync.config.access import ApiSettings
 from directory_sync.config.connections import (
     LANDING_CONNECTION,
     WAREHOUSE_CONNECTION,
@@ -29,13 +28,13 @@ from directory_sync.config.mode import Mode
 from directory_sync.config.settings import SyncSettings
 from directory_sync.config.urls import shown
 from directory_sync.errors import ConfigError
-from directory_sync.landing.place import LandingPlace, landing_place
-from directory_sync.landing.snapshot import LandedSnapshot
-from directory_sync.landing.zone import Landing
 
 if TYPE_CHECKING:
     from directory_sync.api.client import DirectoryClient
     from directory_sync.audit.job import Run
+    from directory_sync.landing.place import LandingPlace
+    from directory_sync.landing.snapshot import LandedSnapshot
+    from directory_sync.landing.zone import Landing
     from directory_sync.publish.ownership import Owner
 
 
@@ -153,8 +152,10 @@ class TaskScope:
         return {resource.name for resource in self.resources}
 
     @cached_property
-    def landing(self) -> Landing:
+    def landing(self) -> "Landing":
         """The landing zone."""
+        from directory_sync.landing.zone import Landing
+
         return Landing(self.place, folder=self._directory.landing_folder)
 
     @cached_property
@@ -166,12 +167,14 @@ class TaskScope:
         return Owner(name=name, formerly=tuple(self._directory.formerly))
 
     @cached_property
-    def place(self) -> LandingPlace:
+    def place(self) -> "LandingPlace":
         """The root of the landing zone."""
+        from directory_sync.landing.place import landing_place
+
         return landing_place(self._named(self._directory.landing, LANDING_CONNECTION), self.settings)
 
     @cached_property
-    def landed(self) -> LandedSnapshot:
+    def landed(self) -> "LandedSnapshot":
         """The folder of this run's snapshot."""
         return self.landing.snapshot(self._resource_name, self.context["run_id"])
 
@@ -210,6 +213,8 @@ class TaskScope:
     @property
     def list_url(self) -> str:
         """The URL of the resource's list, without user and query."""
+        from directory_sync.config.access import ApiSettings
+
         api = ApiSettings.from_connection(self._api_connection, client=self.form.get("client"))
         return shown(api.url(self.resource.path))
 
@@ -217,6 +222,7 @@ class TaskScope:
         """Opens an HTTP client, see `Parts.open_client`."""
         from directory_sync.airflow.found_in import found_in
         from directory_sync.api.client import DirectoryClient
+        from directory_sync.config.access import ApiSettings
 
         found = self._api_connection
         api = ApiSettings.from_connection(found, client=self.form.get("client"))

@@ -24,9 +24,7 @@ from directory_sync.config.directory import Directory
 from directory_sync.config.dlt_provider import own_dlt
 from directory_sync.config.form import Resource
 from directory_sync.config.names import Stage
-from directory_sync.extract.plan import Shard
-from directory_sync.extract.stage import directory_source, landing_pipeline
-from directory_sync.landing.zone import answers_to_dlt
+from directory_sync.extract.declared import directory_source, landing_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from airflow.sdk import XComArg
 
     from directory_sync.api.client import DirectoryClient
+    from directory_sync.extract.plan import Shard
     from directory_sync.extract.progress import ReadFacts
     from directory_sync.landing.parents import ListedParent
 
@@ -146,6 +145,8 @@ class ShardTasks:
         Args:
             load: what the helper does in the task; it calls `begin` first.
         """
+        from directory_sync.landing.zone import answers_to_dlt
+
         with own_dlt(answers_to_dlt(lambda: self._scope.landed, lambda: self._scope.place)):
             load()
 
@@ -173,7 +174,7 @@ class ShardTasks:
         """The parent of a child resource."""
         return self._sync.parent
 
-    def parents(self, shard: Shard) -> "Iterator[ListedParent]":
+    def parents(self, shard: "Shard") -> "Iterator[ListedParent]":
         """Yields the parents whose lists a shard reads, see `extract.stage.Reading`."""
         return self._sync.parents(shard)
 

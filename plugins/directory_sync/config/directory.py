@@ -72,6 +72,8 @@ class Directory:
     @property
     def is_default(self) -> bool:
         """Whether this is the default directory: it has the dataset of the environment."""
+        if "dataset" not in self.settings:
+            return True
         return self.switches.dataset == SyncSettings.from_environment().dataset
 
     @property

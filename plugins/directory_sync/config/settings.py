@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ class SyncSettings:
         ):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be 0 or more.")
-        if not croniter.is_valid(self.schedule):
+        if not _is_cron(self.schedule):
             raise ConfigError(
                 f"{ENVIRONMENT_PREFIX}SCHEDULE must be a cron expression; got {self.schedule!r}."
             )
@@ -191,9 +192,7 @@ class SyncSettings:
     @property
     def shortest_interval(self) -> timedelta:
         """The shortest time between two scheduled runs."""
-        ticks = croniter(self.schedule, pendulum.datetime(2026, 1, 1), ret_type=datetime)
-        times: list[datetime] = [ticks.get_next() for _ in range(TICKS_LOOKED_AT)]
-        return min(later - earlier for earlier, later in pairwise(times))
+        return _shortest_interval(self.schedule)
 
     @property
     def deadline(self) -> timedelta | None:
@@ -220,6 +219,19 @@ class SyncSettings:
                 place, text = given[item.name]
                 values[item.name] = _parse(text, item.type, variable=place)
         return cls(**values)
+
+
+# A parse makes these settings a dozen times, and asks for the interval twice; croniter takes milliseconds.
+@lru_cache(maxsize=8)
+def _is_cron(schedule: str) -> bool:
+    return bool(croniter.is_valid(schedule))
+
+
+@lru_cache(maxsize=8)
+def _shortest_interval(schedule: str) -> timedelta:
+    ticks = croniter(schedule, pendulum.datetime(2026, 1, 1), ret_type=datetime)
+    times: list[datetime] = [ticks.get_next() for _ in range(TICKS_LOOKED_AT)]
+    return min(later - earlier for earlier, later in pairwise(times))
 
 
 def _parse(text: str, kind: Any, *, variable: str) -> Any:

@@ -1,4 +1,4 @@
-"""Stage 1: reads the directory into the landing zone, with one dlt resource per shard.
+"""Stage 1: reads the directory into the landing zone, with one dlt resource per shard (`declared.py`).
 
 Each shard is read by a task of its own (`decompose="parallel-isolated"`). It lands Arrow tables through dlt's
 filesystem destination: `entries`, one row per entry and window; `windows`, one row per answer; `fields`, how
@@ -16,21 +16,16 @@ from directory_sync.config.paging import LinkedPages, NumberedPages, OffsetPages
 from directory_sync.extract.plan import Shard
 from directory_sync.extract.reach import refuse_skipped_first
 from directory_sync.extract.windows import ShardReader
-from directory_sync.landing.files import DATASET
-from directory_sync.landing.tables import ENTRIES, FIELDS, WINDOWS, PageColumns
-from directory_sync.landing.zone import LAYOUT
+from directory_sync.landing.tables import FIELDS, WINDOWS, PageColumns
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from dlt.extract import DltResource, DltSource
-    from dlt.pipeline.pipeline import Pipeline
 
     from directory_sync.api.client import DirectoryClient
     from directory_sync.api.page import Page
     from directory_sync.extract.progress import ReadFacts
     from directory_sync.landing.parents import ListedParent
 
-SCHEMA_NAME = "directory"
 BATCH_ROWS = 5_000
 
 
@@ -69,45 +64,6 @@ class Reader(Protocol):
 
     def pages(self) -> "Iterator[Page]":
         """Requests the pages and yields the answers."""
-
-
-def landing_pipeline(name: str, *, pipelines_dir: str | None = None) -> "Pipeline":
-    """Declares the pipeline that lands shards; where to is looked up when it runs, see `answers_to_dlt`.
-
-    Args:
-        name: the name of the pipeline.
-        pipelines_dir: dlt's working folder; None: dlt's own choice.
-    """
-    return dlt.pipeline(
-        name,
-        pipelines_dir=pipelines_dir,  # type: ignore[arg-type]  # None is its own default
-        destination=dlt.destinations.filesystem(layout=LAYOUT),
-        dataset_name=DATASET,
-    )
-
-
-def directory_source(reading: Reading, *, shards: int, requests_in_flight: int) -> "DltSource":
-    """Declares one dlt resource per shard; does no I/O.
-
-    Args:
-        reading: gives the shards their resource and their client.
-        shards: the number of shards.
-        requests_in_flight: how many requests of a shard may wait for their answers at once.
-    """
-
-    @dlt.source(name=SCHEMA_NAME)
-    def source() -> list["DltResource"]:
-        return [
-            dlt.resource(
-                read_shard,
-                name=f"shard_{number}",
-                table_name=ENTRIES,
-                write_disposition="append",
-            )(Shard(number=number, count=shards), requests_in_flight, reading)
-            for number in range(shards)
-        ]
-
-    return source()
 
 
 def read_shard(shard: Shard, requests_in_flight: int, reading: Reading) -> Iterator[Any]:

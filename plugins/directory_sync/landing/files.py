@@ -7,8 +7,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-DATASET = "landed"
-"""The folder that dlt loads into."""
 MANIFEST, REPORT, DIFFERENCE = "manifest.json", "report.json", "difference.parquet"
 WHO = "who.json"
 """A few of the entries of a difference, for people: who joined, left and changed. It holds content."""

@@ -14,7 +14,6 @@ from directory_sync.errors import SnapshotError
 from directory_sync.landing.damage import naming_damage
 from directory_sync.landing.durable import make_durable
 from directory_sync.landing.files import (
-    DATASET,
     MANIFEST,
     PUBLISHED,
     REPORT,
@@ -25,7 +24,7 @@ from directory_sync.landing.files import (
     Published,
 )
 from directory_sync.landing.folder import LandedFolder, path_of
-from directory_sync.landing.tables import ENTRIES, FIELDS, LISTS, WINDOWS
+from directory_sync.landing.tables import DATASET, ENTRIES, FIELDS, LISTS, WINDOWS
 
 logger = logging.getLogger(__name__)
 

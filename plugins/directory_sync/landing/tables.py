@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
     from directory_sync.api.page import Page
 
+DATASET = "landed"
+"""The folder that dlt loads into."""
+LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
+"""The layout of dlt's filesystem destination."""
 ENTRIES, WINDOWS, FIELDS, LISTS = "entries", "windows", "fields", "lists"
 AUDIT_SHARD = -1
 """The shard number of pages that the audit read itself."""

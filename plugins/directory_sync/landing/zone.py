@@ -32,8 +32,6 @@ DATASET_FOLDER = "dataset="
 """The prefix of the folders of further directories below the root."""
 TOLD_FOLDER = ".told"
 """The folder of the failures that people were told of."""
-LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
-"""The layout of dlt's filesystem destination."""
 
 
 def answers_to_dlt(

@@ -10,7 +10,6 @@ from collections.abc import Collection
 from datetime import datetime
 
 from directory_sync.landing.files import (
-    DATASET,
     DECISION,
     PUBLISHED,
     QUESTION,
@@ -20,7 +19,7 @@ from directory_sync.landing.files import (
 )
 from directory_sync.landing.parents import PARENTS
 from directory_sync.landing.snapshot import LandedSnapshot, folder_name
-from directory_sync.landing.tables import ENTRIES, FIELDS, LISTS, WINDOWS
+from directory_sync.landing.tables import DATASET, ENTRIES, FIELDS, LISTS, WINDOWS
 from directory_sync.landing.zone import Landing
 from directory_sync.publish.ownership import Owner, owner_of
 from directory_sync.publish.publications import marks_of

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from directory_sync.audit.job import Run
 from directory_sync.config.dlt_provider import own_dlt
 from directory_sync.errors import ConfigError
-from directory_sync.extract.stage import directory_source, landing_pipeline
+from directory_sync.extract.declared import directory_source, landing_pipeline
 from directory_sync.landing.zone import answers_to_dlt
 from directory_sync.sync.parts import Parts
 

@@ -9,8 +9,9 @@ from directory_sync.api.page import Page
 from directory_sync.config.form import Resource
 from directory_sync.config.paging import OffsetPages
 from directory_sync.errors import ApiUnavailableError
+from directory_sync.extract.declared import directory_source
 from directory_sync.extract.plan import Shard
-from directory_sync.extract.stage import BATCH_ROWS, directory_source, read_shard
+from directory_sync.extract.stage import BATCH_ROWS, read_shard
 from tests.simulation import LIMIT, StillList
 
 
