@@ -105,6 +105,18 @@ def test_what_was_landed_long_ago_is_deleted(landed_there: Cycle, bucket: Bucket
     assert landed_there.landed("one").read_json(REPORT) is None
 
 
+def test_the_age_of_all_landed_folders_is_known_by_one_listing(landed_there: Cycle, bucket: Bucket) -> None:
+    landed_there.run("one")
+    landed_there.run("two")
+    landed_there.run("three")
+    landing = Landing(landed_there.place)
+    runs = landing.snapshots(RESOURCE)
+    bucket.requests.clear()
+    assert landing.unchanged(runs, since=TOMORROW - timedelta(days=2)) == []
+    assert [one.name for one in landing.unchanged(runs, since=TOMORROW)] == ["one", "three", "two"]
+    assert len(bucket.requests) == 2
+
+
 def test_the_audit_reads_the_columns_it_needs_of_files_that_stay_where_they_are(
     bucket: Bucket, tmp_path: Path
 ) -> None:

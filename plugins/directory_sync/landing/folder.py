@@ -1,7 +1,7 @@
 """A folder of the landing zone, on a disk or in a bucket: reads and writes its files."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -146,13 +146,25 @@ class LandedFolder:
 
     def modified_at(self) -> datetime:
         """Returns when a file in this folder was last written."""
+        times = self._times_by(lambda _: "")
+        # Only a disk can have a folder without files; its own time counts then.
+        latest: datetime = times[""] if times else self._fs.modified(self.path)
+        return latest
+
+    def modified_each(self) -> dict[str, datetime]:
+        """Returns when a file was last written in each folder directly below this one; one listing of all."""
+        below = len(self._fs._strip_protocol(self.path)) + 1  # noqa: SLF001  as `find` names files
+        return self._times_by(lambda name: name[below:].split("/")[0])
+
+    def _times_by(self, group: Callable[[str], str]) -> dict[str, datetime]:
+        """Returns the latest time of the files of each group; files without a time are left out."""
         from dlt.common.storages.fsspec_filesystem import MTIME_DISPATCH
 
         modified = MTIME_DISPATCH[self.path.split("://")[0] if "://" in self.path else "file"]
-        infos = self._fs.find(self.path, detail=True).values()
-        times = [at for at in map(modified, infos) if at is not None]
-        # Only a disk can have a folder without files; its own time counts then.
-        latest: datetime = max(times) if times else self._fs.modified(self.path)
+        latest: dict[str, datetime] = {}
+        for name, info in self._fs.find(self.path, detail=True).items():
+            if (at := modified(info)) is not None:
+                latest[group(name)] = max(at, latest.get(group(name), at))
         return latest
 
     def names(self, folder: str = "") -> list[str]:

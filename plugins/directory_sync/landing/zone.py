@@ -20,10 +20,14 @@ Without a manifest there is no snapshot. Landed files are never replaced: an int
 that belong to no complete load. Files are flushed to the disk before a manifest names them.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from directory_sync.landing.durable import is_local
 from directory_sync.landing.folder import LandedFolder
 from directory_sync.landing.place import LANDING_KEYS, LandingPlace
 from directory_sync.landing.snapshot import LandedSnapshot, folder_name, snapshots_in
@@ -83,6 +87,23 @@ class Landing:
         """Returns the folders of all runs of a resource, with or without a manifest."""
         return snapshots_in(self._fs, f"{self._root}/{resource}")
 
+    def unchanged(self, runs: Sequence[LandedSnapshot], *, since: datetime) -> list[LandedSnapshot]:
+        """Returns those folders of runs in which no file was written at a moment or later.
+
+        On a disk, the first later file of a folder ends its search. A bucket lists all folders at once. A
+        folder that another task deletes meanwhile is left out.
+
+        Args:
+            runs: folders of runs of one resource.
+            since: the moment.
+        """
+        if not runs:
+            return []
+        if is_local(self._fs):
+            return [landed for landed in runs if not _is_written(landed.path, since.timestamp())]
+        times = runs[0].of_resource().modified_each()
+        return [landed for landed in runs if landed.name in times and times[landed.name] < since]
+
     def resources(self) -> list[str]:
         """Returns the names of the resources' folders; those of other directories and links are left out."""
         if not self._fs.isdir(self._root):
@@ -90,3 +111,24 @@ class Landing:
         found = (info for info in self._fs.ls(self._root, detail=True) if info["type"] == "directory")
         names = (info["name"].rstrip("/").rsplit("/", 1)[-1] for info in found if not info.get("islink"))
         return sorted(name for name in names if not name.startswith((DATASET_FOLDER, ".")))
+
+
+def _is_written(folder: str, since: float) -> bool:
+    """Tells whether a file in a folder on a disk was written at a moment or later, in seconds since 1970.
+
+    The time of a folder without files is its own. A folder that was deleted meanwhile counts as written.
+    """
+    folders, is_empty = [folder], True
+    try:
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.stat(follow_symlinks=False).st_mtime >= since:
+                        return True
+                    else:
+                        is_empty = False
+        return is_empty and Path(folder).stat().st_mtime >= since
+    except FileNotFoundError:
+        return True

@@ -54,12 +54,12 @@ def retire(
         if not is_named and owner and _is_of_another(landing, resource, owner):
             continue
         runs = landing.snapshots(resource)
-        newest = _newest_published(runs) if is_named else None
-        for landed in runs:
-            if landed.name in (folder_name(keep), newest):
-                continue
+        old = [one for one in landing.unchanged(runs, since=before) if one.name != folder_name(keep)]
+        # The marks are read only on the nights on which a folder is old enough.
+        newest = _newest_published(runs) if is_named and old else None
+        for landed in old:
             try:
-                if landed.modified_at() < before and _is_ours(landed, is_named=is_named):
+                if landed.name != newest and _is_ours(landed, is_named=is_named):
                     landed.delete()
                     deleted += 1
             except FileNotFoundError:

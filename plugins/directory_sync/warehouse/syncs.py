@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from directory_sync.config import columns
 from directory_sync.config.form import Resource
@@ -11,6 +11,11 @@ from directory_sync.config.formats import TABLE_FORMAT, refuse_newer
 from directory_sync.config.mode import Mode
 from directory_sync.config.tables import PUBLICATIONS, SYNCS
 from directory_sync.warehouse.sql import Sql
+
+if TYPE_CHECKING:
+    import dlt
+
+    from directory_sync.warehouse.destinations import Destination
 
 ORDER = columns.PUBLICATION_ORDER.name
 
@@ -66,7 +71,18 @@ _PARTIAL = ", ".join(f"'{mode}'" for mode in Mode if mode.is_partial)
 
 
 class Syncs(Sql):
-    """Reads `directory_syncs`."""
+    """Reads `directory_syncs`.
+
+    Args:
+        pipeline: dlt's pipeline to the warehouse; its schema describes the tables there.
+        client: dlt's open SQL client of the pipeline's dataset.
+        destination: the kind of warehouse, and the hold on it.
+    """
+
+    def __init__(self, pipeline: "dlt.Pipeline", client: Any, destination: "Destination") -> None:
+        """Runs no statement yet."""
+        super().__init__(pipeline, client, destination)
+        self._columns_seen: frozenset[str] = frozenset()
 
     def last_sync(self, resource: str) -> SyncRow | None:
         """Returns the last publication of any mode, on which the next difference is based.
@@ -119,9 +135,13 @@ class Syncs(Sql):
 
     def has_column(self, table: str, column: str) -> bool:
         """Tells whether a table of the warehouse has a column."""
+        return column in self._columns_of(table)
+
+    def _columns_of(self, table: str) -> frozenset[str]:
+        """Returns the columns of a table. Each call makes dlt read its schema from its file."""
         name = self.pipeline.default_schema_name
         tables: Any = self.pipeline.schemas[name].tables if name else {}
-        return column in tables.get(table, {"columns": {}})["columns"]
+        return frozenset(tables.get(table, {"columns": {}})["columns"])
 
     def places(self, resource: str, *, at_most: int | None = None) -> list[SyncPlace]:
         """Returns the places of the last publications in their order, the newest first.
@@ -221,8 +241,16 @@ class Syncs(Sql):
         return f"{numbered}{self._name('snapshot_at')} DESC, {self._name('sync_id')} DESC"
 
     def _has_column(self, column: str) -> bool:
-        """Tells whether the table has a column. One of an older version gets new columns at a publication."""
-        return column not in _LATER_COLUMNS or self.has_column(SYNCS, column)
+        """Tells whether the table has a column.
+
+        A table of an older version gets new columns at a publication and loses none, so a column that was
+        seen once is not looked up again.
+        """
+        if column not in _LATER_COLUMNS:
+            return True
+        if column not in self._columns_seen:
+            self._columns_seen = self._columns_of(SYNCS)
+        return column in self._columns_seen
 
 
 def _sync_row(row: Sequence[Any]) -> SyncRow:

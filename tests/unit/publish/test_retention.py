@@ -148,3 +148,46 @@ def test_a_damaged_mark_does_not_stop_the_others_from_going(landing: Landing) ->
     Path(landing.snapshot("people", "damaged").file(PUBLISHED)).write_bytes(b"")
     aged(landing, "old", 31)
     assert retire(landing, resources=["people"], before=MONTH_AGO, keep="now") == 1
+
+
+def test_a_folder_is_as_young_as_its_youngest_file_however_deep(landing: Landing) -> None:
+    landed = aged(landing, "run", 31, files=("report.json", "landed/init", f"{SYNC}/report.json"))
+    young = (NOW - timedelta(days=29)).timestamp()
+    os.utime(landed.file(f"{SYNC}/report.json"), (young, young))
+    assert retire(landing, resources=["people"], before=MONTH_AGO, keep="now") == 0
+    made_old(landed, 31)
+    assert retire(landing, resources=["people"], before=MONTH_AGO, keep="now") == 1
+
+
+def test_a_file_of_the_very_moment_is_not_old(landing: Landing) -> None:
+    aged(landing, "run", 30)
+    assert retire(landing, resources=["people"], before=MONTH_AGO, keep="now") == 0
+
+
+def test_an_empty_folder_is_as_old_as_itself(landing: Landing) -> None:
+    folder = Path(landing.snapshot("people", "empty").path)
+    (folder / "landed").mkdir(parents=True)
+    moment = (NOW - timedelta(days=31)).timestamp()
+    os.utime(folder, (moment, moment))
+    runs = landing.snapshots("people")
+    assert [one.name for one in landing.unchanged(runs, since=MONTH_AGO)] == ["empty"]
+    assert landing.unchanged(runs, since=NOW - timedelta(days=31)) == []
+
+
+def test_a_folder_that_another_task_deletes_meanwhile_is_left_alone(landing: Landing) -> None:
+    runs = [aged(landing, "gone", 31), aged(landing, "old", 31)]
+    runs[0].delete()
+    assert [one.name for one in landing.unchanged(runs, since=MONTH_AGO)] == ["old"]
+
+
+def test_marks_are_read_only_where_a_folder_is_old_enough(
+    landing: Landing, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A damaged mark is logged when it is read."""
+    aged(landing, "damaged", 29)
+    Path(landing.snapshot("people", "damaged").file(PUBLISHED)).write_bytes(b"")
+    retire(landing, resources=["people"], before=MONTH_AGO, keep="now")
+    assert "cannot be read" not in caplog.text
+    aged(landing, "old", 31)
+    retire(landing, resources=["people"], before=MONTH_AGO, keep="now")
+    assert "cannot be read" in caplog.text

@@ -203,6 +203,34 @@ def test_everything_that_asks_the_warehouse_is_checked() -> None:
     assert asks == QUESTIONS | NO_STATEMENT | TRIED_FOR_REAL
 
 
+class Counted(dict[str, Any]):
+    """dlt's schemas, which it reads from a file each time that one is asked for."""
+
+    reads = 0
+
+    def __getitem__(self, name: str) -> Any:
+        self.reads += 1
+        return super().__getitem__(name)
+
+
+def test_the_columns_of_the_syncs_are_looked_up_once(resource: Resource) -> None:
+    of = pipeline("publication_order", "directory", "format_version")
+    of.schemas = Counted(of.schemas)
+    ask_everything(warehouse_of(Asked("duckdb"), of=of), resource)
+    assert of.schemas.reads == 1
+
+
+def test_a_column_that_a_publication_adds_is_seen(resource: Resource) -> None:
+    of = pipeline("directory")
+    client = Asked("duckdb")
+    warehouse = warehouse_of(client, of=of)
+    warehouse.last_sync(resource.name)
+    assert "publication_order" not in client.statements[-1]
+    of.schemas["directory"].tables["directory_syncs"]["columns"]["publication_order"] = {}
+    warehouse.last_snapshot(resource.name)
+    assert "publication_order" in client.statements[-1]
+
+
 def test_held_entries_come_in_one_order_whatever_the_warehouse_sorts_by(resource: Resource) -> None:
     """A digest over them binds an approval; the audit's own database sorts by code points."""
     held = warehouse_of(Asked("postgres")).held(resource)
