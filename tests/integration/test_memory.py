@@ -123,3 +123,20 @@ def test_the_audit_and_the_warehouse_spill_into_folders_of_their_own(tmp_path: P
     with open_warehouse(None, settings, folder=tmp_path) as warehouse:
         [(its,)] = warehouse._query(asked)
     assert ours != its
+
+
+def test_the_scratch_database_is_never_checkpointed(tmp_path: Path) -> None:
+    """Its file is deleted with the task; DuckDB would write it at each 16 MB of its log and at the end."""
+    landed = LandedSnapshot.local(tmp_path)
+    file, log = tmp_path / "audit.duckdb", tmp_path / "audit.duckdb.wal"
+    with closing(open_scratch(tmp_path, memory_limit_mb=64, landed=landed)) as database:
+        empty = file.stat().st_size
+        for number in range(4):
+            database.execute(
+                f"CREATE TABLE some_{number} AS SELECT sha256(CAST(id AS VARCHAR)) AS row_hash "
+                "FROM (SELECT unnest(range(100_000)) AS id)"
+            )
+        assert log.stat().st_size > 16 * 1024**2
+        assert file.stat().st_size == empty
+    assert log.exists()
+    assert file.stat().st_size == empty

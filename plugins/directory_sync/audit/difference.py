@@ -347,12 +347,11 @@ class Difference:
         self._database.execute(
             "CREATE OR REPLACE TABLE decisions (finding VARCHAR, detail VARCHAR, kind VARCHAR)"
         )
-        self._database.executemany(
-            "INSERT INTO decisions VALUES (?, ?, ?)",
-            [
-                (finding, detail, kind.value)
-                for finding, detail, kind in decisions(order, is_held=is_held, rewrites=self._rewrites)
-            ],
+        table = decisions(order, is_held=is_held, rewrites=self._rewrites)
+        findings, outcomes, kinds = zip(*table, strict=True)
+        self._database.execute(
+            "INSERT INTO decisions SELECT unnest(?), unnest(?), unnest(?)",
+            [list(findings), list(outcomes), [kind.value for kind in kinds]],
         )
         self._database.execute(
             """CREATE OR REPLACE TABLE difference AS
