@@ -84,9 +84,11 @@ class Deployment:
         """The folder of the run's snapshot."""
         return self.landing.snapshot(self.resource.name, self.run.run_id)
 
-    def open_client(self, resource: Resource, *, share_of: int, connections: int) -> DirectoryClient:
+    def open_client(
+        self, resource: Resource, *, share_of: int, connections: int, number: int = 0
+    ) -> DirectoryClient:
         """As a task opens it."""
-        api = ApiSettings.from_connection(self._connection).shared_by(share_of)
+        api = ApiSettings.from_connection(self._connection).shared_by(share_of, number=number)
         return DirectoryClient(api, resource, connections=connections)
 
     @property

@@ -39,6 +39,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       exchange.py                 one request over the network: redirects, the body, lost connections
       session.py                  how it is connected: TLS, our certificate, the proxy
       transport.py                the request is paced (rate.py) and sent again (waits.py)
+      told_rate.py                paced by what the API says is left (allowance.py)
       client.py                   what is asked of the API, and what a status means
       sign_in.py, oauth.py        signs requests; the token: fetched once, renewed in time
       token_request.py            the request for a token; assertion.py: the JWT that signs it

@@ -389,7 +389,9 @@ class _Parts:
     def warehouse(self) -> ConnectionFields | None:
         return self._cycle.connection
 
-    def open_client(self, resource: Resource, *, share_of: int, connections: int) -> DirectoryClient:
+    def open_client(
+        self, resource: Resource, *, share_of: int, connections: int, number: int = 0
+    ) -> DirectoryClient:
         client = self._cycle.client(resource, connections=connections)
         if self._read_page is not None:
             client.page = self._read_page  # type: ignore[method-assign]

@@ -189,5 +189,7 @@ class Parts:
     def warehouse(self) -> Any:
         return self._deployment.cycle.connection
 
-    def open_client(self, resource: Resource, *, share_of: int, connections: int) -> DirectoryClient:
+    def open_client(
+        self, resource: Resource, *, share_of: int, connections: int, number: int = 0
+    ) -> DirectoryClient:
         return self._deployment.cycle.client(resource, connections=connections)

@@ -218,7 +218,9 @@ class TaskScope:
         api = ApiSettings.from_connection(self._api_connection, client=self.form.get("client"))
         return shown(api.url(self.resource.path))
 
-    def open_client(self, resource: Resource, *, share_of: int, connections: int) -> "DirectoryClient":
+    def open_client(
+        self, resource: Resource, *, share_of: int, connections: int, number: int = 0
+    ) -> "DirectoryClient":
         """Opens an HTTP client, see `Parts.open_client`."""
         from directory_sync.airflow.found_in import found_in
         from directory_sync.api.client import DirectoryClient
@@ -227,7 +229,7 @@ class TaskScope:
         found = self._api_connection
         api = ApiSettings.from_connection(found, client=self.form.get("client"))
         where = found_in(found) if found.host else f"{found_in(found)}; the base URL is the form's"
-        api = replace(api.shared_by(share_of), found_in=where)
+        api = replace(api.shared_by(share_of, number=number), found_in=where)
         client = DirectoryClient(api, resource, connections=connections, mask=mask_secret)
         logger.info("Reading %s", client.read_from)
         return client

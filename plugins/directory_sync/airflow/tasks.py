@@ -178,9 +178,9 @@ class ShardTasks:
         """Yields the parents whose lists a shard reads, see `extract.stage.Reading`."""
         return self._sync.parents(shard)
 
-    def client(self, *, share_of: int, connections: int) -> "DirectoryClient":
+    def client(self, *, share_of: int, number: int, connections: int) -> "DirectoryClient":
         """Opens an HTTP client, see `extract.stage.Reading`."""
-        return self._sync.client(share_of=share_of, connections=connections)
+        return self._sync.client(share_of=share_of, number=number, connections=connections)
 
     def done(self, facts: "ReadFacts") -> None:
         """Pushes the statistics of the shard as XComs: pages, entries, seconds, retries."""

@@ -5,12 +5,17 @@ start (Jacobson, 1988). So one or two requests detect a low limit, not all reque
 the rate stays near the measured throughput, then grows slowly at first and faster later, like CUBIC
 (RFC 9438): a constant limit is seldom hit, and capacity that other shards leave free is soon used. A faster
 shard is refused more often, so the rates of the shards converge to equal shares of the unknown limit.
+
+Where answers say what is left of a limit, `told_rate.py` holds requests back before the first refusal.
 """
 
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from directory_sync.api.allowance import Allowance
+from directory_sync.api.told_rate import ALONE, Place, ToldRate
 
 FIRST_RATE = 40.0
 """The first rate, in requests per second. Without any limit, it delays a shard's eighth request by 0.1 s."""
@@ -36,19 +41,23 @@ class RequestRate:
     Args:
         ceiling: this shard's share of the API's allowance, in requests per second; None: not known, then the
             rate grows with every request until the first refusal.
+        place: the shard among those that share the API's allowance.
         clock: returns monotonic seconds.
         sleep: waits for a number of seconds.
         jitter: returns a random number from 0 to 1. With it, shards that were refused together do not
             continue at the same moment.
+        wall_clock: returns seconds since 1970. By it, shards on several machines take turns.
     """
 
     def __init__(
         self,
         ceiling: float | None = None,
         *,
+        place: Place = ALONE,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Starts at the ceiling, or slowly."""
         self._ceiling = ceiling
@@ -60,6 +69,8 @@ class RequestRate:
         self._decreased_at = float("-inf")
         self._since: float | None = None
         self._answered = 0
+        self._told = ToldRate(place)
+        self._ahead = wall_clock() - clock()
 
     @property
     def requests_per_second(self) -> float | None:
@@ -84,8 +95,9 @@ class RequestRate:
 
     def _take(self, now: float) -> float:
         """Takes the slot. A thread that wakes up late does not delay the next slot; unused slots expire."""
-        gap = 1.0 / self._rate
-        self._next_slot = (self._next_slot if now - self._next_slot < gap else now) + gap
+        gap, slot = 1.0 / self._rate, self._next_slot
+        due = (slot if now - slot < gap else now) + gap
+        self._next_slot = self._told.next_slot(slot, due, now=now, ahead=self._ahead)
         self._since = now if self._since is None else self._since
         if self._base is None:
             self._rate += QUICKENING
@@ -101,6 +113,15 @@ class RequestRate:
             grown = self._base * (1 + (seconds / DOUBLING_SECONDS) ** 3)
             rate = max(self._rate, min(grown, HEADROOM * self._answered / (seconds + BURST_SECONDS)))
             self._rate = min(rate, self._ceiling) if self._ceiling else rate
+
+    def told(self, allowances: Iterable[Allowance]) -> None:
+        """Follows what an answer says is left of the API's limits.
+
+        Args:
+            allowances: what it says; none: nothing, then what was said before holds until its reset.
+        """
+        with self._lock:
+            self._next_slot = max(self._next_slot, self._told.follow(allowances, now=self._clock()))
 
     def refused(self, *, sent_at: float, wait_seconds: float) -> None:
         """Records a refusal (429): reduces the rate once for all requests in flight, and holds the next ones.

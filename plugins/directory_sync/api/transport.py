@@ -18,8 +18,10 @@ from datetime import datetime
 from requests import Request, Response
 from requests.auth import AuthBase
 
+from directory_sync.api.allowance import read_allowances
 from directory_sync.api.exchange import Exchange, address
 from directory_sync.api.rate import RequestRate
+from directory_sync.api.told_rate import Place
 from directory_sync.api.waits import (
     RESET_MARGIN_SECONDS,
     backoff_seconds,
@@ -85,7 +87,7 @@ class Transport:
     ) -> None:
         """Opens no connection yet."""
         self._api = api
-        self._rate = rate or RequestRate(api.requests_per_second)
+        self._rate = rate or RequestRate(api.requests_per_second, place=Place(api.client_number, api.clients))
         self._sleep = sleep
         self._max_retries = max_retries
         self._exchange = Exchange(api, connections=connections)
@@ -131,6 +133,7 @@ class Transport:
             asked, longest = _asked_to_wait(response)
             if response is not None and not self._is_passing(response.status_code, asked):
                 self._rate.succeeded()
+                self._rate.told(read_allowances(response.headers))
                 return
             failures += 1
             attempts.retries += 1

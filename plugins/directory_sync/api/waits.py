@@ -1,6 +1,7 @@
 """How long the client waits before a retry: as long as the API asks for, or the backoff."""
 
 import email.utils
+import math
 import random
 import re
 from collections.abc import Mapping
@@ -62,18 +63,31 @@ def reset_seconds(headers: Mapping[str, str]) -> float | None:
         The wait in seconds, with a margin; None: no header states a reset.
     """
     for name in RESET_HEADERS:
-        try:
-            number = float(headers.get(name) or "")
-        except ValueError:
-            continue
-        if number >= _FIRST_EPOCH_IN_MILLISECONDS:
-            number /= 1000
-        if number >= _FIRST_EPOCH:
-            number -= (_date(headers.get("Date") or "") or datetime.now(UTC)).timestamp()
-        if seconds := _bounded(number):
+        if seconds := _bounded(seconds_until(headers.get(name), headers) or 0.0):
             return seconds + RESET_MARGIN_SECONDS
     seconds = _bounded(_structured_reset(headers.get("RateLimit") or ""))
     return seconds + RESET_MARGIN_SECONDS if seconds else None
+
+
+def seconds_until(reset: str | None, headers: Mapping[str, str]) -> float | None:
+    """Reads one header that states a reset: seconds to wait, or (milli)seconds since 1970.
+
+    Args:
+        reset: the header's value; None: the answer has none.
+        headers: the headers of the answer; its `Date` is the server's clock.
+
+    Returns:
+        The wait in seconds, without a margin, below 0 for a reset in the past; None: it is no number.
+    """
+    try:
+        number = float(reset or "")
+    except ValueError:
+        return None
+    if number >= _FIRST_EPOCH_IN_MILLISECONDS:
+        number /= 1000
+    if number >= _FIRST_EPOCH:
+        number -= (_date(headers.get("Date") or "") or datetime.now(UTC)).timestamp()
+    return number if math.isfinite(number) else None
 
 
 def is_exhausted(headers: Mapping[str, str]) -> bool:

@@ -72,6 +72,8 @@ class ApiSettings:
         proxy: the URL of the proxy; `environment`: the environment's variables; empty: none is used.
         timeout_seconds: how long to wait for an answer, in seconds.
         requests_per_second: the API's allowance for this client; None: the rate adapts to refusals (429).
+        clients: how many clients share the API's allowance.
+        client_number: which of them this is, from 0.
         retry_statuses: statuses to retry besides those of `transport.RETRYABLE_STATUSES`.
         test_path: the path that the Test button reads, with its query; empty: the button only signs in.
         conn_id: the id of the connection, for messages.
@@ -93,6 +95,8 @@ class ApiSettings:
     proxy: str = field(default="", repr=False)
     timeout_seconds: float = 30.0
     requests_per_second: float | None = None
+    clients: int = 1
+    client_number: int = 0
     retry_statuses: frozenset[int] = RETRY_STATUSES
     test_path: str = ""
     conn_id: str = API_CONNECTION
@@ -193,14 +197,16 @@ class ApiSettings:
             return path
         return f"{self.base_url.rstrip('/')}/{path.lstrip('/')}"
 
-    def shared_by(self, clients: int) -> Self:
+    def shared_by(self, clients: int, *, number: int = 0) -> Self:
         """Returns the settings of one of several clients that keep the API's allowance together.
 
         Args:
             clients: how many clients there are.
+            number: which of them the settings are for, from 0.
         """
         allowance = self.requests_per_second
-        return replace(self, requests_per_second=allowance / clients if allowance else None)
+        share = allowance / clients if allowance else None
+        return replace(self, requests_per_second=share, clients=clients, client_number=number)
 
     @classmethod
     def from_connection(

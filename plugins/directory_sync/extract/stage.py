@@ -36,11 +36,12 @@ class Reading(Protocol):
     def resource(self) -> Resource:
         """The resource to read."""
 
-    def client(self, *, share_of: int, connections: int) -> "DirectoryClient":
+    def client(self, *, share_of: int, number: int, connections: int) -> "DirectoryClient":
         """Opens an HTTP client.
 
         Args:
             share_of: how many tasks share the API's allowance of requests.
+            number: which of them this is, from 0.
             connections: how many connections are kept alive.
         """
 
@@ -80,7 +81,10 @@ def read_shard(shard: Shard, requests_in_flight: int, reading: Reading) -> Itera
     from directory_sync.extract.progress import Progress
 
     resource = reading.resource
-    with closing(reading.client(share_of=shard.count, connections=requests_in_flight)) as client:
+    is_shared = resource.parent is not None or resource.pages.is_shared_out
+    # One shard reads a list that is not shared out, with the whole allowance.
+    share_of, number = (shard.count, shard.number) if is_shared else (1, 0)
+    with closing(reading.client(share_of=share_of, number=number, connections=requests_in_flight)) as client:
         if resource.parent is not None:
             from directory_sync.extract.children import read_lists
 

@@ -70,11 +70,14 @@ class Parts(Protocol):
     def warehouse(self) -> "ConnectionFields | None":
         """The connection of the warehouse; None: the embedded DuckDB file."""
 
-    def open_client(self, resource: "Resource", *, share_of: int, connections: int) -> "DirectoryClient":
+    def open_client(
+        self, resource: "Resource", *, share_of: int, connections: int, number: int = 0
+    ) -> "DirectoryClient":
         """Opens an HTTP client.
 
         Args:
             resource: the resource to read.
             share_of: how many tasks share the allowed rate of requests.
             connections: how many connections to keep alive.
+            number: which of these tasks this is, from 0.
         """

@@ -158,9 +158,11 @@ class RunReading:
                     pipeline.run(source.with_resources(f"shard_{number}"), loader_file_format="parquet")
         return self._read
 
-    def client(self, *, share_of: int = 1, connections: int = 2) -> "DirectoryClient":
+    def client(self, *, share_of: int = 1, number: int = 0, connections: int = 2) -> "DirectoryClient":
         """Opens an HTTP client for this run's resource, see `Parts.open_client`."""
-        return self._parts.open_client(self.resource, share_of=share_of, connections=connections)
+        return self._parts.open_client(
+            self.resource, share_of=share_of, number=number, connections=connections
+        )
 
     def done(self, facts: "ReadFacts") -> None:
         """Keeps the statistics of a shard that was read."""
