@@ -70,10 +70,17 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(arguments: argparse.Namespace, server: Server, outcome: Outcome) -> None:
     """The contest, the rates, the parse, the bucket: as far as asked for."""
     _contest(arguments, server, outcome)
-    for allowed, (is_given, says_when) in product(arguments.rates, rates.CASES):
+    for allowed, (is_given, says_when, says_left) in product(arguments.rates, rates.CASES):
         say(f"{allowed:g} requests a second allowed, {'given' if is_given else 'not given'}")
         seconds = arguments.rate_seconds
-        use = rates.measure(server, allowed, is_given=is_given, says_when=says_when, seconds=seconds)
+        use = rates.measure(
+            server,
+            allowed,
+            is_given=is_given,
+            says_when=says_when,
+            says_left=says_left,
+            seconds=seconds,
+        )
         outcome.rates.append(use)
         outcome.save()
     if arguments.parses:

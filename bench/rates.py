@@ -1,8 +1,8 @@
 """How much of an API's allowance the shards use together, and how many of their requests it refuses.
 
 The API lets R requests a second in, with a burst of one second's worth, and answers 429 above it. Only the
-extract stage runs: four shards, each a process. Once with `requests_per_second` given, once without, and once
-without and by an API whose 429 holds no `Retry-After`.
+extract stage runs: four shards, each a process. Once with `requests_per_second` given, once without, once
+without and by an API whose 429 holds no `Retry-After`, and once by an API whose answers say what is left.
 """
 
 import shutil
@@ -22,8 +22,8 @@ ENDING_SHARE = 0.9
 PAGE_CAP = 20
 """Small pages: the allowance is the limit, not the machine."""
 LATENCY_MS = 50.0
-CASES = ((True, True), (False, True), (False, False))
-"""Whether the allowance is given, and whether a refusal says when to come back."""
+CASES = ((True, True, False), (False, True, False), (False, False, False), (False, True, True))
+"""Whether the allowance is given, a refusal says when to come back, and an answer says what is left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class Use:
         refused_share: of all requests.
         seconds: from the first request to the last.
         failure: what ended a shard; empty: all ended well.
+        says_left: answers say what is left of the allowance.
     """
 
     allowed: float
@@ -49,9 +50,12 @@ class Use:
     refused_share: float
     seconds: float
     failure: str = ""
+    says_left: bool = False
 
 
-def measure(server: Server, allowed: float, *, is_given: bool, says_when: bool, seconds: float) -> Use:
+def measure(
+    server: Server, allowed: float, *, is_given: bool, says_when: bool, says_left: bool, seconds: float
+) -> Use:
     """One pull of so many entries that it takes about so many seconds."""
     home = Path(tempfile.mkdtemp(prefix="bench_rates_"))
     pages = int(allowed * seconds)
@@ -60,6 +64,7 @@ def measure(server: Server, allowed: float, *, is_given: bool, says_when: bool, 
         latency_ms=LATENCY_MS,
         requests_per_second=allowed,
         says_when=says_when,
+        says_left=says_left,
         page_cap=PAGE_CAP,
     )
     environment = {**QUIET, "DLT_PROJECT_DIR": str(CHECKOUT / "dags"), "TMPDIR": str(home)}
@@ -79,6 +84,7 @@ def measure(server: Server, allowed: float, *, is_given: bool, says_when: bool, 
         allowed=allowed,
         is_given=is_given,
         says_when=says_when,
+        says_left=says_left,
         share=steady_share(served, allowed),
         share_of_all=len(served) / allowed / lasted if lasted else 0.0,
         refused_share=refused / max(refused + len(served), 1),
@@ -111,6 +117,7 @@ def lines(uses: Iterable[Use]) -> list[str]:
                 "requests/s allowed",
                 "given",
                 "Retry-After",
+                "what is left",
                 "used",
                 "of the whole pull",
                 "refused",
@@ -122,6 +129,7 @@ def lines(uses: Iterable[Use]) -> list[str]:
                     f"{use.allowed:g}",
                     "yes" if use.is_given else "no",
                     "yes" if use.says_when else "no",
+                    "yes" if use.says_left else "no",
                     "" if use.share is None else f"{use.share:.1%}",
                     f"{use.share_of_all:.1%}",
                     f"{use.refused_share:.1%}",

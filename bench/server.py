@@ -18,6 +18,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -76,6 +77,7 @@ class Setup:
 
     Attributes:
         says_when: a 429 holds `Retry-After`.
+        says_left: answers say what is left of the allowance, as GitHub's do, in whole seconds.
     """
 
     entries: int = 1000
@@ -83,6 +85,7 @@ class Setup:
     latency_ms: float = 0.0
     requests_per_second: float = 0.0
     says_when: bool = True
+    says_left: bool = False
     page_cap: int = PAGE_CAP
 
 
@@ -133,6 +136,15 @@ class Api:
         self.tokens.add(token.encode())
         self.asked.tokens += 1
         return orjson.dumps({"access_token": token, "token_type": "Bearer", "expires_in": 3600})
+
+    def limit_headers(self) -> bytes:
+        """What is left of the allowance, as lines of an answer's head."""
+        limit = self.setup.requests_per_second
+        if not limit or not self.setup.says_left:
+            return b""
+        left = self.bucket.left
+        said = int(limit), left, math.ceil((limit - left) / limit)
+        return b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: %d\r\nX-RateLimit-Reset: %d\r\n" % said
 
     def wait_seconds(self) -> float:
         """Lets a request in, or says how long until one can be."""
@@ -192,10 +204,11 @@ class Connection(asyncio.Protocol):
         else:
             limit = min(int(query.get("limit", PAGE_CAP)), self._api.setup.page_cap)
             page = self._api.listing.page(int(query.get("offset", 0)), limit)
+            answer = partial(self._answer, page, more=self._api.limit_headers())
             if latency_ms := self._api.setup.latency_ms:
-                self._loop.call_later(latency_ms / 1000, self._answer, page)
+                self._loop.call_later(latency_ms / 1000, answer)
             else:
-                self._answer(page)
+                answer()
 
     def _answer(self, body: bytes, *, status: bytes = b"200 OK", more: bytes = b"") -> None:
         head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n"

@@ -46,6 +46,11 @@ class TokenBucket:
         self._level = 0.0
         self._filled_at = 0.0
 
+    @property
+    def left(self) -> int:
+        """How many requests the bucket holds."""
+        return int(self._level)
+
     def wait_seconds(self, rate: float, now: float) -> float:
         """Take one request out of the bucket.
 

@@ -70,6 +70,17 @@ def test_it_can_refuse_without_saying_when_to_come_back(server):
     assert "Retry-After" not in answers[-1].headers
 
 
+def test_its_answers_can_say_what_is_left_of_the_allowance(server):
+    server.put(entries=10, requests_per_second=2, says_left=True)
+    answer = get(server, "/v1/directory", **token(server))
+    said = {name: value for name, value in answer.headers.items() if name.startswith("X-RateLimit")}
+    assert said == {
+        "X-RateLimit-Limit": "2",
+        "X-RateLimit-Remaining": "1",
+        "X-RateLimit-Reset": "1",
+    }
+
+
 def test_a_table_that_lacks_an_entry_or_an_edit_is_wrong(tmp_path):
     path = tmp_path / "warehouse.duckdb"
     with duckdb.connect(path) as database:
