@@ -12,6 +12,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from directory_sync import about, ui
 from directory_sync.airflow import compat, empty_port, landed, notes
+from directory_sync.airflow.preload import preload
 from directory_sync.airflow.provider import PACKAGE_NAME, get_provider_info
 from directory_sync.config.given import also_read
 
@@ -52,12 +53,13 @@ class DirectorySyncPlugin(AirflowPlugin):
 
     @classmethod
     def on_load(cls, *_: Any, **__: Any) -> None:
-        """Adds the provider to the registries of Airflow, unless pip has installed it.
+        """Adds the provider to the registries of Airflow, unless pip has installed it, and preloads.
 
         Airflow looks for providers before the plugins folder is on its path.
         """
         if about.origin() == "folder":
             _add_provider()
+        preload()
 
 
 def _add_provider() -> None:

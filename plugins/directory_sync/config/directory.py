@@ -46,10 +46,16 @@ class Directory:
         """Validates the values.
 
         Raises:
-            ConfigError: an unknown switch, or a second directory that would share the tables of the first.
+            ConfigError: an unknown switch or one of a whole deployment, or a second directory that would
+                share the tables of the first.
         """
         if unknown := self.settings.keys() - {item.name for item in fields(SyncSettings)}:
             raise ConfigError(f"A directory has no switch `{min(unknown)}`; see `SyncSettings`.")
+        if "preload" in self.settings:
+            raise ConfigError(
+                "`preload` holds for a whole deployment, not for one directory. Nothing was done. Set "
+                "DIRECTORY_SYNC_PRELOAD."
+            )
         if isinstance(self.formerly, str):
             raise ConfigError(
                 f"`formerly` of a directory must be a list of names; got {self.formerly!r}. Write "

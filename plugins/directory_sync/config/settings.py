@@ -71,6 +71,7 @@ class SyncSettings:
         notify_events: the events that it is told of, see `events.py`; empty: all but `unchanged`.
         clock_tolerance_minutes: how far the clocks of two machines may be apart, in minutes.
         unstorable: how an entry that the warehouse cannot hold is treated, one of UNSTORABLE.
+        preload: whether the process that tasks are forked from imports what they need; of a deployment alone.
     """
 
     home: Path
@@ -103,6 +104,7 @@ class SyncSettings:
     notify_events: tuple[str, ...] = ()
     clock_tolerance_minutes: float = CLOCK_TOLERANCE / timedelta(minutes=1)
     unstorable: str = "refuse"
+    preload: bool = False
 
     def __post_init__(self) -> None:
         """Validates the values.
