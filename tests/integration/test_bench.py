@@ -11,7 +11,7 @@ import duckdb
 import pytest
 import requests
 
-from bench import bucket, contenders
+from bench import bucket, contenders, history
 from bench.__main__ import main
 from bench.contenders import Case, is_right
 from bench.measure import CHECKOUT
@@ -157,3 +157,36 @@ def test_a_bucket_is_asked_in_each_stage_and_a_folder_never(server):
     assert all(one.is_right for one in nights)
     assert not any(stage.requests for one in nights[:2] for stage in one.stages)
     assert all(stage.requests["GET"] for one in nights[2:] for stage in one.stages)
+
+
+def test_a_made_history_is_one_that_a_night_goes_on_from(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(history, "CHANGES", 40)
+    server.put(entries=120)
+    aged = history.Aged(tmp_path / "home", server, None, "unused")
+    for _ in range(2):
+        list(aged.night())
+    before = aged.log_rows()
+    aged.grow_old(3)
+    assert aged.log_rows() == before + 3 * 40
+    assert [stage for stage, _, _ in aged.night()] == ["audit", "publish"]
+    with duckdb.connect(tmp_path / "home" / "warehouse.duckdb", read_only=True) as database:
+        syncs = database.execute(
+            "SELECT publication_order, base_sync_id FROM directory.directory_syncs ORDER BY 1"
+        ).fetchall()
+        ids = database.execute("SELECT sync_id FROM directory.directory_syncs ORDER BY publication_order")
+        # Each sync builds on the one before, the made ones and the real ones.
+        assert [order for order, _ in syncs] == [1, 2, 3, 4, 5, 6]
+        assert [base for _, base in syncs] == [None, *(sync_id for (sync_id,) in ids.fetchall()[:-1])]
+
+
+def test_nights_of_a_young_and_an_old_deployment_are_told_by_their_medians(server, monkeypatch):
+    monkeypatch.setattr(history, "ENTRIES", 120)
+    monkeypatch.setattr(history, "CHANGES", 40)
+    monkeypatch.setattr(history, "ROUNDS", 1)
+    nights = list(history.measure(2, server, warehouses=("DuckDB",)))
+    assert [(night.nights, night.stage) for night in nights] == [
+        (age, stage) for age in (0, 2) for stage in history.STAGES
+    ]
+    assert all(night.cpu_seconds > 0 for night in nights)
+    rows = [line for line in history.lines(nights) if line.startswith("| DuckDB")]
+    assert [row.split("|")[2].strip() for row in rows] == list(history.STAGES)
