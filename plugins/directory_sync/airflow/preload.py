@@ -49,9 +49,11 @@ def preload() -> None:
 
     A failure is logged by its class alone and costs nothing else: a task imports for itself, and says more.
     """
-    if not is_forking(sys.argv) or not _is_on():
+    if not is_forking(sys.argv):
         return
     try:
+        if not _is_on():
+            return
         for name in MODULES:
             importlib.import_module(name)
         _end_threads()

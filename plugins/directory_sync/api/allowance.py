@@ -14,6 +14,8 @@ from directory_sync.api.waits import seconds_until
 LONGEST_RESET_SECONDS = 64.0
 """A limit that is reset later than this is not followed: a pull would hold its worker for hours, or a short
 one would be slowed by a quota of a day. Its refusal ends the task until the reset."""
+_LONGEST_FIELD = 1_000
+"""A structured field of more characters is ignored: to search it could take long."""
 _FAMILIES = ("X-RateLimit", "X-Rate-Limit", "RateLimit")
 _POLICY = re.compile(r'("(?:[^"\\]|\\.)*"|\d+)((?:\s*;[^,]*)?)', re.ASCII)
 
@@ -71,6 +73,8 @@ def _by_header(headers: Mapping[str, str]) -> Iterator[Allowance]:
 def _structured(headers: Mapping[str, str]) -> Iterator[Allowance]:
     """Reads the draft's field: a list of policies, or, in its older form, one dictionary."""
     field = headers.get("RateLimit") or ""
+    if len(field) > _LONGEST_FIELD or len(headers.get("RateLimit-Policy") or "") > _LONGEST_FIELD:
+        return
     stated = {match[1]: match[2] for match in _POLICY.finditer(headers.get("RateLimit-Policy") or "")}
     policies = {match[1]: match[2] for match in _POLICY.finditer(field)} if '"' in field else {"": field}
     for name, parameters in policies.items():

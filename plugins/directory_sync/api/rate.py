@@ -69,7 +69,7 @@ class RequestRate:
         self._decreased_at = float("-inf")
         self._since: float | None = None
         self._answered = 0
-        self._told = ToldRate(place)
+        self._told = ToldRate(place, ceiling)
         self._ahead = wall_clock() - clock()
 
     @property

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from directory_sync.api.allowance import Allowance
+from directory_sync.api.allowance import LONGEST_RESET_SECONDS, Allowance
 
 GLIDE_SECONDS = 2.0
 """At the rate of a glide, what is left would last this long. It is long enough for all shards to notice."""
@@ -52,11 +52,12 @@ class ToldRate:
 
     Args:
         place: whose share of the limits may be used.
+        ceiling: how many requests a second the shard may send at most; None: it is not known.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, ceiling: float | None = None) -> None:
         """Nothing was said yet."""
-        self._place = place
+        self._place, self._ceiling = place, ceiling or math.inf
         self._limits: dict[str, _Limit] = {}
 
     def follow(self, allowances: Iterable[Allowance], *, now: float) -> float:
@@ -71,7 +72,7 @@ class ToldRate:
         """
         hold = now
         for one in allowances:
-            limit = self._limits.setdefault(one.name, _Limit(self._place, now))
+            limit = self._limits.setdefault(one.name, _Limit(self._place, self._ceiling, now))
             hold = max(hold, limit.follow(one, now=now))
         return hold
 
@@ -92,9 +93,9 @@ class ToldRate:
 class _Limit:
     """One limit of the API."""
 
-    def __init__(self, place: Place, now: float) -> None:
-        self._place, self._since = place, now
-        self._remaining, self._highest, self._whole = 0, 0, 0
+    def __init__(self, place: Place, ceiling: float, now: float) -> None:
+        self._place, self._ceiling, self._since = place, ceiling, now
+        self._remaining, self._highest, self._stated = 0, 0, 0
         self._longest_seconds = 0.0
         self._reset_at = now
         self._fair = self._even = 0.0
@@ -103,13 +104,13 @@ class _Limit:
     def follow(self, told: Allowance, *, now: float) -> float:
         """Notes what is left; returns the time before which no request is sent."""
         self._remaining, self._highest = told.remaining, max(self._highest, told.remaining)
-        self._whole = told.limit or self._highest
+        self._stated = told.limit or 0
         self._longest_seconds = max(self._longest_seconds, told.seconds)
         self._reset_at = now + told.seconds + RESET_MARGIN_SECONDS
         window = told.window_seconds or max(self._longest_seconds, 1.0)
         # Until then a reset would have been further away, if the window was longer.
         is_seen = told.window_seconds or now > self._since + 2 * window + 1
-        if window <= SHORT_SECONDS and is_seen:
+        if window <= SHORT_SECONDS and is_seen and (told.limit or self._highest):
             self._pace_evenly(told.limit or self._highest + 1, window, now=now)
             return now
         self._fair = 0.0
@@ -119,10 +120,11 @@ class _Limit:
     def _is_spent(self) -> bool:
         # Each of the other shards may send one more before it learns of this. An API that never stated that
         # anything is left, and answers, is not believed.
-        return self._remaining < min(self._place.count, self._whole)
+        whole = self._stated or self._highest
+        return bool(self._highest) and self._remaining < min(self._place.count, whole)
 
     def _pace_evenly(self, limit: int, window: float, *, now: float) -> None:
-        fair = EVEN_SHARE * limit / window / self._place.count
+        fair = min(EVEN_SHARE * limit / window / self._place.count, self._ceiling)
         if fair != self._fair:
             self._fair = self._even = fair
             self._step, self._reviewed_at = FIRST_STEP, now
@@ -131,22 +133,30 @@ class _Limit:
                 self._even = max(self._even * BACK, fair)
             self._step, self._reviewed_at = FIRST_STEP, max(now, self._reviewed_at)
         elif now >= self._reviewed_at + REVIEW_SECONDS:
-            self._even += self._step * fair
-            self._step, self._reviewed_at = self._step * 2, now
+            # No more than all shards together may send.
+            self._even = min(self._even + self._step * fair, fair * max(self._place.count, 2))
+            self._step, self._reviewed_at = min(self._step * 2, 1.0), now
 
     def next_slot(self, slot: float, due: float, now: float, ahead: float) -> float:
-        """Returns the earliest time for the next request, `due` or later."""
+        """Returns the earliest time for the next request: `due` or later, or the turn nearest to it."""
+        gap = 1 / self._even if self._even else 0.0
+        # A gap can be longer than a window.
+        if now > self._reset_at + max(LONGEST_RESET_SECONDS, 2 * gap):
+            return due
         if self._fair:
-            gap = 1 / self._even
-            due = max(due, (slot if now - slot < gap else now) + gap * 0.999)
+            own = (slot if now - slot < gap else now) + gap * 0.999
             if self._even > self._fair:
-                return due
-            # Turns of all shards, one after the other, by the wall clock.
+                return max(due, own)
+            # Turns of all shards, one after the other, by the wall clock: the nearest one, for a shard off its
+            # turns disturbs all. So a first refusal does not slow a shard down: what the API says counts.
             phase = gap * self._place.number / self._place.count - ahead
-            return phase + gap * math.ceil((due - phase) / gap - 0.5)
+            return phase + gap * math.ceil((max(due, own) - phase) / gap - 0.5)
         if now < self._reset_at and self._is_spent:
             return max(due, self._reset_at)
-        left = self._remaining if now < self._reset_at else self._whole
+        if not self._highest or (now >= self._reset_at and not self._stated):
+            # Nothing was ever left, see `_is_spent`; or how many there are now is not known until an answer.
+            return due
+        left = self._remaining if now < self._reset_at else self._stated
         gap = GLIDE_SECONDS * self._place.count / max(left, 1)
         glided = (slot if now - slot < gap else now) + gap
         return max(due, glided if now >= self._reset_at else min(glided, self._reset_at))

@@ -110,17 +110,19 @@ class Transport:
             ConfigError: the TLS certificate is not trusted, or the URL is malformed.
         """
         attempts = Attempts()
-        for _ in self.tries(attempts, where):
+        # What another server, such as that of the token, says of its limits does not hold for the API.
+        for _ in self.tries(attempts, where, follows_limits=False):
             self.try_once(request, attempts, where=where)
         assert attempts.answer is not None
         return attempts.answer
 
-    def tries(self, attempts: Attempts, where: str) -> Iterator[None]:
+    def tries(self, attempts: Attempts, where: str, *, follows_limits: bool = True) -> Iterator[None]:
         """Yields each time the caller is to send the request by `try_once`; ends with a final answer.
 
         Args:
             attempts: the attempts so far; `try_once` and this method update it.
             where: the request, for messages.
+            follows_limits: whether the answer's headers tell of the API's limits.
 
         Raises:
             ApiUnavailableError: no answer after the retries.
@@ -133,7 +135,8 @@ class Transport:
             asked, longest = _asked_to_wait(response)
             if response is not None and not self._is_passing(response.status_code, asked):
                 self._rate.succeeded()
-                self._rate.told(read_allowances(response.headers))
+                if follows_limits:
+                    self._rate.told(read_allowances(response.headers))
                 return
             failures += 1
             attempts.retries += 1

@@ -116,7 +116,8 @@ class Landing:
 def _is_written(folder: str, since: float) -> bool:
     """Tells whether a file in a folder on a disk was written at a moment or later, in seconds since 1970.
 
-    The time of a folder without files is its own. A folder that was deleted meanwhile counts as written.
+    The time of a folder without files is its own. A folder that was deleted meanwhile, or may not be read,
+    counts as written.
     """
     folders, is_empty = [folder], True
     try:
@@ -130,5 +131,5 @@ def _is_written(folder: str, since: float) -> bool:
                     else:
                         is_empty = False
         return is_empty and Path(folder).stat().st_mtime >= since
-    except FileNotFoundError:
+    except OSError:
         return True

@@ -59,7 +59,9 @@ def retire(
         newest = _newest_published(runs) if is_named and old else None
         for landed in old:
             try:
-                if landed.name != newest and _is_ours(landed, is_named=is_named):
+                # Its time is looked up again: the folders before it may have taken minutes.
+                is_old = landed.name != newest and landed.modified_at() < before
+                if is_old and _is_ours(landed, is_named=is_named):
                     landed.delete()
                     deleted += 1
             except FileNotFoundError:

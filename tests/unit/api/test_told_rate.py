@@ -28,14 +28,19 @@ def time():
     return FakeTime()
 
 
-def rate_of(time, number=0, count=4):
+def rate_of(time, number=0, count=4, ceiling=None):
     return RequestRate(
+        ceiling,
         place=Place(number, count),
         clock=time.clock,
         sleep=time.sleep,
         wall_clock=time.clock,
         jitter=lambda: 0.0,
     )
+
+
+def short_window(remaining):
+    return [Allowance(remaining=remaining, seconds=1.0, limit=400, window_seconds=1)]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -138,3 +143,46 @@ def test_answers_without_headers_change_nothing(time):
         slots.append(rate.wait())
         rate.told([])
     assert slots[-1] - slots[0] < 0.5
+
+
+def test_no_more_is_sent_than_the_user_allows(time):
+    rate = rate_of(time, ceiling=9.0)
+    at = [rate.wait() for _ in range(40) if not rate.told(short_window(3))]
+    assert (len(at) - 10) / (at[-1] - at[9]) <= 9.1
+
+
+def test_what_was_said_long_ago_does_not_hold(time):
+    rate = rate_of(time)
+    rate.wait()
+    rate.told([Allowance(remaining=1, seconds=1.0, limit=1, window_seconds=1)])
+    time.now += 3600
+    first = [rate.wait() for _ in range(4)]
+    assert first[-1] - first[0] < 1
+
+
+def test_the_end_of_a_window_whose_limit_is_not_stated_says_nothing_of_the_next_one(time):
+    rate = rate_of(time)
+    rate.wait()
+    rate.told([Allowance(remaining=8, seconds=20.0)])
+    time.now += 22
+    at = [rate.wait() for _ in range(4)]
+    assert at[-1] - at[1] < 1
+
+
+def test_an_api_that_always_says_that_nothing_is_left_and_answers_is_not_waited_for(time):
+    rate = rate_of(time)
+    at = [rate.wait() for _ in range(10) if not rate.told([Allowance(remaining=0, seconds=60.0, limit=100)])]
+    assert at[-1] - at[0] < 5
+
+
+def test_a_pull_bound_by_latency_for_hours_comes_back_when_the_window_is_used_up(time):
+    rate = rate_of(time)
+    for _ in range(2_000):
+        rate.wait()
+        rate.told(short_window(390))
+        time.now += 5
+    for _ in range(4_000):
+        rate.wait()
+        rate.told(short_window(0))
+    at = [rate.wait() for _ in range(11)]
+    assert 10 / (at[-1] - at[0]) <= 100
