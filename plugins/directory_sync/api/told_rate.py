@@ -99,7 +99,7 @@ class _Limit:
         self._longest_seconds = 0.0
         self._reset_at = now
         self._fair = self._even = 0.0
-        self._step, self._reviewed_at = FIRST_STEP, now
+        self._step, self._reviewed_at, self._back_at = FIRST_STEP, now, now
 
     def follow(self, told: Allowance, *, now: float) -> float:
         """Notes what is left; returns the time before which no request is sent."""
@@ -129,9 +129,10 @@ class _Limit:
             self._fair = self._even = fair
             self._step, self._reviewed_at = FIRST_STEP, now
         if self._remaining <= SPARE_SHARE * limit:
-            if self._even > fair and now > self._reviewed_at + window:
-                self._even = max(self._even * BACK, fair)
-            self._step, self._reviewed_at = FIRST_STEP, max(now, self._reviewed_at)
+            # Once a window: each of its answers says the same.
+            if self._even > fair and now > self._back_at + window:
+                self._even, self._back_at = max(self._even * BACK, fair), now
+            self._step, self._reviewed_at = FIRST_STEP, now
         elif now >= self._reviewed_at + REVIEW_SECONDS:
             # No more than all shards together may send.
             self._even = min(self._even + self._step * fair, fair * max(self._place.count, 2))
@@ -147,8 +148,8 @@ class _Limit:
             own = (slot if now - slot < gap else now) + gap * 0.999
             if self._even > self._fair:
                 return max(due, own)
-            # Turns of all shards, one after the other, by the wall clock: the nearest one, for a shard off its
-            # turns disturbs all. So a first refusal does not slow a shard down: what the API says counts.
+            # Turns of all shards, one after the other, by the wall clock: the nearest one, for a shard off
+            # its turns disturbs all. So a first refusal slows no shard down: what the API says counts.
             phase = gap * self._place.number / self._place.count - ahead
             return phase + gap * math.ceil((max(due, own) - phase) / gap - 0.5)
         if now < self._reset_at and self._is_spent:
