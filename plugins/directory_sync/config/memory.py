@@ -77,13 +77,18 @@ def out_of_memory(what: str) -> ConfigError:
     )
 
 
+_OF_A_FAILED_COMMIT = ("could not allocate block", "failed to pin block")
+
+
 def is_out_of_memory(exception: BaseException | None) -> bool:
     """Tells whether DuckDB ran out of memory, by any exception of a chain.
 
     A failed commit has another class than `OutOfMemoryException`; it is recognised by its message.
     """
     while exception:
-        if type(exception).__name__ == "OutOfMemoryException" or "could not allocate block" in str(exception):
+        if type(exception).__name__ == "OutOfMemoryException" or any(
+            text in str(exception) for text in _OF_A_FAILED_COMMIT
+        ):
             return True
         exception = getattr(exception, "exception", None) or exception.__cause__ or exception.__context__
     return False
