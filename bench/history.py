@@ -21,8 +21,7 @@ import duckdb
 from bench.figures import table
 from bench.ours import Deployment
 from bench.server import Server
-from directory_sync.config.connections import ConnectionFields
-from tests.postgres import ADMIN, PostgresServer, running_server
+from tests.postgres import PostgresServer, running_server
 
 ENTRIES, CHANGES, ROUNDS = 10_000, 5_000, 5
 STAGES = ("audit", "publish")
@@ -72,15 +71,7 @@ class Aged:
         """The parts of one run."""
         found = Deployment(self._server.url, self._home, run_id)
         if self._postgres:
-            found.warehouse = ConnectionFields(
-                conn_id="directory_warehouse",
-                conn_type="postgres",
-                host=self._postgres.host,
-                port=self._postgres.port,
-                schema=self._database,
-                login=ADMIN,
-                password=self._postgres.password,
-            )
+            found.warehouse = self._postgres.connection_of(self._database)
         return found
 
     def night(self) -> Iterator[tuple[str, float, float]]:

@@ -17,6 +17,8 @@ from typing import Any
 
 import psycopg2
 
+from directory_sync.config.connections import ConnectionFields
+
 ADMIN = "postgres"
 UNSAFE_AND_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=40")
 
@@ -45,6 +47,19 @@ class PostgresServer:
             cursor.execute("SET TimeZone = 'UTC'")
             cursor.execute(sql, values or None)
             return cursor.fetchall() if cursor.description else []
+
+    def connection_of(self, database: str, role: tuple[str, str] | None = None) -> ConnectionFields:
+        """The connection `directory_warehouse` of a role (name, password) or of the administrator."""
+        login, password = role or (ADMIN, self.password)
+        return ConnectionFields(
+            conn_id="directory_warehouse",
+            conn_type="postgres",
+            host=self.host,
+            port=self.port,
+            schema=database,
+            login=login,
+            password=password,
+        )
 
     def database_of(self, home: Path) -> str:
         """The database that belongs to a deployment's folder."""

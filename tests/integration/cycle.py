@@ -34,7 +34,7 @@ from directory_sync.publish.replay import Replayed
 from directory_sync.sync import Sync
 from directory_sync.warehouse.warehouse import Warehouse
 from tests.buckets import copied_landing
-from tests.postgres import ADMIN, PostgresServer
+from tests.postgres import PostgresServer
 
 SECRET = "sandbox-secret-not-a-real-one"
 RESOURCE = "directory_resource"
@@ -245,16 +245,7 @@ class Cycle:
             return None
         if not self.postgres.exists(self.database):
             self.postgres.create(self.database)
-        login, password = self.role or (ADMIN, self.postgres.password)
-        return ConnectionFields(
-            conn_id="directory_warehouse",
-            conn_type="postgres",
-            host=self.postgres.host,
-            port=self.postgres.port,
-            schema=self.database,
-            login=login,
-            password=password,
-        )
+        return self.postgres.connection_of(self.database, self.role)
 
     def copied_to(self, home: Path) -> "Cycle":
         """The same deployment once more, warehouse included."""

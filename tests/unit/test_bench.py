@@ -169,19 +169,21 @@ def test_the_steady_share_leaves_out_the_warm_up_and_the_end():
     assert steady_share(burst, 20.0) is None
 
 
+def texts_of(picture):
+    return [found.text for found in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
+
+
 def test_the_chart_shows_each_contender_once_by_the_runs_under_airflow():
     under_airflow = replace(RESULT, airflow=True, seconds=4.0)
     slower = replace(under_airflow, contender="defaults", seconds=40.0)
-    picture = ET.fromstring(chart([RESULT, under_airflow, slower]))
-    texts = [found.text for found in picture.iter("{http://www.w3.org/2000/svg}text")]
+    texts = texts_of(chart([RESULT, under_airflow, slower]))
     assert texts[1:] == ["the seed's configuration, dlt's defaults", "10.0", "ours, first load", "1.0"]
 
 
 def test_the_chart_marks_what_ran_without_airflow_and_compares_it_with_ours_there():
     under_airflow = replace(RESULT, airflow=True, seconds=20.0)
     peer = replace(RESULT, contender="singer", seconds=6.0)
-    picture = ET.fromstring(chart([RESULT, under_airflow, peer]))
-    texts = [found.text for found in picture.iter("{http://www.w3.org/2000/svg}text")]
+    texts = texts_of(chart([RESULT, under_airflow, peer]))
     assert texts[1:] == ["ours, first load", "1.0", "Singer's SDK, target-duckdb (without Airflow)", "3.0"]
 
 

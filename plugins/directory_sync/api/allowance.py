@@ -9,14 +9,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from directory_sync.api.waits import seconds_until
+from directory_sync.api.waits import LIMIT_FAMILIES, seconds_until
 
 LONGEST_RESET_SECONDS = 64.0
 """A limit that is reset later than this is not followed: a pull would hold its worker for hours, or a short
 one would be slowed by a quota of a day. Its refusal ends the task until the reset."""
 _LONGEST_FIELD = 1_000
 """A structured field of more characters is ignored: to search it could take long."""
-_FAMILIES = ("X-RateLimit", "X-Rate-Limit", "RateLimit")
 _POLICY = re.compile(r'("(?:[^"\\]|\\.)*"|\d+)((?:\s*;[^,]*)?)', re.ASCII)
 
 
@@ -50,7 +49,7 @@ def read_allowances(headers: Mapping[str, str]) -> list[Allowance]:
 
 
 def _by_header(headers: Mapping[str, str]) -> Iterator[Allowance]:
-    for family in _FAMILIES:
+    for family in LIMIT_FAMILIES:
         remaining = _count(headers.get(f"{family}-Remaining"))
         if remaining is None:
             continue

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from directory_sync.api.allowance import Allowance
-from directory_sync.api.told_rate import ALONE, Place, ToldRate
+from directory_sync.api.told_rate import ALONE, Place, ToldRate, slot_after
 
 FIRST_RATE = 40.0
 """The first rate, in requests per second. Without any limit, it delays a shard's eighth request by 0.1 s."""
@@ -94,9 +94,9 @@ class RequestRate:
                 self._sleep(waited_until - now)
 
     def _take(self, now: float) -> float:
-        """Takes the slot. A thread that wakes up late does not delay the next slot; unused slots expire."""
-        gap, slot = 1.0 / self._rate, self._next_slot
-        due = (slot if now - slot < gap else now) + gap
+        """Takes the slot, and sets the next one."""
+        slot = self._next_slot
+        due = slot_after(slot, 1.0 / self._rate, now=now)
         self._next_slot = self._told.next_slot(slot, due, now=now, ahead=self._ahead)
         self._since = now if self._since is None else self._since
         if self._base is None:

@@ -11,11 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from directory_sync.api.allowance import LONGEST_RESET_SECONDS, Allowance
+from directory_sync.api.waits import RESET_MARGIN_SECONDS
 
 GLIDE_SECONDS = 2.0
 """At the rate of a glide, what is left would last this long. It is long enough for all shards to notice."""
-RESET_MARGIN_SECONDS = 1.0
-"""Added to a reset: it is stated in whole seconds."""
 SHORT_SECONDS = 5.0
 """Windows up to this long are used evenly."""
 EVEN_SHARE = 0.97
@@ -45,6 +44,19 @@ class Place:
 
 
 ALONE = Place()
+
+
+def slot_after(slot: float, gap: float, *, now: float) -> float:
+    """Returns the slot after one that is taken now.
+
+    A thread that wakes up late does not delay it; unused slots expire.
+
+    Args:
+        slot: when the slot that is taken was due.
+        gap: the seconds between two slots.
+        now: the clock's time.
+    """
+    return (slot if now - slot < gap else now) + gap
 
 
 class ToldRate:
@@ -145,7 +157,7 @@ class _Limit:
         if now > self._reset_at + max(LONGEST_RESET_SECONDS, 2 * gap):
             return due
         if self._fair:
-            own = (slot if now - slot < gap else now) + gap * 0.999
+            own = slot_after(slot, gap, now=now) - gap * 0.001
             if self._even > self._fair:
                 return max(due, own)
             # Turns of all shards, one after the other, by the wall clock: the nearest one, for a shard off
@@ -159,5 +171,5 @@ class _Limit:
             return due
         left = self._remaining if now < self._reset_at else self._stated
         gap = GLIDE_SECONDS * self._place.count / max(left, 1)
-        glided = (slot if now - slot < gap else now) + gap
+        glided = slot_after(slot, gap, now=now)
         return max(due, glided if now >= self._reset_at else min(glided, self._reset_at))

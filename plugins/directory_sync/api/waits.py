@@ -14,8 +14,10 @@ JITTER_SHARE = 0.25
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 RESET_MARGIN_SECONDS = 1.0
 """Added to a reset: it is stated in whole seconds, so a request in that very second can still be refused."""
-RESET_HEADERS = ("X-Rate-Limit-Reset", "X-RateLimit-Reset", "RateLimit-Reset", "X-RateLimit-Reset-After")
-REMAINING_HEADERS = ("X-Rate-Limit-Remaining", "X-RateLimit-Remaining", "RateLimit-Remaining")
+LIMIT_FAMILIES = ("X-Rate-Limit", "X-RateLimit", "RateLimit")
+"""How the headers of a rate limit begin: those of Okta; of GitHub and many proxies; of the IETF's draft."""
+RESET_HEADERS = (*(f"{family}-Reset" for family in LIMIT_FAMILIES), "X-RateLimit-Reset-After")
+REMAINING_HEADERS = tuple(f"{family}-Remaining" for family in LIMIT_FAMILIES)
 _FIRST_EPOCH = 1e9
 """Numbers from here on are seconds since 1970; smaller ones are seconds to wait."""
 _FIRST_EPOCH_IN_MILLISECONDS = 1e11

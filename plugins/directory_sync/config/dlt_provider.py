@@ -103,7 +103,7 @@ class _Environment(EnvironProvider):
     ) -> tuple[Any | None, str]:
         if _is_secret(hint):
             return super().get_value(key, hint, pipeline_name or "", *sections)
-        name = "__".join(filter(None, (pipeline_name, *sections, key))).upper()
+        name = self.get_key_name(key, pipeline_name or "", *sections)
         return os.environ.get(name), name
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from directory_sync.api.allowance import Allowance
 from directory_sync.api.rate import RequestRate
-from directory_sync.api.told_rate import RESET_MARGIN_SECONDS, Place
+from directory_sync.api.told_rate import Place
+from directory_sync.api.waits import RESET_MARGIN_SECONDS
 from tests.rate_simulation import LimitedApi, pull
 
 

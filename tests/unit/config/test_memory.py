@@ -1,7 +1,8 @@
-"""How much memory DuckDB is given, and how large a batch is."""
+"""How much memory DuckDB is given, how large a batch is, and how a lack of memory is told."""
 
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +13,7 @@ from directory_sync.config.memory import (
     available_mb,
     batch_rows,
     duckdb_limit_mb,
+    is_out_of_memory,
 )
 
 
@@ -37,3 +39,18 @@ def test_a_batch_has_fewer_rows_where_they_are_large(tmp_path: Path, length: int
     with pq.ParquetFile(path) as file:
         rows = batch_rows(file, at_most=1_000)
     assert rows == 1_000 if length == 10 else rows <= 1.1 * BYTES_PER_BATCH / length
+
+
+@pytest.mark.parametrize(
+    ("error", "lacks_memory"),
+    [
+        (duckdb.OutOfMemoryException(), True),
+        (RuntimeError("Failed to commit: could not allocate block of size 256.0 KiB"), True),
+        (RuntimeError("Failed to commit: failed to pin block of size 256.0 KiB"), True),
+        (RuntimeError("Failed to commit: constraint"), False),
+    ],
+)
+def test_a_lack_of_memory_is_told_in_any_link_of_a_chain(error: Exception, *, lacks_memory: bool) -> None:
+    outer = ValueError("a step failed")
+    outer.__cause__ = error
+    assert is_out_of_memory(outer) is lacks_memory
