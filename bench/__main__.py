@@ -10,13 +10,13 @@ from pathlib import Path
 from types import FrameType
 
 from bench import bucket, contenders, parse, peers, rates
-from bench.contenders import SLOW, WITHOUT_AIRFLOW, Case, Result
+from bench.contenders import PRELOADED, SLOW, WITHOUT_AIRFLOW, Case, Result
 from bench.measure import WorkFailedError
 from bench.outcome import Outcome
 from bench.server import Server
 from tests.matrix.environment import NoEnvironmentError
 
-PLAYERS = ("defaults", "tuned", "ranges", *peers.PEERS, "ours", "floor")
+PLAYERS = ("defaults", "tuned", "ranges", *peers.PEERS, "ours", PRELOADED, "floor")
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -100,17 +100,24 @@ def _contest(arguments: argparse.Namespace, server: Server, outcome: Outcome) ->
         for peer in [player for player in only if player in peers.PEERS]:
             say(f"the environment of {peer}")
             peers.prepare(peer)
-        for player, case in _turns(cases, only, arguments.rounds, arguments.slow_rounds):
+        anywhere = [player for player in only if player != PRELOADED]
+        for player, case in _turns(cases, anywhere, arguments.rounds, arguments.slow_rounds):
             # What takes minutes does so once: under Airflow, where that comes as well.
             if not (arguments.airflow_rounds and player in under_airflow and case.is_long(player)):
                 _note(player, contenders.run(player, case, server), outcome)
     if cases and arguments.airflow_rounds:
         from bench.airflow_runs import Contest
 
-        say("starting Airflow")
-        with Contest.running(server) as contest:
-            for player, case in _turns(cases, under_airflow, arguments.airflow_rounds, arguments.slow_rounds):
-                _note(player, contest.run(player, case), outcome)
+        for is_preloaded in (False, True):
+            players = [player for player in under_airflow if (player == PRELOADED) is is_preloaded]
+            if not players:
+                continue
+            say("starting Airflow, with preload" if is_preloaded else "starting Airflow")
+            with Contest.running(
+                server, environment={"DIRECTORY_SYNC_PRELOAD": str(is_preloaded)}
+            ) as contest:
+                for player, case in _turns(cases, players, arguments.airflow_rounds, arguments.slow_rounds):
+                    _note(player, contest.run(player, case), outcome)
 
 
 def _cases(arguments: argparse.Namespace) -> list[Case]:
@@ -126,7 +133,7 @@ def _turns(
     """Every contender once a round, each round another one first; what takes minutes in the first alone."""
     slow_rounds = rounds if slow_rounds is None else slow_rounds
     for case, number in product(cases, range(rounds)):
-        turn = number % len(players)
+        turn = number % max(len(players), 1)
         for player in [*players[turn:], *players[:turn]]:
             if number < (1 if case.is_long(player) else slow_rounds if player in SLOW else rounds):
                 yield player, case

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 from typing_extensions import Self
 
-from bench.contenders import Case, Result
+from bench.contenders import NIGHTS, PRELOADED, Case, Result
 from bench.contenders import is_right as is_right_in_file
 from bench.measure import CHECKOUT, Used, WorkFailedError
 from bench.server import CLIENT_ID, CLIENT_SECRET, Server
@@ -197,14 +197,14 @@ class Contest:
         for path in self._home.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         (self._home / "entries").write_text(str(case.entries))
-        if contender == "ours":
-            for name in ("first", "unchanged", "changed"):
-                yield self._measure(name, DAG_ID, case)
+        if contender in ("ours", PRELOADED):
+            for name in NIGHTS:
+                yield self._measure(name if contender == "ours" else f"{name}_{PRELOADED}", DAG_ID, case)
         else:
             yield self._measure(contender, DAGS[contender], case)
 
     def _measure(self, name: str, dag_id: str, case: Case) -> Result:
-        cpu_before = case.put(self._server, changed=name == "changed")
+        cpu_before = case.put(self._server, changed=name.startswith("changed"))
         with Watch(self._airflow) as watch:
             run = self._wait(self._api.trigger(dag_id), dag_id)
         told = self._server.told()

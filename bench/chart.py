@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.contenders import TITLES, Result
+from bench.contenders import NIGHTS, TITLES, Result
 from bench.figures import Spread
 from bench.outcome import Outcome
 
@@ -70,7 +70,7 @@ def _bars(runs: Sequence[Result]) -> list[_Bar]:
             continue
         first = median(seconds["first", place[1]])
         marked = f"{title} (without Airflow)" if has_airflow and not place[1] else title
-        color = _OURS if name in ("first", "unchanged", "changed") else _SLOW
+        color = _OURS if name.startswith(NIGHTS) else _SLOW
         spread = Spread.of(one / first for one in seconds[place])
         bars.append(_Bar(title=marked, color=color, spread=spread))
     return bars

@@ -25,10 +25,16 @@ TITLES = {
     "first": "ours, first load",
     "unchanged": "ours, nothing changed",
     "changed": "ours, 1 % changed",
+    "first_preloaded": "ours, preloaded, first load",
+    "unchanged_preloaded": "ours, preloaded, nothing changed",
+    "changed_preloaded": "ours, preloaded, 1 % changed",
     "airbyte": "Airbyte's CDK, a plain insert",
     "singer": "Singer's SDK, target-duckdb",
     "floor": "floor: asyncio, one bulk insert",
 }
+NIGHTS = ("first", "unchanged", "changed")
+PRELOADED = "preloaded"
+"""Ours in an Airflow with `DIRECTORY_SYNC_PRELOAD`, and nowhere else."""
 WITHOUT_AIRFLOW = (*PEERS, "floor")
 """What Airflow does not run: the floor has nothing for it, the peers do not fit into its environment."""
 SLOW = ("defaults", "tuned", *PEERS)
@@ -103,7 +109,7 @@ def run(contender: str, case: Case, server: Server) -> Iterator[Result]:
     home = Path(tempfile.mkdtemp(prefix="bench_"))
     try:
         if contender == "ours":
-            for number, name in enumerate(("first", "unchanged", "changed")):
+            for number, name in enumerate(NIGHTS):
                 yield _measure(name, OURS, case, server, home=home, run_id=f"manual__{number}")
         else:
             yield _measure(contender, ((contender,),), case, server, home=home)

@@ -1,11 +1,14 @@
 """The bench's own arithmetic."""
 
 import xml.etree.ElementTree as ET
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from bench import bucket, scale
+from bench import __main__ as command
+from bench import airflow_runs, bucket, contenders, scale
 from bench.__main__ import _turns
 from bench.bucket import BucketUse, StageUse
 from bench.chart import chart, shown_case
@@ -113,6 +116,24 @@ def test_what_waits_for_minutes_runs_once_and_the_others_every_round():
     found = list(_turns([long, short], ["defaults", "ours"], 3, None))
     assert [found.count((name, long)) for name in ("defaults", "ours")] == [1, 3]
     assert [found.count((name, short)) for name in ("defaults", "ours")] == [3, 3]
+
+
+def test_preloaded_tasks_have_an_airflow_of_their_own(monkeypatch):
+    ran = []
+
+    def airflow(_server, *, environment):
+        switch = environment["DIRECTORY_SYNC_PRELOAD"]
+        contest = SimpleNamespace(run=lambda player, _case: ran.append((player, switch)) or [])
+        return nullcontext(contest)
+
+    monkeypatch.setattr(airflow_runs.Contest, "running", airflow)
+    monkeypatch.setattr(contenders, "run", lambda player, *_: ran.append((player, "no Airflow")) or [])
+    given = ["--sizes", "100", "--airflow-rounds", "1", "--only"]
+    command._contest(command._parser().parse_args([*given, "ours,preloaded,floor"]), None, Outcome())
+    assert ran == [("ours", "no Airflow"), ("floor", "no Airflow"), ("ours", "False"), ("preloaded", "True")]
+    ran.clear()
+    command._contest(command._parser().parse_args([*given, "preloaded"]), None, Outcome())
+    assert ran == [("preloaded", "True")]
 
 
 def test_a_saved_outcome_is_read_again_with_the_same_tables(tmp_path):
