@@ -39,6 +39,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       exchange.py                 one request over the network: redirects, the body, lost connections
       session.py                  how it is connected: TLS, our certificate, the proxy
       transport.py                the request is paced (rate.py) and sent again (waits.py)
+      growth.py                   how the rate grows, and what a refusal takes from it
       told_rate.py                paced by what the API says is left (allowance.py)
       client.py                   what is asked of the API, and what a status means
       sign_in.py, oauth.py        signs requests; the token: fetched once, renewed in time
@@ -56,6 +57,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       place.py                    where it is: a folder, or a bucket and what opens it
       durable.py                  files that survive a loss of power
       failures.py                 which failures people were told of
+      known_rate.py               the rate that the API let earlier runs in at
       tables.py                   the columns of an entry as landed
       parents.py                  the parents of a child resource, for its shards
     extract/        stage 1: N shard tasks read the directory (stage.py)
@@ -88,6 +90,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       pages_seal.py, proof.py     the proof for pages; what a proof says
       lists_seal.py, parents.py   the proof for a child's lists; what becomes of entries whose parent has left
       seal.py, manifest.py        chooses the proof, lands what it read; what the manifest says
+      found_rate.py               which rate the API let the shards in at
       reread.py, details.py       asks for absent entries again: at their places; one by one
       sealed.py                   a sealed snapshot: its order, its proof, its fields
       compare.py, checks.py       compares with the warehouse; finds errors, holds and warnings

@@ -106,6 +106,19 @@ class DirectoryClient:
         return self._transport.requests
 
     @property
+    def has_given_rate(self) -> bool:
+        """Tells whether the user has set how many requests the API allows."""
+        return self._api.requests_per_second is not None
+
+    def begin_at(self, requests_per_second: float) -> None:
+        """Begins at a rate that an earlier run found, see `RequestRate.begin_at`.
+
+        Args:
+            requests_per_second: the share of this client.
+        """
+        self._transport.begin_at(requests_per_second)
+
+    @property
     def read_from(self) -> str:
         """The base URL without user and query, and the connection that it comes from."""
         found_in = f", from {self._api.found_in}" if self._api.found_in else ""

@@ -6,7 +6,9 @@ the rate stays near the measured throughput, then grows slowly at first and fast
 (RFC 9438): a constant limit is seldom hit, and capacity that other shards leave free is soon used. A faster
 shard is refused more often, so the rates of the shards converge to equal shares of the unknown limit.
 
-Where answers say what is left of a limit, `told_rate.py` holds requests back before the first refusal.
+Where an earlier run found the limit, each shard begins at its share (`begin_at`) and stays near it, see
+`growth.py`. Where answers say what is left of a limit, `told_rate.py` holds requests back before the first
+refusal.
 """
 
 import random
@@ -15,17 +17,13 @@ import time
 from collections.abc import Callable, Iterable
 
 from directory_sync.api.allowance import Allowance
+from directory_sync.api.growth import DECREASE, Growth, Known, Searching
 from directory_sync.api.told_rate import ALONE, Place, ToldRate, slot_after
 
 FIRST_RATE = 40.0
 """The first rate, in requests per second. Without any limit, it delays a shard's eighth request by 0.1 s."""
 QUICKENING = 10.0
 """Requests per second that each request adds before the first refusal; the rate doubles in 0.07 s."""
-DECREASE = 0.8
-"""The factor by which a refusal reduces the rate."""
-DOUBLING_SECONDS = 6.0
-"""The time after a refusal in which the rate doubles, in seconds. A shorter time causes more refusals, a
-longer one leaves more capacity unused."""
 BURST_SECONDS = 1.0
 """Most rate limits allow a burst of about this many seconds first, which says nothing about the rate."""
 HEADROOM = 4.0
@@ -63,6 +61,7 @@ class RequestRate:
         self._ceiling = ceiling
         self._rate = ceiling or FIRST_RATE
         self._base = ceiling
+        self._growth: Growth = Searching()
         self._clock, self._sleep, self._jitter = clock, sleep, jitter
         self._lock, self._turn = threading.Lock(), threading.Lock()
         self._next_slot = float("-inf")
@@ -76,6 +75,16 @@ class RequestRate:
     def requests_per_second(self) -> float | None:
         """The present rate; None: no limit is known yet."""
         return self._rate if self._base else None
+
+    def begin_at(self, requests_per_second: float) -> None:
+        """Begins at a rate that an earlier run found; without effect where there is a ceiling.
+
+        Args:
+            requests_per_second: the shard's share of it.
+        """
+        if self._ceiling is None:
+            self._rate = self._base = max(requests_per_second, FLOOR)
+            self._growth = Known()
 
     def wait(self) -> float:
         """Waits for the next free slot; returns the clock's time at which the request may be sent.
@@ -104,13 +113,13 @@ class RequestRate:
         return now
 
     def succeeded(self) -> None:
-        """Records an answered request. The rate grows with the cube of the time since the last refusal."""
+        """Records an answered request. The rate grows by the time since the last refusal, see `growth.py`."""
         with self._lock:
             self._answered += 1
             if self._base is None or self._since is None:
                 return
             seconds = max(self._clock() - self._since, 0.0)
-            grown = self._base * (1 + (seconds / DOUBLING_SECONDS) ** 3)
+            grown = self._base * self._growth.factor(seconds, base=self._base)
             rate = max(self._rate, min(grown, HEADROOM * self._answered / (seconds + BURST_SECONDS)))
             self._rate = min(rate, self._ceiling) if self._ceiling else rate
 
@@ -120,8 +129,12 @@ class RequestRate:
         Args:
             allowances: what it says; none: nothing, then what was said before holds until its reset.
         """
+        stated = list(allowances)
         with self._lock:
-            self._next_slot = max(self._next_slot, self._told.follow(allowances, now=self._clock()))
+            if stated and isinstance(self._growth, Known):
+                # What the API says now goes before what a run found once.
+                self._growth, self._base, self._rate = Searching(), None, max(self._rate, FIRST_RATE)
+            self._next_slot = max(self._next_slot, self._told.follow(stated, now=self._clock()))
 
     def refused(self, *, sent_at: float, wait_seconds: float) -> None:
         """Records a refusal (429): reduces the rate once for all requests in flight, and holds the next ones.
@@ -140,9 +153,16 @@ class RequestRate:
                     begun = now if self._since is None else self._since
                     rate = max(self._answered, 1) / (now - begun + BURST_SECONDS)
                 else:
-                    rate = self._rate * DECREASE
+                    rate = self._decreased(self._base)
                 rate = max(rate, FLOOR)
                 self._rate = self._base = min(rate, self._ceiling) if self._ceiling else rate
                 self._decreased_at, self._answered = now, 0
             held_until = now + wait_seconds + (self._jitter() / self._rate if wait_seconds else 0.0)
             self._next_slot = self._since = max(self._next_slot, held_until)
+
+    def _decreased(self, base: float) -> float:
+        rate = self._growth.decreased(self._rate, base=base)
+        if rate is None:
+            self._growth = Searching()
+            return self._rate * DECREASE
+        return rate

@@ -97,6 +97,10 @@ class Transport:
         """How many requests were sent, including redirects and retries."""
         return self._exchange.requests
 
+    def begin_at(self, requests_per_second: float) -> None:
+        """Begins at a rate that an earlier run found, see `RequestRate.begin_at`."""
+        self._rate.begin_at(requests_per_second)
+
     def send(self, request: Request, where: str) -> Response:
         """Sends a request unchanged, with retries; returns the answer with its body read.
 

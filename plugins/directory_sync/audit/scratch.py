@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from directory_sync.api.answer import EntryId
+from directory_sync.audit.found_rate import Answered
 from directory_sync.audit.landed import Window
 from directory_sync.audit.records import RecordTables
 from directory_sync.config.memory import duckdb_limit_mb
@@ -23,6 +24,7 @@ from directory_sync.errors import SnapshotError
 from directory_sync.landing.damage import naming_damage
 from directory_sync.landing.files import LandedFiles
 from directory_sync.landing.snapshot import LandedSnapshot
+from directory_sync.landing.tables import AUDIT_SHARD
 
 logger = logging.getLogger(__name__)
 
@@ -292,6 +294,13 @@ class Snapshot(RecordTables):
                 FROM absent AS a ASOF LEFT JOIN standing AS s ON a.id {"<" if descends else ">"} s.id"""
         ).fetchall()
         return dict(rows), descends
+
+    def answered(self) -> list[Answered]:
+        """Returns when each shard was answered, and how often it had been refused."""
+        rows = self.database.execute(
+            "SELECT shard, requested_at, refused FROM windows WHERE shard <> ?", [AUDIT_SHARD]
+        ).fetchall()
+        return [Answered(shard=shard, at=at, refused=refused or 0) for shard, at, refused in rows]
 
     def counts(self) -> Counts:
         """Returns the numbers of the pull, including the audit's own requests."""

@@ -1,6 +1,7 @@
 """The landing zone: one folder per run. A manifest makes the landed files a snapshot.
 
     <root>/<resource>/directory.json                                the directory that owns the folder
+    <root>/<resource>/rate.json                                     the rate that the API lets in, `KnownRate`
     <root>/<resource>/<run>/landed/entries/<load>.<file>.parquet    one row per entry and window
                                   /windows/...                      one row per answer
                                   /fields/...                       how often each field had which JSON type

@@ -4,12 +4,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from directory_sync.audit.job import Run
 from directory_sync.config.dlt_provider import own_dlt
+from directory_sync.config.older_python import UTC
 from directory_sync.errors import ConfigError
 from directory_sync.extract.declared import directory_source, landing_pipeline
 from directory_sync.landing.zone import answers_to_dlt
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from directory_sync.config.settings import SyncSettings
     from directory_sync.extract.plan import Shard
     from directory_sync.extract.progress import ReadFacts
+    from directory_sync.landing.known_rate import KnownRate
     from directory_sync.landing.parents import ListedParent
     from directory_sync.landing.snapshot import LandedSnapshot
 
@@ -160,9 +163,19 @@ class RunReading:
 
     def client(self, *, share_of: int = 1, number: int = 0, connections: int = 2) -> "DirectoryClient":
         """Opens an HTTP client for this run's resource, see `Parts.open_client`."""
-        return self._parts.open_client(
+        client = self._parts.open_client(
             self.resource, share_of=share_of, number=number, connections=connections
         )
+        if not client.has_given_rate and (known := self.known_rate) is not None:
+            client.begin_at(known.requests_per_second / share_of)
+        return client
+
+    @cached_property
+    def known_rate(self) -> "KnownRate | None":
+        """The rate at which earlier runs were let in; None: it is searched for. It is read once."""
+        from directory_sync.landing.known_rate import read_known_rate
+
+        return read_known_rate(self.landed.of_resource(), now=datetime.now(UTC))
 
     def done(self, facts: "ReadFacts") -> None:
         """Keeps the statistics of a shard that was read."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from directory_sync.audit.report import AuditReport
+    from directory_sync.audit.sealed import SealedSnapshot
     from directory_sync.config.form import Resource
     from directory_sync.landing.snapshot import LandedSnapshot
     from directory_sync.publish.question import Question
@@ -77,6 +78,8 @@ class Sync(RunReading):
             closing(self.client()) as client,
             sealed(replace(self.job(folder), read_from=client.read_from), read_page=client.page) as snapshot,
         ):
+            if not client.has_given_rate:
+                self._remember_rate(snapshot)
             with self.open_warehouse(folder) as warehouse:
                 if self.run.mode.writes:
                     self.finish_interrupted(warehouse)
@@ -94,6 +97,15 @@ class Sync(RunReading):
         is_dry = not self.run.mode.publishes
         note = f"Dry run, nothing was published. {report.headline()}" if is_dry else None
         return Outcome(summary={**report.summary(), **tried}, note=note, report=report)
+
+    def _remember_rate(self, snapshot: "SealedSnapshot") -> None:
+        """Keeps the rate at which the API let the shards in, for the next run."""
+        from directory_sync.audit.found_rate import found_rate
+        from directory_sync.landing.known_rate import write_known_rate
+
+        if (found := found_rate(snapshot.snapshot.answered(), self.known_rate)) is not None:
+            write_known_rate(self.landed.of_resource(), found)
+            logger.info("The API let about %.1f requests a second in", found.requests_per_second)
 
     def _tried(self, report: "AuditReport", warehouse: "Warehouse") -> dict[str, Any]:
         """Returns which columns a publication would add, or why it would fail: for a dry run."""

@@ -9,7 +9,8 @@ from threading import Lock
 
 import pytest
 
-from directory_sync.api.rate import DECREASE, DOUBLING_SECONDS, FLOOR, HEADROOM, RequestRate
+from directory_sync.api.growth import DECREASE, DOUBLING_SECONDS, KNOWN_DECREASE, KNOWN_REFUSALS, KNOWN_STEP
+from directory_sync.api.rate import FLOOR, HEADROOM, RequestRate
 from sandbox.faults import TokenBucket
 
 
@@ -226,6 +227,64 @@ def test_shards_that_were_held_alike_do_not_come_back_together(time):
         rate.refused(sent_at=rate.wait(), wait_seconds=2)
         slots.append(rate.wait())
     assert slots == pytest.approx([1002.0, 1002.0 + 0.5 / (4.0 * DECREASE)])
+
+
+def known_rate(time, per_second=10.0):
+    rate = rate_of(time)
+    rate.begin_at(per_second)
+    return rate
+
+
+def test_a_known_pace_is_kept_from_the_first_request(time):
+    rate = known_rate(time)
+    slots = [rate.wait() for _ in range(4)]
+    assert slots == pytest.approx([1000.0, 1000.1, 1000.2, 1000.3])
+
+
+def test_a_known_pace_does_not_replace_a_ceiling(time):
+    rate = rate_of(time, 4.0)
+    rate.begin_at(100.0)
+    assert rate.requests_per_second == 4.0
+
+
+def test_a_known_pace_is_never_below_the_floor(time):
+    assert known_rate(time, 0.001).requests_per_second == FLOOR
+
+
+def test_a_known_pace_grows_slowly_first_and_finds_a_limit_that_has_risen(time):
+    rate = known_rate(time)
+    pass_by(time, rate, 20)
+    assert 10.3 < rate.requests_per_second < 11
+    pass_by(time, rate, 100)
+    assert rate.requests_per_second > 30
+
+
+def test_a_known_pace_that_has_grown_goes_back_by_a_refusal(time):
+    rate = known_rate(time)
+    pass_by(time, rate, 40)
+    rate.refused(sent_at=rate.wait(), wait_seconds=0)
+    assert rate.requests_per_second == pytest.approx(10 * KNOWN_STEP)
+
+
+def test_a_known_pace_that_is_refused_again_and_again_is_searched_for(time):
+    rate = known_rate(time)
+    for _ in range(KNOWN_REFUSALS):
+        rate.refused(sent_at=rate.wait(), wait_seconds=0)
+    before = rate.requests_per_second
+    assert before == pytest.approx(10 * KNOWN_DECREASE**KNOWN_REFUSALS)
+    rate.refused(sent_at=rate.wait(), wait_seconds=0)
+    assert rate.requests_per_second == pytest.approx(before * DECREASE)
+    pass_by(time, rate, DOUBLING_SECONDS)
+    assert rate.requests_per_second == pytest.approx(2 * before * DECREASE, rel=0.05)
+
+
+def test_a_known_pace_that_was_outgrown_is_not_gone_back_to(time):
+    rate = known_rate(time)
+    pass_by(time, rate, 100)
+    before = rate.requests_per_second
+    assert before > 20
+    rate.refused(sent_at=rate.wait(), wait_seconds=0)
+    assert rate.requests_per_second == pytest.approx(before * DECREASE, rel=0.02)
 
 
 def ask(allowed, *, seconds, rates):

@@ -187,3 +187,11 @@ def test_a_pull_bound_by_latency_for_hours_comes_back_when_the_window_is_used_up
         rate.told(short_window(0))
     at = [rate.wait() for _ in range(11)]
     assert 10 / (at[-1] - at[0]) <= 100
+
+
+def test_what_is_said_goes_before_a_rate_that_was_found_once(time):
+    rate = rate_of(time)
+    rate.begin_at(0.5)
+    left = [Allowance(remaining=500, seconds=50.0, limit=600)]
+    at = [rate.wait() for _ in range(20) if not rate.told(left)]
+    assert at[-1] - at[1] < 1
