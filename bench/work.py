@@ -4,6 +4,7 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,12 @@ def main(what: str, arguments: dict[str, Any]) -> None:
         )
         stage, _, shard = what.partition("_")
         sync = deployment.sync
-        {"extract": lambda: sync.extract(int(shard)), "audit": sync.audit, "publish": sync.publish}[stage]()
+        stages: dict[str, Callable[[], object]] = {
+            "extract": lambda: sync.extract(int(shard)),
+            "audit": sync.audit,
+            "publish": sync.publish,
+        }
+        stages[stage]()
     print("\n" + json.dumps({"work_seconds": time.monotonic() - started, "peak_mb": _peak_mb()}))
 
 
