@@ -5,7 +5,10 @@ import resource
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main(what: str, arguments: dict[str, Any]) -> None:
@@ -33,7 +36,12 @@ def main(what: str, arguments: dict[str, Any]) -> None:
         )
         stage, _, shard = what.partition("_")
         sync = deployment.sync
-        {"extract": lambda: sync.extract(int(shard)), "audit": sync.audit, "publish": sync.publish}[stage]()
+        stages: dict[str, Callable[[], object]] = {
+            "extract": lambda: sync.extract(int(shard)),
+            "audit": sync.audit,
+            "publish": sync.publish,
+        }
+        stages[stage]()
     print("\n" + json.dumps({"work_seconds": time.monotonic() - started, "peak_mb": _peak_mb()}))
 
 

@@ -135,6 +135,7 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       lineage.py                  what a run read and wrote, for Airflow's collector and OpenLineage
       options.py                  the switches in Airflow's own configuration
       preload.py                  imports what tasks need in the process that forks them
+      idle.py, division.py        skips shards that a small list does not need; how the others divide it
       display.py, notes.py        what the UI shows of a task, and of a run
       landed.py                   reads in the API server what a run landed, for the page
       deadline.py                 the alert when a run is late

@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from airflow.sdk.execution_time.context import set_current_context
 
 from directory_sync.airflow import bodies
+from directory_sync.airflow.division import shards_in
 from directory_sync.airflow.retry import NOTE
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.airflow.tasks import ShardTasks
@@ -49,6 +50,7 @@ def context_of(
 ) -> dict[str, Any]:
     """Airflow's context of a task; `told` of its `ti` holds what it pushed."""
     told: dict[str, Any] = {}
+    states: dict[str, str | None] = {}
     given = {"interval_start": None, "interval_end": None, "max_removed_share": None}
     return {
         "params": {"mode": mode, **given, "max_removed_count": None, **params},
@@ -56,7 +58,12 @@ def context_of(
         "dag_run": SimpleNamespace(run_type=run_type, start_date=NOW),
         "run_id": run_id,
         "task": SimpleNamespace(downstream_task_ids={"approve_removals"}),
-        "ti": SimpleNamespace(told=told, xcom_push=lambda key, value: told.update({key: value})),
+        "ti": SimpleNamespace(
+            told=told,
+            states=states,
+            xcom_push=lambda key, value: told.update({key: value}),
+            get_task_states=lambda **_: {run_id: states},
+        ),
     }
 
 
@@ -197,11 +204,14 @@ class Deployment:
         home: holds the landing zone and the warehouse.
         url: where the API is.
         endpoint: what the form says of the endpoint.
+        shards: how many shards it has.
         resource: what it says of the resource.
     """
 
-    def __init__(self, home: Path, url: str, *, endpoint: Any = None, **resource: Any) -> None:
-        self.home, self.url = home, url
+    def __init__(
+        self, home: Path, url: str, *, endpoint: Any = None, shards: int = 1, **resource: Any
+    ) -> None:
+        self.home, self.url, self.shards = home, url, shards
         self._endpoint, self._resource = endpoint or {}, resource
 
     def form(self) -> dict[str, Any]:
@@ -296,12 +306,19 @@ class TaskRun:
 
         self._task(read)
 
-    def run_shards_of_dag(self) -> None:
-        """The shard tasks that dlt's helper has declared in the Dag."""
+    def run_shards_of_dag(self, *numbers: int) -> None:
+        """The shard tasks that dlt's helper has declared in the Dag; those of other numbers are skipped."""
         dag = directory_dag("directory_sync", self._directory)
-        for task in dag.tasks:
-            if task.task_id.startswith("extract.") and hasattr(task, "python_callable"):
-                self._task(lambda _, task=task: task.python_callable())
+        [shards] = shards_in(dag.task_ids).values()
+        states = self._context["ti"].states
+        states.update(
+            {
+                shards[n]: "running" if n in (numbers or shards) else states.get(shards[n], "skipped")
+                for n in shards
+            }
+        )
+        for number in numbers or shards:
+            self._task(lambda _, number=number: dag.get_task(shards[number]).python_callable())
 
     def audit(self) -> None:
         self._task(bodies.audit)
@@ -320,7 +337,11 @@ class TaskRun:
 
     @property
     def _directory(self) -> Directory:
-        settings = {"home": self._deployment.home, "shards": 1, "runs_may_raise_limits": True}
+        settings = {
+            "home": self._deployment.home,
+            "shards": self._deployment.shards,
+            "runs_may_raise_limits": True,
+        }
         return Directory(form=self._deployment.form, settings=settings)
 
     def _task(self, body: Callable[[TaskScope], Any]) -> Any:
@@ -412,6 +433,43 @@ def test_the_shard_tasks_of_the_dag_land_the_directory(empty: Deployment) -> Non
     assert (run.told["entries"], run.skipped) == (ENTRIES, None)
     run.audit()
     assert run.summary["changes"]["added"] == ENTRIES
+
+
+@pytest.fixture
+def four_shards(api: SandboxServer, tmp_path: Path) -> Deployment:
+    """An empty deployment with four shards, which read ten entries a page."""
+    paginator = {"type": "offset", "limit": 10}
+    return Deployment(tmp_path, api.url, endpoint={"paginator": paginator}, shards=4)
+
+
+def test_the_shards_that_are_not_skipped_read_the_whole_list(four_shards: Deployment) -> None:
+    run = four_shards.run("one")
+    run.run_shards_of_dag(0)
+    # Windows overlap by an entry.
+    assert run.told["entries"] >= ENTRIES
+    run.audit()
+    seal = run.summary
+    assert (seal["changes"]["added"], seal["entries"], seal["bridged"]) == (ENTRIES, ENTRIES, 0)
+
+
+def test_a_skipped_shard_that_is_cleared_later_reads_its_part_again(four_shards: Deployment) -> None:
+    run = four_shards.run("one")
+    run.run_shards_of_dag(0)
+    run.run_shards_of_dag(3)
+    assert 0 < run.told["entries"] <= ENTRIES // 2
+    run.audit()
+    assert (run.summary["changes"]["added"], run.summary["bridged"]) == (ENTRIES, 0)
+
+
+def test_what_a_skipped_shard_read_for_a_deleted_run_of_the_same_name_does_not_count(
+    four_shards: Deployment, api: SandboxServer
+) -> None:
+    four_shards.run("one").run_shards_of_dag()
+    removed = api.directory.edit(remove=20, seed=3).removed
+    run = four_shards.run("one")
+    run.run_shards_of_dag(0)
+    run.audit()
+    assert run.summary["changes"]["added"] == ENTRIES - len(removed)
 
 
 def test_a_dry_run_tells_what_it_would_change_and_publishes_nothing(empty: Deployment) -> None:

@@ -30,6 +30,11 @@ test("shards that are done, waiting or tried again say so, in the order of their
   ]);
 });
 
+test("a shard that a small directory does not need says so", () => {
+  const own = [shard(0, "running"), shard(1, "skipped", { start_date: at(8, 0), end_date: at(8, 0) })];
+  assert.deepEqual(bars(own)[1], { name: "Shard 2", share: 0, text: "not needed" });
+});
+
 test("dry runs, decisions, intervals and failures are no measure of a run's time", () => {
   const published = [["a"], ["b", { mode: "decide" }], ["c", { mode: "interval" }], ["d"]].map(([runId, rest]) => ({
     runId,

@@ -281,6 +281,13 @@ test("a run that reads says how many shards are done, and has a bar for each", (
   assert.equal(found.detail, "The warehouse holds all 100 entries, read 4 hours ago.");
 });
 
+test("a run that skipped shards counts those that it needs", () => {
+  const shards = ["running", "skipped", "skipped"].map((state, n) => task("r", `extract.shard_${n}`, state));
+  const runs = [run("run-8", 8), run("r", 11, { state: "running", end_date: null })];
+  const { headline: found } = tell({ latest: latest(), runs, tasks: [...shards, task("r", "audit", null)] });
+  assert.match(found.text, /0 of 1 shard done/);
+});
+
 for (const [stage, words] of [
   ["audit", "it proves and compares what it read"],
   ["publish", "it publishes the difference"],

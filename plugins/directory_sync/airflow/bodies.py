@@ -23,7 +23,7 @@ def audit(scope: TaskScope) -> Summary:
     Args:
         scope: the scope of the task.
     """
-    return _told(scope, Sync(scope).audit())
+    return _told(scope, Sync(scope).audit(skipped_shards=scope.skipped_shards))
 
 
 def publish(scope: TaskScope, event: MutableMapping[str, Any], *, tell: Tell | None = None) -> Summary:

@@ -1,4 +1,4 @@
-"""The Airflow plugin: the page "Directory", the note on each run, and the connection type.
+"""The Airflow plugin: the page "Directory", the note on each run, the connection type, and fewer shards.
 
 A wheel brings it by its entry point; in a folder deployment `plugins/directory_sync_plugin.py` hands it over.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 
 from directory_sync import about, ui
-from directory_sync.airflow import compat, empty_port, landed, notes
+from directory_sync.airflow import compat, empty_port, idle, landed, notes
 from directory_sync.airflow.preload import preload
 from directory_sync.airflow.provider import PACKAGE_NAME, get_provider_info
 from directory_sync.config.given import also_read
@@ -31,10 +31,10 @@ also_read(_options)
 
 
 class DirectorySyncPlugin(AirflowPlugin):
-    """Registers the page and the notes for the UI, and the connection type for the UI and for tasks."""
+    """Registers the page and the notes for the UI, the connection type, and what skips idle shards."""
 
     name = "directory_sync"
-    listeners = [notes]  # noqa: RUF012  Airflow's own form
+    listeners = [idle, notes]  # noqa: RUF012  Airflow's own form
 
     # Properties, because every process loads the plugin, but only the API server reads them.
     @cached_property

@@ -12,6 +12,7 @@ from airflow.sdk.log import mask_secret
 
 from directory_sync import about
 from directory_sync.airflow.compat import AirflowNotFoundException, BaseHook
+from directory_sync.airflow.division import skipped_shards
 from directory_sync.config.connections import (
     LANDING_CONNECTION,
     WAREHOUSE_CONNECTION,
@@ -150,6 +151,12 @@ class TaskScope:
     def resource_names(self) -> set[str]:
         """The names of the form's resources. They are read without a connection, as at parse."""
         return {resource.name for resource in self.resources}
+
+    @cached_property
+    def skipped_shards(self) -> frozenset[int]:
+        """The numbers of the resource's shards that are skipped in this run."""
+        is_first = self.resources[0].name == self._resource_name
+        return skipped_shards(self.context, "" if is_first else f"{self._resource_name}.")
 
     @cached_property
     def landing(self) -> "Landing":

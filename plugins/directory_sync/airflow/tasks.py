@@ -18,6 +18,7 @@ from dlt.common.configuration.utils import get_resolved_traces
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
 from directory_sync.airflow.compat import HAS_APPROVALS, RETURNED, AirflowSkipException
+from directory_sync.airflow.division import divided
 from directory_sync.airflow.scope import TaskScope
 from directory_sync.airflow.telling import Telling
 from directory_sync.config.directory import Directory
@@ -177,6 +178,10 @@ class ShardTasks:
     def parents(self, shard: "Shard") -> "Iterator[ListedParent]":
         """Yields the parents whose lists a shard reads, see `extract.stage.Reading`."""
         return self._sync.parents(shard)
+
+    def divided(self, count: int) -> int:
+        """Returns into how many parts the list is divided in this run, see `extract.stage.Reading`."""
+        return divided(count, self._scope.skipped_shards)
 
     def client(self, *, share_of: int, number: int, connections: int) -> "DirectoryClient":
         """Opens an HTTP client, see `extract.stage.Reading`."""

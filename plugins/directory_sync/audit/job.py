@@ -58,6 +58,7 @@ class Audit:
         parent_landed: of a child resource, the folder of its parent's snapshot.
         read_from: where it was read, for the report: the base URL and its connection; empty: unknown.
         held_for: the children over whose limits the removals of this snapshot would go, with these removals.
+        skipped_shards: the numbers of the shards that did not read in this run.
         lands_in: the folder for the difference and the report; None: the snapshot's own.
     """
 
@@ -72,4 +73,5 @@ class Audit:
     parent: Resource | None = None
     parent_landed: LandedSnapshot | None = None
     read_from: str = ""
+    skipped_shards: frozenset[int] = frozenset()
     held_for: Mapping[str, frozenset[EntryId]] = field(default_factory=dict)

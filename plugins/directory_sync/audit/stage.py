@@ -47,6 +47,8 @@ def sealed(job: Audit, *, read_page: ReadPage) -> Iterator[SealedSnapshot]:
         database = open_scratch(job.folder, memory_limit_mb=job.settings.memory_limit_mb, landed=job.landed)
         try:
             loads = shard_of_load(database, job.landed)
+            # A folder may hold what they read for a deleted run of the same name.
+            loads = {load: shard for load, shard in loads.items() if shard not in job.skipped_shards}
             if job.resource.parent is not None:
                 loads = loads_for_parent(job, database, loads)
             files = job.landed.latest_files(loads)

@@ -70,11 +70,11 @@ def landing_pipeline(name: str, *, pipelines_dir: str | None = None) -> "Pipelin
 
 @dlt.resource(table_name=ENTRIES, write_disposition="append")
 def shard(number: int, count: int, requests_in_flight: int, reading: "Reading") -> Iterator[Any]:
-    """Yields what `stage.read_shard` does, for the shard of this number among so many."""
+    """Yields what `stage.read_shard` does, for the shard of this number among so many at most."""
     from directory_sync.extract.plan import Shard
     from directory_sync.extract.stage import read_shard
 
-    yield from read_shard(Shard(number=number, count=count), requests_in_flight, reading)
+    yield from read_shard(Shard(number=number, count=reading.divided(count)), requests_in_flight, reading)
 
 
 @dlt.source(name=SCHEMA_NAME)

@@ -36,6 +36,13 @@ class Reading(Protocol):
     def resource(self) -> Resource:
         """The resource to read."""
 
+    def divided(self, count: int) -> int:
+        """Returns into how many parts the list is divided in this run.
+
+        Args:
+            count: how many shards are declared: no run has more parts.
+        """
+
     def client(self, *, share_of: int, number: int, connections: int) -> "DirectoryClient":
         """Opens an HTTP client.
 

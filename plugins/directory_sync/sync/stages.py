@@ -51,8 +51,11 @@ class Sync(RunReading):
 
     # ---- audit
 
-    def audit(self) -> Outcome:
+    def audit(self, *, skipped_shards: frozenset[int] = frozenset()) -> Outcome:
         """Seals, checks and compares the snapshot; in mode `decide`, asks about the held removals.
+
+        Args:
+            skipped_shards: the numbers of the shards that did not read in this run.
 
         Raises:
             SnapshotError: the snapshot is not sealed, or contradicts the API's total.
@@ -63,20 +66,23 @@ class Sync(RunReading):
         if self.run.mode is Mode.REPLAY:
             return Outcome(skipped="A replay publishes what was audited before.")
         try:
-            return self._audit() if self.run.mode.reads_api else self._ask_again()
+            return self._audit(skipped_shards) if self.run.mode.reads_api else self._ask_again()
         except DirectorySyncError:
             # `publish`, which retires old folders, does not run after a failed audit.
             self.retire_landing()
             raise
 
-    def _audit(self) -> Outcome:
+    def _audit(self, skipped_shards: frozenset[int]) -> Outcome:
         from directory_sync.audit.parents import land_parents
         from directory_sync.audit.stage import compare_sealed, sealed
 
         with (
             task_folder() as folder,
             closing(self.client()) as client,
-            sealed(replace(self.job(folder), read_from=client.read_from), read_page=client.page) as snapshot,
+            sealed(
+                replace(self.job(folder), read_from=client.read_from, skipped_shards=skipped_shards),
+                read_page=client.page,
+            ) as snapshot,
         ):
             if not client.has_given_rate:
                 self._remember_rate(snapshot)

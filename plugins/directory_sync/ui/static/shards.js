@@ -10,6 +10,7 @@ const ALMOST = 0.95;
 
 function barOf(shard, earlier, now) {
   if (shard.state === "success") return { share: 1, text: `done in ${duration(seconds(shard, now))}` };
+  if (shard.state === "skipped") return { share: 0, text: "not needed" };
   if (shard.state === "up_for_retry") return { share: 0, text: "is tried again" };
   if (shard.state !== "running" || !shard.start_date) return { share: 0, text: shard.state ?? "waits" };
   const took = Math.max(0, seconds(shard, now));

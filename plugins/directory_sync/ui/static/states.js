@@ -107,8 +107,9 @@ const STAGES_AT_WORK = {
 
 function atWork({ shards, stage }) {
   if (stage !== STAGE.EXTRACT) return STAGES_AT_WORK[stage] ?? "its tasks begin";
-  const done = shards.filter((task) => task.state === "success").length;
-  return `it reads the directory, ${done} of ${counted(shards.length, "shard")} done`;
+  const needed = shards.filter((task) => task.state !== "skipped");
+  const done = needed.filter((task) => task.state === "success").length;
+  return `it reads the directory, ${done} of ${counted(needed.length, "shard")} done`;
 }
 
 /** A decision, from the answer that the task has not taken yet. */
