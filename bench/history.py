@@ -1,8 +1,9 @@
 """`python -m bench --history 1000`: an unchanged night on day two, and after so many nights more.
 
 Two deployments of one directory publish the same unchanged nights in turn. One is two nights old. The other
-one was given a made history: for each night a row in `directory_syncs`, `CHANGES` change rows in the log,
-and a marked run in the landing zone. Audit and publication are measured in this process.
+one was given a made history: for each night a row in `directory_syncs` and in dlt's `_dlt_loads`, and
+`CHANGES` change rows in the log; and a marked run in the landing zone for each that the default retention
+keeps. Audit and publication are measured in this process.
 """
 
 import json
@@ -21,6 +22,7 @@ import duckdb
 from bench.figures import table
 from bench.ours import Deployment
 from bench.server import Server
+from directory_sync.config.settings import SyncSettings
 from tests.postgres import PostgresServer, running_server
 
 ENTRIES, CHANGES, ROUNDS = 10_000, 5_000, 5
@@ -28,6 +30,7 @@ STAGES = ("audit", "publish")
 _RESOURCE = "directory_resource"
 _LOG = f"directory.{_RESOURCE}_changes"
 _SYNCS = "directory.directory_syncs"
+_LOADS = "directory._dlt_loads"
 _NIGHTS_PER_STATEMENT = 100
 
 
@@ -108,9 +111,10 @@ class Aged:
                 run(f"INSERT INTO directory.made_nights VALUES {rows}")
             _write_history(run, nights, first_sync=first[1])
             run("DROP TABLE directory.made_nights")
-            run("ANALYZE" if self._postgres else "CHECKPOINT")
+            # As autovacuum would have over the years; it would else work during the measured nights.
+            run("VACUUM ANALYZE" if self._postgres else "CHECKPOINT")
         resource = self.deployment("any").landed.of_resource()
-        for sync_id, number, _ in made:
+        for sync_id, number, _ in made[-SyncSettings(home=self._home).retention_days :]:
             folder = Path(resource.file(f"made__{number}"))
             folder.mkdir()
             base = {"base_sync_id": bases[number - 1], "base_order": number - 1 or None}
@@ -185,6 +189,11 @@ def _write_history(run: Any, nights: int, *, first_sync: str) -> None:
         "FROM directory.made_nights AS n CROSS JOIN directory.made_sync AS e"
     )
     run("DROP TABLE directory.made_sync")
+    loaded = {"load_id": synced["_dlt_load_id"], "inserted_at": "n.moment"}
+    run(
+        f"INSERT INTO {_LOADS} SELECT {_select(run, _LOADS, loaded, of='e')} FROM directory.made_nights AS n "
+        f"CROSS JOIN (SELECT * FROM {_LOADS} ORDER BY inserted_at LIMIT 1) AS e"
+    )
 
 
 def _select(run: Any, name: str, given: dict[str, str], *, of: str) -> str:

@@ -166,16 +166,20 @@ def test_a_made_history_is_one_that_a_night_goes_on_from(server, tmp_path, monke
     for _ in range(2):
         list(aged.night())
     before = aged.log_rows()
-    aged.grow_old(3)
-    assert aged.log_rows() == before + 3 * 40
+    aged.grow_old(31)
+    assert aged.log_rows() == before + 31 * 40
+    # The default retention has left the folders of thirty nights.
+    landed = aged.deployment("any").landed.of_all_runs()
+    assert sum(run.name.startswith("made") for run in landed) == 30
     assert [stage for stage, _, _ in aged.night()] == ["audit", "publish"]
     with duckdb.connect(tmp_path / "home" / "warehouse.duckdb", read_only=True) as database:
+        assert database.execute("SELECT count(*) FROM directory._dlt_loads").fetchall() == [(34,)]
         syncs = database.execute(
             "SELECT publication_order, base_sync_id FROM directory.directory_syncs ORDER BY 1"
         ).fetchall()
         ids = database.execute("SELECT sync_id FROM directory.directory_syncs ORDER BY publication_order")
         # Each sync builds on the one before, the made ones and the real ones.
-        assert [order for order, _ in syncs] == [1, 2, 3, 4, 5, 6]
+        assert [order for order, _ in syncs] == list(range(1, 35))
         assert [base for _, base in syncs] == [None, *(sync_id for (sync_id,) in ids.fetchall()[:-1])]
 
 

@@ -518,25 +518,33 @@ def columns_of(cycle: Cycle, table: str) -> list[str]:
 
 def test_unfinished_syncs_are_found_by_the_index_not_by_reading_the_log(long_history: Cycle) -> None:
     """Also those that an older version has left: change rows without their row in `directory_syncs`."""
+    log = f"directory.{RESOURCE}_changes"
+    interrupted = f"{datetime.now(UTC):%Y%m%d}T235959-00000007"
     with long_history.warehouse() as (warehouse, _):
         assert warehouse.unfinished_syncs(long_history.parsed) == []
         admin(
-            long_history, "DELETE FROM directory.directory_syncs WHERE sync_id = '20200101T000000-00000007'"
+            long_history,
+            f"UPDATE {log} SET sync_id = '{interrupted}' WHERE sync_id = '20200101T000000-00000007'",
         )
-        assert warehouse.unfinished_syncs(long_history.parsed) == ["20200101T000000-00000007"]
-        [asked] = [sql for sql in sent(warehouse, long_history) if "RECURSIVE" in sql]
-    plan = "\n".join(line for (line,) in admin(long_history, f"EXPLAIN {asked}"))
+        # Before the last full snapshot none is unfinished, so none is looked for.
+        admin(
+            long_history, "DELETE FROM directory.directory_syncs WHERE sync_id = '20200101T000000-00000008'"
+        )
+        admin(long_history, f"ANALYZE {log}")
+        assert warehouse.unfinished_syncs(long_history.parsed) == [interrupted]
+        [(asked, values)] = [one for one in sent(warehouse, long_history) if "RECURSIVE" in one[0]]
+    plan = "\n".join(line for (line,) in admin(long_history, f"EXPLAIN {asked % tuple(map(repr, values))}"))
     assert "_by_sync_id" in plan
     assert f"Seq Scan on {RESOURCE}_changes" not in plan
 
 
-def sent(warehouse: Any, cycle: Cycle) -> list[str]:
-    """The statements that a question to the warehouse sends."""
-    statements: list[str] = []
+def sent(warehouse: Any, cycle: Cycle) -> list[tuple[str, tuple[Any, ...]]]:
+    """The statements that a question to the warehouse sends, with their values."""
+    statements: list[tuple[str, tuple[Any, ...]]] = []
     client, execute = warehouse._client, warehouse._client.execute_sql
 
     def recording(sql: Any, *values: Any, **named: Any) -> Any:
-        statements.append(str(sql))
+        statements.append((str(sql), values))
         return execute(sql, *values, **named)
 
     client.execute_sql = recording
