@@ -201,7 +201,8 @@ class Warehouse(Entries, Views):
             with client.with_alternative_dataset_name(client.staging_dataset_name):
                 tables = {name: within._table(name) for name in self._loading[0].staged}
             self._destination.fence(client, sorted(tables.values()))
-            within._assert_staged(self._loading, tables)
+            staged = {name: self._destination.staged(table) for name, table in tables.items()}
+            within._assert_staged(self._loading, staged)
         self._assert_held()
         # While dlt merges tables, its client qualifies names with the staging dataset.
         for loading in self._loading:
@@ -322,7 +323,11 @@ def open_warehouse(
     with own_dlt(), destination.hold() as plain:
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
-            destination=in_one_transaction(plain, guard) if destination.is_transactional else plain,
+            destination=(
+                in_one_transaction(plain, guard, reads_files=destination.reads_files)
+                if destination.is_transactional
+                else plain
+            ),
             dataset_name=settings.dataset,
             pipelines_dir=str(folder / "pipelines"),
         )
