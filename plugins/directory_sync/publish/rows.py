@@ -236,7 +236,7 @@ class _Pass:
         records, rows, others = [], list[dict[str, Any]](), [True] * batch.num_rows
         texts = batch.column("record").slice(0, self._content.sample_rows)
         for number, text in enumerate(texts.to_pylist()):
-            record = parse_record(text)
+            record = parse_record(str(text))
             if not tells(record, shape):
                 continue
             others[number] = False

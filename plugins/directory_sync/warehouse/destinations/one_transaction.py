@@ -9,7 +9,7 @@ written; it leaves them empty. A warehouse that can reads the package's files in
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from dlt.common.destination.typing import PreparedTableSchema
     from dlt.common.storages.load_package import LoadJobInfo, ParsedLoadJobFileName
 
-Guard = Callable[[Any], None]
-"""Called with dlt's SQL client in the transaction, before it writes. A DirectorySyncError ends the load."""
+Guard = Callable[[Any], bool]
+"""Called with dlt's SQL client in the transaction, before it writes.
+
+It tells whether the package is loaded already. A DirectorySyncError ends the load.
+"""
 
 
 def in_one_transaction(destination: Any, guard: Guard, *, reads_files: bool = False) -> Any:
@@ -46,7 +49,7 @@ def in_one_transaction(destination: Any, guard: Guard, *, reads_files: bool = Fa
     return whole
 
 
-@lru_cache(maxsize=None)
+@cache
 def _spec(kind: Any) -> Any:
     """Returns a destination's class of configuration, with its type as its text.
 
@@ -98,9 +101,7 @@ def _client_class(kind: Any, guard: Guard, *, reads_files: bool) -> Any:
             statements = self._split_fragments(Path(self._file_path).read_text("utf-8"))
             client = self._job_client.sql_client
             with client.begin_transaction():
-                client.execute_many(list(views.values()))
-                _call(guard, client)
-                client.execute_many(statements)
+                _merge(client, guard, statements, views)
 
     class OneTransaction(kind):  # type: ignore[misc]  # dlt's client of the destination
         """dlt's client, with one script for all tables of a package."""
@@ -117,8 +118,7 @@ def _client_class(kind: Any, guard: Guard, *, reads_files: bool) -> Any:
             if chains is None:
                 return []
             views.clear()
-            if reads_files:
-                views.update(views_of(self.sql_client, package, jobs))
+            views.update(views_of(self.sql_client, package, jobs) if reads_files else {})
             scripts = [job for chain in chains for job in self._create_merge_followup_jobs(chain)]
             return _joined(scripts, _emptied(self.sql_client, chains), views)
 
@@ -133,12 +133,19 @@ def _client_class(kind: Any, guard: Guard, *, reads_files: bool) -> Any:
     return OneTransaction
 
 
-def _call(guard: Guard, client: Any) -> None:
+def _merge(client: Any, guard: Guard, statements: Sequence[str], views: Mapping[str, str]) -> None:
+    for view in views.values():
+        client.execute_sql(view)
+    if not _is_done(guard, client):
+        client.execute_many(statements)
+
+
+def _is_done(guard: Guard, client: Any) -> bool:
     """Calls the guard. A DirectorySyncError ends the job at once; dlt would retry it five times."""
     from dlt.common.destination.exceptions import DestinationTerminalException
 
     try:
-        guard(client)
+        return guard(client)
     except DirectorySyncError as e:
         raise DestinationTerminalException(type(e).__name__) from e
 

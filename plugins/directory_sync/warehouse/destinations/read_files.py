@@ -1,8 +1,8 @@
 """Lets DuckDB merge a package from its Parquet files, without a copy of them in staging tables.
 
-dlt inserts each file into a staging table, and merges that. DuckDB can read the files where they are: a view for
-each staging table shows its rows (it has none) and those of the files. Half of the time of a first load, and a
-third of the file that it leaves, were the copies.
+dlt inserts each file into a staging table, and merges that. DuckDB can read the files where they are: a view
+for each staging table shows its rows (it has none) and those of the files. The copies were half of DuckDB's
+time of a first load, and a third of the file that it left.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
