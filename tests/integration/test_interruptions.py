@@ -10,6 +10,9 @@ from subprocess import TimeoutExpired
 from typing import Any
 
 import pytest
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
+from dlt.destinations.sql_client import SqlClientBase
 
 from sandbox.server import SandboxServer
 from tests.integration.cycle import RESOURCE, Cycle, child_process
@@ -135,6 +138,37 @@ def test_a_kill_at_any_statement_of_a_publication_leaves_the_tables_as_they_were
     assert cycle.tables() == before
     assert cycle.roll_forward() == []
     cycle.publish("two")
+    assert cycle.tables() == tables
+
+
+def test_a_commit_whose_answer_is_lost_is_known_for_what_it_is(
+    undisturbed: tuple[Cycle, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dlt tries the transaction again, and finds the publication in the warehouse."""
+    cycle, tables = undisturbed
+    many, lost, is_merging = SqlClientBase.execute_many, list[str](), list[bool]()
+
+    def execute_many(self: Any, statements: Any, *arguments: Any, **named: Any) -> Any:
+        if any(one.startswith("INSERT INTO") and "SELECT" in one for one in statements):
+            is_merging.append(True)
+        return many(self, statements, *arguments, **named)
+
+    def losing(kind: Any) -> Any:
+        commit = kind.commit_transaction
+
+        def commit_transaction(self: Any) -> None:
+            commit(self)
+            if is_merging and not lost:
+                lost.append(self.dataset_name)
+                raise ConnectionError
+
+        return commit_transaction
+
+    monkeypatch.setattr(SqlClientBase, "execute_many", execute_many)
+    for kind in (DuckDbSqlClient, Psycopg2SqlClient):
+        monkeypatch.setattr(kind, "commit_transaction", losing(kind))
+    cycle.publish("two")
+    assert lost
     assert cycle.tables() == tables
 
 

@@ -107,7 +107,16 @@ class _Environment(EnvironProvider):
         return os.environ.get(name), name
 
 
-_is_secret = lru_cache(maxsize=None)(is_secret_hint)
+_known_secret = lru_cache(maxsize=None)(is_secret_hint)
+
+
+def _is_secret(hint: Any) -> bool:
+    try:
+        hash(hint)
+    except TypeError:
+        # Such as an annotation with a list.
+        return is_secret_hint(hint)
+    return _known_secret(hint)
 
 
 class _Settings(BaseDocProvider):

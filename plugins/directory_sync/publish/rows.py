@@ -25,6 +25,7 @@ from directory_sync.publish.kept import KeptRows
 from directory_sync.publish.outcomes import KeyedByData, Rejected, Unstorable
 from directory_sync.publish.places import Places
 from directory_sync.publish.row_key import RowKey
+from directory_sync.publish.shapes import Object, Shape, merged, tells
 from directory_sync.publish.staged import Staged
 from directory_sync.publish.storable import Fitting
 from directory_sync.warehouse.key_columns import key_columns
@@ -212,12 +213,7 @@ class _Pass:
         batches = iter(self._content.rows())
         first = next(batches)
         if self._is_large(first):
-            sample = first.slice(0, self._content.sample_rows)
-            rows = self._fitted(sample)
-            # These rows go to dlt too, so that its schema learns from them what the trial learns.
-            kept.add(rows)
-            self._learn(sample, rows)
-            first = first.slice(self._content.sample_rows)
+            first = self._sampled(first, kept)
         for batch in itertools.chain([first], batches):
             for left in self._staged.take(batch, self._ours):
                 kept.add(self._fitted(left))
@@ -228,6 +224,31 @@ class _Pass:
             places=self.places,
             split=frozenset(self.fitting.split),
         )
+
+    def _sampled(self, batch: "pa.Table", kept: KeptRows) -> "pa.Table":
+        """Lets `Staged` learn from the rows of the sample that tell something; returns all other rows.
+
+        An entry that is set aside tells nothing.
+        """
+        import pyarrow as pa
+
+        shape: Shape | None = Object()
+        records, rows, others = [], list[dict[str, Any]](), [True] * batch.num_rows
+        texts = batch.column("record").slice(0, self._content.sample_rows)
+        for number, text in enumerate(texts.to_pylist()):
+            record = parse_record(str(text))
+            if not tells(record, shape):
+                continue
+            others[number] = False
+            if fitted := self._fitted(batch.slice(number, 1)):
+                rows += fitted
+                records.append(record)
+                # After two shapes in one place each row tells something: all are left to dlt.
+                shape = merged(shape, record)
+        # These rows go to dlt too, so that its schema learns from them what the trial learns.
+        kept.add(rows)
+        self._learn(records, rows)
+        return batch.filter(pa.array(others))
 
     def fit(self, changes: "pa.Table") -> None:
         """Tries rows: their places and types are known afterwards."""
@@ -290,14 +311,10 @@ class _Pass:
             "`processing_steps`."
         )
 
-    def _learn(self, sample: "pa.Table", rows: list[dict[str, Any]]) -> None:
-        """Lets `Staged` learn from the first rows, unless each row's width must be checked."""
+    def _learn(self, records: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+        """Lets `Staged` learn from some rows, unless each row's width must be checked."""
         if self.fitting.is_wide(self._table):
             return
-        rejected = {one.id for one in self._rejected}
-        records = (
-            parse_record(change["record"]) for change in sample.to_pylist() if change["id"] not in rejected
-        )
         schema, resource = _schema_of(self._warehouse, self._learnt), self._resource_of(iter([rows]))
         self._staged.learn(
             self._warehouse.pipeline,

@@ -61,6 +61,21 @@ def merged(shape: "Shape | None", value: Any) -> "Shape | None":
     return None
 
 
+def tells(value: Any, shape: "Shape | None") -> bool:
+    """Tells whether a value has a field, or a type in one, that a shape lacks; `merged` would extend it."""
+    if shape is None:
+        return True
+    if value is None:
+        return False
+    if isinstance(value, dict):
+        return not isinstance(shape, Object) or any(
+            tells(member, shape.members.get(key)) for key, member in value.items()
+        )
+    if isinstance(value, list):
+        return not isinstance(shape, List) or any(tells(element, shape.element) for element in value)
+    return not isinstance(shape, Value) or type(value) not in shape.kinds
+
+
 def _shape_of(value: Any) -> Shape:
     if isinstance(value, dict):
         return Object()

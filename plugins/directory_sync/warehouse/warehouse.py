@@ -182,7 +182,7 @@ class Warehouse(Entries, Views):
         finally:
             self._loading = ()
 
-    def assert_expected(self, client: Any) -> None:
+    def assert_expected(self, client: Any) -> bool:
         """Checks the preconditions of the load, and keeps them true until the client's transaction ends.
 
         A process can lose its hold on the warehouse without notice and continue beside another process. So
@@ -191,28 +191,40 @@ class Warehouse(Entries, Views):
         Args:
             client: dlt's SQL client, in the transaction that writes.
 
+        Returns:
+            Whether the load is in the warehouse already: a commit succeeded whose answer was lost, and dlt
+            tries again.
+
         Raises:
             WarehouseError: another process may hold the warehouse, has published, or writes into the staging
                 tables.
         """
         assert self._loading
         within = Warehouse(self.pipeline, client, self._destination)
+        tables: dict[str, str] = {}
         if self.is_transactional:
             with client.with_alternative_dataset_name(client.staging_dataset_name):
                 tables = {name: within._table(name) for name in self._loading[0].staged}
             self._destination.fence(client, sorted(tables.values()))
-            within._assert_staged(self._loading, tables)
         self._assert_held()
         # While dlt merges tables, its client qualifies names with the staging dataset.
-        for loading in self._loading:
-            with client.with_alternative_dataset_name(self._client.dataset_name):
-                last = within.last_sync(loading.resource.name)
-            if (last.sync_id if last else None) != loading.base_sync_id:
+        with client.with_alternative_dataset_name(self._client.dataset_name):
+            last = [within.last_sync(loading.resource.name) for loading in self._loading]
+        found = [one.sync_id if one else None for one in last]
+        # Before the staging tables are looked at: the lost commit has emptied them.
+        if found == [loading.sync_id for loading in self._loading]:
+            logger.info("%s is in the warehouse already: the answer to its commit was lost", found[0])
+            return True
+        for loading, sync_id in zip(self._loading, found, strict=True):
+            if sync_id != loading.base_sync_id:
                 raise WarehouseError(
                     f"Another process has published `{loading.resource.name}` meanwhile: the last sync is "
-                    f"{last.sync_id if last else 'none'}, but {loading.sync_id} is based on "
+                    f"{sync_id or 'none'}, but {loading.sync_id} is based on "
                     f"{loading.base_sync_id or 'none'}. Nothing was published. Airflow tries again."
                 )
+        staged = {name: self._destination.staged(table) for name, table in tables.items()}
+        within._assert_staged(self._loading, staged)
+        return False
 
     def _assert_held(self) -> None:
         if not self._destination.is_held():
@@ -316,13 +328,17 @@ def open_warehouse(
             "This warehouse writes tables one by one: readers may see a table before its child tables"
         )
 
-    def guard(client: Any) -> None:
-        warehouse.assert_expected(client)
+    def guard(client: Any) -> bool:
+        return warehouse.assert_expected(client)
 
     with own_dlt(), destination.hold() as plain:
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
-            destination=in_one_transaction(plain, guard) if destination.is_transactional else plain,
+            destination=(
+                in_one_transaction(plain, guard, reads_files=destination.reads_files)
+                if destination.is_transactional
+                else plain
+            ),
             dataset_name=settings.dataset,
             pipelines_dir=str(folder / "pipelines"),
         )

@@ -1,6 +1,7 @@
 """Our pipelines have a configuration of dlt's of their own; the process keeps its own beside it."""
 
 import os
+from typing import Annotated
 
 import dlt
 import pytest
@@ -282,3 +283,12 @@ def test_a_block_gives_the_variables_of_dlts_helper_back(monkeypatch):
     with own_dlt():
         os.environ |= {"DLT_DATA_DIR": "ours", "DLT_PROJECT_DIR": "ours"}
     assert (os.environ["DLT_DATA_DIR"], os.environ.get("DLT_PROJECT_DIR")) == ("theirs", None)
+
+
+def test_a_hint_that_cannot_be_hashed_is_looked_up_too(monkeypatch):
+    monkeypatch.setenv("THING", "[1]")
+    hints = Annotated[list[int], ["a list"]], Annotated[TSecretStrValue, ["a list"]]
+    with own_dlt():
+        providers = Container()[PluggableRunContext].providers.providers
+        [provider] = [one for one in providers if isinstance(one, EnvironProvider)]
+        assert [provider.get_value("thing", hint, None) for hint in hints] == [("[1]", "THING")] * 2

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.settings import SyncSettings
 from directory_sync.errors import WarehouseError
+from directory_sync.warehouse.destinations.read_files import view_of
 from directory_sync.warehouse.dialect import Dialect
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Destination(ABC):
     """Whether a few rows of a large table need an index to be found; column stores need none."""
     is_transactional: ClassVar[bool] = True
     """Whether all tables of a publication are written in one transaction."""
+    reads_files: ClassVar[bool] = False
+    """Whether a transaction merges the Parquet files of a package where they are, see `read_files.py`."""
     lost: ClassVar[str] = "The connection that held the warehouse's lock was cut"
     """The first sentence of the message if the hold on the warehouse is lost."""
     max_columns: ClassVar[int | None] = None
@@ -98,6 +101,14 @@ class Destination(ABC):
             client: dlt's SQL client, in the transaction that writes.
             tables: the staging tables that must not change until then, as quoted names.
         """
+
+    def staged(self, table: str) -> str:
+        """Returns what holds the rows that are merged into a table.
+
+        Args:
+            table: its staging table, as a qualified and quoted name.
+        """
+        return view_of(table) if self.reads_files else table
 
     def make_room(self, *, columns: int, rows: int, bytes_a_row: float) -> None:  # noqa: B027  a server has its own
         """Provides memory for a load.

@@ -23,6 +23,7 @@ class DuckDBFile(Destination):
 
     conn_type = "duckdb"
     file_format = "parquet"
+    reads_files = True
     dialect = DuckDB()
     lost = "The warehouse's file was replaced or removed while it was open"
     # DuckDB has no limit, but it adds columns one by one, and each costs more than the one before.
