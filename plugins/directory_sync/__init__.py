@@ -79,7 +79,8 @@ another: a package imports only what stands above it (`pyproject.toml` has the c
       written.py                  the tables of a publication and their columns, for lineage
       key_columns.py              the columns of a table that hold the key
       destinations/               how each connection type is opened, held and written in one transaction
-                                  (postgresql_copy.py: a COPY that keeps empty texts)
+                                  (postgresql_copy.py: a COPY that keeps empty texts; read_files.py: DuckDB
+                                  merges files where they are)
     audit/          stage 2: seals, checks and compares the snapshot (stage.py; job.py: what it works on)
       landed.py, records.py       the landed entries as tables of a DuckDB database; their records
       scratch.py                  the scratch database, and the queries of the seal

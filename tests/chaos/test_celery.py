@@ -30,7 +30,8 @@ from tests.chaos.conftest import PATIENCE, RUN_SECONDS, MortalAirflow, until
 from tests.postgres import ADMIN, PostgresServer
 from tests.redis_server import RedisServer, running_redis
 
-ENTRIES, SHARDS = 6_000, 4
+ENTRIES, SHARDS = 16_000, 4
+# After so many entries the next run needs all shards, too.
 MARGIN = 300
 """Entries at a shard's ends that its neighbours may ask for too."""
 METADATA, WAREHOUSE = "celery_metadata", "celery_warehouse"

@@ -18,8 +18,8 @@ runpy.run_path(sys.argv[1])
 print("\\n" + json.dumps({"new": sorted(set(sys.modules) - before), "all": sorted(sys.modules)}))
 """
 OURS = """
-    about airflow airflow.approval airflow.compat airflow.deadline airflow.display airflow.failure
-    airflow.landed airflow.notify airflow.options airflow.params airflow.retry airflow.scope
+    about airflow airflow.approval airflow.compat airflow.deadline airflow.display airflow.division
+    airflow.failure airflow.landed airflow.notify airflow.options airflow.params airflow.retry airflow.scope
     airflow.tasks airflow.telling config config.connections config.directory config.dlt_provider
     config.endpoint config.events config.fields config.form config.given config.incremental
     config.key_place config.keys config.kinds config.limits config.mode config.names
