@@ -1,8 +1,8 @@
 """What a night costs the warehouse: an unchanged one next to nothing, any other what has changed."""
 
+import re
 from collections.abc import Iterator
 
-import re
 import pytest
 import sqlglot
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
