@@ -23,6 +23,18 @@ ADMIN = "postgres"
 UNSAFE_AND_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=40")
 
 
+def _moment(value: str | None, cursor: Any) -> Any:
+    try:
+        return psycopg2.extensions.PYDATETIMETZ(value, cursor)
+    except ValueError:
+        # PostgreSQL's calendar goes on where Python's ends.
+        return value
+
+
+_TIMESTAMPTZ = 1184
+_MOMENT = psycopg2.extensions.new_type((_TIMESTAMPTZ,), "moment", _moment)
+
+
 @dataclass(frozen=True)
 class PostgresServer:
     """Where it listens, and its administrator's password."""
@@ -37,6 +49,7 @@ class PostgresServer:
         given = {"host": self.host, "port": self.port, "user": ADMIN, "password": self.password, **other}
         connection = psycopg2.connect(dbname=database, **given)
         connection.autocommit = True
+        psycopg2.extensions.register_type(_MOMENT, connection)
         try:
             yield connection
         finally:
