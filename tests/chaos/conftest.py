@@ -24,8 +24,9 @@ from sandbox.settings import Settings
 from tests.chaos import stack
 from tests.integration.cycle import Cycle
 
-ENTRIES = 3_000
+ENTRIES = 8_000
 SHARDS = 2
+"""So many entries need both, also when a fifth of them has gone."""
 RUN_SECONDS = 240.0
 MOMENT_SECONDS = 120.0
 POLL_SECONDS = 0.1
