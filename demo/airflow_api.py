@@ -199,6 +199,11 @@ class AirflowApi:
             self._request("PATCH", _path(dag_id, run.run_id), json={"state": "failed"})
         return len(unfinished)
 
+    def delete_runs(self, dag_id: str) -> None:
+        """Deletes all runs of a Dag, with what their tasks pushed."""
+        for run in self.runs(dag_id):
+            self._request("DELETE", _path(dag_id, run.run_id))
+
     def task_runs(self, dag_id: str, run_id: str) -> list[TaskRun]:
         """Returns the tasks of a run, in the order they began."""
         found = self._get(f"{_path(dag_id, run_id)}/taskInstances", limit=100)
@@ -317,7 +322,7 @@ class AirflowApi:
                 break
             time.sleep(_POLL_SECONDS)
         answer.raise_for_status()
-        return answer.json()
+        return answer.json() if answer.content else None
 
 
 def _path(dag_id: str, run_id: str) -> str:
