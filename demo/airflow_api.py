@@ -199,10 +199,12 @@ class AirflowApi:
             self._request("PATCH", _path(dag_id, run.run_id), json={"state": "failed"})
         return len(unfinished)
 
-    def delete_runs(self, dag_id: str) -> None:
-        """Deletes all runs of a Dag, with what their tasks pushed."""
+    def delete_results(self, dag_id: str, task_id: str) -> None:
+        """Deletes what a task has returned in all runs of a Dag."""
         for run in self.runs(dag_id):
-            self._request("DELETE", _path(dag_id, run.run_id))
+            task = f"{_path(dag_id, run.run_id)}/taskInstances/{quote(task_id)}"
+            if self._get(f"{task}/xcomEntries", xcom_key_pattern="return_value")["xcom_entries"]:
+                self._request("DELETE", f"{task}/xcomEntries/return_value")
 
     def task_runs(self, dag_id: str, run_id: str) -> list[TaskRun]:
         """Returns the tasks of a run, in the order they began."""
