@@ -122,7 +122,9 @@ class Cycle:
             }
         )[0]
 
-    def client(self, resource: Resource | None = None, *, connections: int = 2) -> DirectoryClient:
+    @property
+    def api_settings(self) -> ApiSettings:
+        """What the connection to the API says."""
         connection = ConnectionFields(
             conn_id="directory_api",
             conn_type="directory_api",
@@ -131,7 +133,10 @@ class Cycle:
             password=self.secret,
             extra=self.extra,
         )
-        api = ApiSettings.from_connection(connection)
+        return ApiSettings.from_connection(connection)
+
+    def client(self, resource: Resource | None = None, *, connections: int = 2) -> DirectoryClient:
+        api = self.api_settings
         rate = RequestRate(api.requests_per_second, sleep=lambda _: None)
         return DirectoryClient(
             api,

@@ -10,30 +10,20 @@ from typing import Any
 import pytest
 
 from directory_sync.api.client import DirectoryClient
-from directory_sync.config.access import ApiSettings
-from directory_sync.config.connections import ConnectionFields
 from directory_sync.config.form import Resource
 from directory_sync.landing.known_rate import RATE
 from directory_sync.landing.zone import Landing
 from directory_sync.publish.retention import retire
 from sandbox.server import SandboxServer
 from sandbox.settings import Settings
-from tests.integration.cycle import RESOURCE, SECRET, Cycle, child_process
+from tests.integration.cycle import RESOURCE, Cycle, child_process
 
 
 class Waiting(Cycle):
     """A deployment whose clients wait as they do in a task."""
 
     def client(self, resource: Resource | None = None, *, connections: int = 2) -> DirectoryClient:
-        connection = ConnectionFields(
-            conn_id="directory_api",
-            conn_type="directory_api",
-            host=self.url,
-            login=self.client_id,
-            password=SECRET,
-        )
-        api = ApiSettings.from_connection(connection)
-        return DirectoryClient(api, resource or self.parsed, connections=connections)
+        return DirectoryClient(self.api_settings, resource or self.parsed, connections=connections)
 
     def run_together(self, run_id: str) -> None:
         """A whole run; its shards read at the same time, each in a process."""

@@ -106,27 +106,25 @@ def test_from_the_second_night_shards_use_an_unknown_limit_and_are_hardly_refuse
         assert api.refused_share < min(0.03, first[0].refused_share / 4)
 
 
-def test_a_limit_that_has_fallen_slows_the_shards_down_within_the_pull():
-    told = nights(
-        lambda night: LimitedApi(10 if night else 40, 1.0, is_bucket=True, rounds=None),
-        count=3,
+def pulls_before_and_after(before, after, *, count, pages):
+    """The pulls of some nights; the limit changes after the first one."""
+    return nights(
+        lambda night: LimitedApi(after if night else before, 1.0, is_bucket=True, rounds=None),
+        count=count,
         seed=1,
         in_flight=8,
         latency=0.05,
-        pages=150,
+        pages=pages,
     )
+
+
+def test_a_limit_that_has_fallen_slows_the_shards_down_within_the_pull():
+    told = pulls_before_and_after(40, 10, count=3, pages=150)
     assert told[1][0].used_of_all > 0.85
     assert told[2][0].refused_share < 0.03
 
 
 def test_a_limit_that_has_risen_is_used_in_a_pull_of_minutes():
-    told = nights(
-        lambda night: LimitedApi(40 if night else 10, 1.0, is_bucket=True, rounds=None),
-        count=2,
-        seed=1,
-        in_flight=8,
-        latency=0.05,
-        pages=4_000,
-    )
+    told = pulls_before_and_after(10, 40, count=2, pages=4_000)
     api = told[1][0]
     assert api.used(240, math.floor(api.let_in[-1])) > 0.9
