@@ -239,23 +239,47 @@ def test_a_publication_that_lost_its_hold_writes_nothing_over_another_one(
     assert published.tables() == after
 
 
-def test_rows_that_another_process_stages_are_not_merged(api: SandboxServer, published: Cycle) -> None:
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        f"INSERT INTO {{staged}} SELECT * FROM directory.{RESOURCE}_changes LIMIT 1",
+        # As after a crash of the server.
+        "DELETE FROM {staged}",
+    ],
+    ids=["another process stages rows", "the staged rows are gone"],
+)
+def test_staged_rows_that_are_not_this_publications_are_not_merged(
+    api: SandboxServer, published: Cycle, meanwhile: str
+) -> None:
     audited(api, published)
     before = published.tables()
     staged = f"directory_staging.{RESOURCE}_changes"
     admin(
         published,
-        f"""CREATE FUNCTION stages_too() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-              INSERT INTO {staged} SELECT * FROM directory.{RESOURCE}_changes LIMIT 1; RETURN NULL; END $$;
-            CREATE TRIGGER another AFTER INSERT ON {staged} FOR EACH STATEMENT
-            WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION stages_too()""",
+        f"""CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+              {meanwhile.format(staged=staged)}; RETURN NULL; END $$;
+            CREATE TRIGGER meanwhile AFTER INSERT ON {staged} FOR EACH STATEMENT
+            WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION meanwhile()""",
     )
     with pytest.raises(WarehouseError, match=r"are not those of .* Nothing was published"):
         published.publish("two")
     assert published.tables() == before
-    admin(published, f"DROP TRIGGER another ON {staged}")
+    admin(published, f"DROP TRIGGER meanwhile ON {staged}")
     published.publish("two")
     assert published.ids() == set(api.directory.ids())
+
+
+def test_only_staging_tables_go_without_log_and_unique_columns(published: Cycle) -> None:
+    found = admin(
+        published,
+        """SELECT nspname, relpersistence, bool_or(contype = 'u') FROM pg_class
+             JOIN pg_namespace ON pg_namespace.oid = relnamespace
+             LEFT JOIN pg_constraint ON conrelid = pg_class.oid
+           WHERE relkind = 'r' AND nspname LIKE 'directory%%' AND relname LIKE %s
+           GROUP BY nspname, relpersistence ORDER BY nspname""",
+        f"{RESOURCE}%",
+    )
+    assert found == [("directory", "p", True), ("directory_staging", "u", False)]
 
 
 # ---- one process at a time

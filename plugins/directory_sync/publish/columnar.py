@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from directory_sync.config.keys import as_text
 from directory_sync.config.older_python import Self
-from directory_sync.publish.row_ids import new_ids
+from directory_sync.publish.row_ids import RowIds
 from directory_sync.publish.shapes import (
     List,
     Object,
@@ -89,6 +89,7 @@ class Columnar:
         self._schema, self._table, self._shape, self._key = schema, table, shape, tuple(key)
         # The normaliser knows the names of dlt's own columns in this naming convention.
         self._own: Any = schema.data_item_normalizer
+        self._ids = RowIds()
 
     # ---- once
 
@@ -177,7 +178,7 @@ class Columnar:
         columns, lists = self._flatten(self._shape, arrays)
         if not self._has_keys(columns, changes.column("id")):
             return None
-        ids = new_ids(changes.num_rows)
+        ids = self._ids.new(changes.num_rows)
         columns |= {column: changes.column(source) for column, source in ours}
         columns[self._own.c_dlt_id] = ids
         found = [Rows(table=self._table, rows=self._as_table(self._table, columns))]
@@ -278,7 +279,7 @@ class Columnar:
         else:
             assert isinstance(one.element, Value)
             columns, lists = ({one.element.column: elements} if one.element.column else {}), []
-        own, root_of = new_ids(len(elements)), pc.take(root_ids, parents)
+        own, root_of = self._ids.new(len(elements)), pc.take(root_ids, parents)
         columns |= {
             self._own.c_dlt_id: own,
             self._own.c_dlt_parent_id: pc.take(ids, parents),

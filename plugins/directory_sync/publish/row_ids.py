@@ -3,24 +3,56 @@
 import math
 import secrets
 from base64 import b64encode
+from collections.abc import Iterator
+from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _BITS = 6  # of a character of Base64
+# All collations sort these alike, which is not so of Base64.
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+_LAST = ["".join(digits) for digits in product(_DIGITS, repeat=2)]
+_BEFORE = 4
+"""How many digits stand before the last two: up to a billion ids have the same beginning."""
+_DRAWN = 8
+"""How many characters at least are drawn, 48 bits; a setting of dlt's can make its ids shorter."""
 
 
-def new_ids(count: int) -> "pa.Array[Any]":
-    """Returns random ids of the length of dlt's `_dlt_id`, cut from one text; dlt encodes each by itself.
+class RowIds:
+    """Unique ids that ascend: a random beginning, and a number. They are as long as dlt's `_dlt_id`.
 
-    Args:
-        count: how many.
+    dlt draws each id. PostgreSQL, where they are unique, then writes each into another page of its index:
+    a third of the time of the merge of a large load.
     """
-    import pyarrow as pa
+
+    def __init__(self) -> None:
+        """Draws nothing yet: processes that are forked later share no beginning."""
+        self._begins = _begins()
+
+    def new(self, count: int) -> "pa.Array[Any]":
+        """Returns ids, each greater than all before it.
+
+        Args:
+            count: how many.
+        """
+        import pyarrow as pa
+
+        begins = list(islice(self._begins, math.ceil(count / len(_LAST))))
+        # One `join` for a thousand ids; each of them alone took ten times as long.
+        text = "".join(begin + begin.join(_LAST) for begin in begins)
+        length = len(begins[0] + _LAST[0]) if begins else 0
+        ids = pa.Array.from_buffers(pa.binary(length), count, [None, pa.py_buffer(text.encode())])
+        return ids.cast(pa.binary()).cast(pa.string())
+
+
+def _begins() -> Iterator[str]:
+    """Yields what ids begin with, all but their last two digits."""
     from dlt.common.normalizers.utils import DLT_ID_LENGTH_BYTES
 
-    length = math.ceil(DLT_ID_LENGTH_BYTES * 8 / _BITS)
-    text = b64encode(secrets.token_bytes(math.ceil(count * length * _BITS / 8)))
-    ids = pa.Array.from_buffers(pa.binary(length), count, [None, pa.py_buffer(text)])
-    return ids.cast(pa.binary()).cast(pa.string())
+    length = max(math.ceil(DLT_ID_LENGTH_BYTES * 8 / _BITS) - _BEFORE - len(_LAST[0]), _DRAWN)
+    while True:
+        drawn = b64encode(secrets.token_bytes(length)).decode()[:length]
+        for digits in product(_DIGITS, repeat=_BEFORE):
+            yield drawn + "".join(digits)

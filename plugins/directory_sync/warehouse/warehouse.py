@@ -247,8 +247,8 @@ class Warehouse(Entries, Views):
             everything = self._query(f"SELECT count(*) FROM {table}")
             if not found == everything == [(first.staged[name],)]:
                 raise WarehouseError(
-                    f"Another process loads `{first.resource.name}` at the same time: the rows in the "
-                    f"staging table of `{name}` are not those of {first.sync_id}. Nothing was published. "
+                    f"The rows in the staging table of `{name}` are not those of {first.sync_id}: another "
+                    "process loads at the same time, or the database was restarted. Nothing was published. "
                     "Airflow tries again."
                 )
 

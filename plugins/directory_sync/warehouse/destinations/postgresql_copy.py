@@ -3,6 +3,10 @@
 dlt's own job reads each quoted empty text as NULL (`FORCE_NULL`), because some writers of CSV quote NULL,
 too. pyarrow's does not: by `quote_all`, which our configuration of dlt says, it quotes each value and writes
 NULL as nothing. https://www.postgresql.org/docs/current/sql-copy.html says how PostgreSQL reads both.
+
+Staging tables have neither a write-ahead log nor unique columns: both took more than half of a COPY's time,
+for rows that live for seconds. A server that crashes empties an unlogged table; the transaction that merges
+counts the rows first, see `Warehouse.assert_expected`.
 """
 
 import csv
@@ -16,6 +20,7 @@ from dlt.destinations.impl.postgres.postgres import PostgresClient
 if TYPE_CHECKING:
     from dlt.common.destination.client import LoadJob
     from dlt.common.destination.typing import PreparedTableSchema
+    from dlt.common.schema.typing import TColumnSchema
 
 PIECE_BYTES = 1 << 20
 """How much of a file is sent at once."""
@@ -43,6 +48,14 @@ class _Client(PostgresClient):
         if file_path.endswith((".csv", ".csv.gz")):
             return CopyJob(file_path)
         return super().create_load_job(table, file_path, *given, **named)
+
+    def _make_create_table(self, qualified_name: str, table: "PreparedTableSchema") -> str:
+        begin = super()._make_create_table(qualified_name, table)
+        is_staging = self.sql_client.is_staging_dataset_active
+        return begin.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1) if is_staging else begin
+
+    def _get_column_hints_sql(self, c: "TColumnSchema") -> str:
+        return "" if self.sql_client.is_staging_dataset_active else super()._get_column_hints_sql(c)
 
 
 class PostgresByCopy(postgres):
