@@ -1,12 +1,15 @@
 """Medians, ranges and ratios of several rounds, and tables of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from statistics import median
 
 from bench.contenders import TITLES, Result
 from bench.peers import PEERS
+
+Case = tuple[bool, int, float]
+"""With Airflow or without, entries, latency in milliseconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +58,15 @@ class Line:
     is_right: bool
 
 
-def _case(result: Result) -> tuple[bool, int, float]:
+def _case(result: Result) -> Case:
     return result.airflow, result.entries, result.latency_ms
 
 
-def summary(results: Iterable[Result]) -> dict[tuple[bool, int, float], list[Line]]:
-    """The lines of each case: with Airflow or without, entries, latency; contenders in a fixed order."""
+def summary(results: Iterable[Result]) -> dict[Case, list[Line]]:
+    """The lines of each case; contenders in a fixed order."""
     order = list(TITLES)
     ranked = sorted(results, key=lambda result: (*_case(result), order.index(result.contender)))
-    lines: dict[tuple[bool, int, float], list[Line]] = {}
+    lines: dict[Case, list[Line]] = {}
     for case, of_case in groupby(ranked, key=_case):
         by_name = {name: list(found) for name, found in groupby(of_case, key=lambda r: r.contender)}
         first = median(r.seconds for r in by_name["first"]) if "first" in by_name else None
@@ -96,16 +99,35 @@ def _line(name: str, found: Sequence[Result], *, first: float | None, floor: flo
 
 
 def tables(results: Iterable[Result]) -> list[str]:
-    """The lines of a table for each case, in Markdown."""
-    shown = []
-    for (airflow, entries, latency_ms), lines in summary(results).items():
-        where = "under Airflow" if airflow else "without Airflow"
+    """The lines of a table for each case, in Markdown; before them, of several cases, the seconds of all."""
+    found = summary(results)
+    shown = [line for airflow in (False, True) for line in _overview(found, is_under_airflow=airflow)]
+    for (airflow, entries, latency_ms), lines in found.items():
+        where = _place(is_under_airflow=airflow)
         shown += ["", f"{entries:,} entries, {latency_ms:g} ms a page, {where}", ""]
         head = ["", "seconds", "times ours", "at work", "waits" if airflow else "times the floor"]
         head += ["CPU s", "peak MB", "requests", "server CPU s", ""]
         shown += table(head, [_cells(line, is_under_airflow=airflow) for line in lines])
         shown += _waits(lines) if airflow else []
     return shown
+
+
+def _overview(found: Mapping[Case, Sequence[Line]], *, is_under_airflow: bool) -> list[str]:
+    cases = {case: lines for case, lines in found.items() if case[0] is is_under_airflow}
+    if len(cases) < 2:
+        return []
+    names = [name for name in TITLES if any(line.contender == name for line in chain(*cases.values()))]
+    rows = []
+    for (_, entries, latency_ms), lines in cases.items():
+        seconds = {line.contender: _short(line.seconds.median) for line in lines}
+        rows.append([f"{entries:,}, {latency_ms:g} ms", *(seconds.get(name, "") for name in names)])
+    head = ["entries, a page", *(name.replace("_", ", ") for name in names)]
+    where = _place(is_under_airflow=is_under_airflow)
+    return ["", f"Seconds {where}, of each case", "", *table(head, rows)]
+
+
+def _place(*, is_under_airflow: bool) -> str:
+    return "under Airflow" if is_under_airflow else "without Airflow"
 
 
 def _cells(line: Line, *, is_under_airflow: bool) -> list[str]:

@@ -75,6 +75,22 @@ def test_cases_are_not_mixed():
     assert len(summary([RESULT, *others])) == 4
 
 
+def test_several_cases_are_shown_at_a_glance_before_the_tables_of_each():
+    larger = replace(RESULT, entries=5_000, seconds=7.0)
+    rounds = [RESULT, replace(RESULT, seconds=4.0), larger, replace(larger, contender="first_preloaded")]
+    shown = tables([*rounds, replace(RESULT, airflow=True)])
+    assert shown[:7] == [
+        "",
+        "Seconds without Airflow, of each case",
+        "",
+        "| entries, a page | first | first, preloaded |",
+        "| --------------- | ----: | ---------------: |",
+        "| 100, 50 ms      |   3.0 |                  |",
+        "| 5,000, 50 ms    |   7.0 |              7.0 |",
+    ]
+    assert "Seconds under Airflow, of each case" not in shown, "one case needs none"
+
+
 def test_one_wrong_table_among_several_rounds_is_shown():
     assert "WRONG TABLE" in "\n".join(tables([RESULT, replace(RESULT, is_right=False)]))
     assert "WRONG TABLE" not in "\n".join(tables([RESULT, RESULT]))
