@@ -67,6 +67,16 @@ def test_an_unchanged_night_reads_no_more_than_ids_and_hashes(
     assert not [one for one in statements if re.search(r"(?<!TEMPORARY) VIEW |COMMENT ON", one)]
 
 
+def test_a_merge_lists_the_rows_to_delete_and_inserts_the_others_without_a_list(
+    api: SandboxServer, published: Cycle, statements: list[str]
+) -> None:
+    api.directory.edit(3, 3, remove=0)
+    published.run("two")
+    lists = re.findall(rf"CREATE TEMPORARY TABLE {RESOURCE}_([a-z]+)_", "\n".join(statements))
+    assert lists == ["delete"]
+    assert published.ids() == set(api.directory.ids())
+
+
 def test_a_night_with_one_change_in_a_hundred_writes_one_row_in_a_hundred(
     api: SandboxServer, published: Cycle
 ) -> None:

@@ -8,6 +8,7 @@ written; it leaves them empty. A warehouse that can reads the package's files in
 """
 
 import copy
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,9 @@ Guard = Callable[[Any], bool]
 
 It tells whether the package is loaded already. A DirectorySyncError ends the load.
 """
+_LIST_OF_ALL = re.compile(
+    r'^(CREATE TEMPORARY TABLE (\S+) AS SELECT "\w+" FROM \S+ WHERE 1 = 1;?\n)', re.MULTILINE
+)
 
 
 def in_one_transaction(destination: Any, guard: Guard, *, reads_files: bool = False) -> Any:
@@ -203,6 +207,21 @@ def _emptied(client: Any, chains: "Sequence[Sequence[PreparedTableSchema]]") -> 
     return [f"{client._truncate_table_sql(name).rstrip(';')};" for name in names]  # noqa: SLF001
 
 
+def without_list(script: str) -> str:
+    """Returns a script that inserts all staged rows without looking them up in a list of all.
+
+    For a table with child tables, dlt lists the staged rows to insert, and then inserts, into each table, the
+    rows that belong to a listed one. Of rows that need no deduplication the list has all.
+
+    Args:
+        script: SQL of dlt's, a statement a line.
+    """
+    for listing, name in _LIST_OF_ALL.findall(script):
+        script = script.replace(listing, "")
+        script = re.sub(rf'"\w+" IN \(SELECT \* FROM {re.escape(name)}\)', "1 = 1", script)
+    return script
+
+
 def _joined(
     scripts: "Sequence[FollowupJobRequest]", last: "Sequence[str]", views: Mapping[str, str]
 ) -> "list[FollowupJobRequest]":
@@ -216,7 +235,8 @@ def _joined(
     if not scripts:
         return []
     paths = [Path(script.new_file_path()) for script in scripts]
-    whole = [*(reading_views(path.read_text("utf-8"), views) for path in paths), *last]
+    read = [without_list(path.read_text("utf-8")) for path in paths]
+    whole = [*(reading_views(script, views) for script in read), *last]
     paths[0].write_text("\n".join(whole), "utf-8")
     for path in paths[1:]:
         path.unlink()
