@@ -13,6 +13,7 @@ from bench import bucket, contenders, parse, peers, rates
 from bench.contenders import PRELOADED, SLOW, WITHOUT_AIRFLOW, Case, Result
 from bench.measure import WorkFailedError
 from bench.outcome import Outcome
+from bench.rates import Allowance
 from bench.server import Server
 from tests.matrix.environment import NoEnvironmentError
 
@@ -72,17 +73,10 @@ def _measure(arguments: argparse.Namespace, server: Server, outcome: Outcome) ->
     _contest(arguments, server, outcome)
     for allowed, (is_given, says_when, says_left) in product(arguments.rates, rates.CASES):
         say(f"{allowed:g} requests a second allowed, {'given' if is_given else 'not given'}")
-        seconds = arguments.rate_seconds
-        use = rates.measure(
-            server,
-            allowed,
-            is_given=is_given,
-            says_when=says_when,
-            says_left=says_left,
-            seconds=seconds,
-        )
-        outcome.rates.append(use)
-        outcome.save()
+        allowance = Allowance(allowed=allowed, is_given=is_given, says_when=says_when, says_left=says_left)
+        for use in rates.measure(server, allowance, seconds=arguments.rate_seconds):
+            outcome.rates.append(use)
+            outcome.save()
     if arguments.parses:
         outcome.parse.append(parse.measure(arguments.parses))
         outcome.save()

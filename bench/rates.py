@@ -1,15 +1,17 @@
 """How much of an API's allowance the shards use together, and how many of their requests it refuses.
 
-The API lets R requests a second in, with a burst of one second's worth, and answers 429 above it. Only the
+The API lets R requests a second in, with a burst of one second's worth, and answers 429 above it. The
 extract stage runs: four shards, each a process. Once with `requests_per_second` given, once without, once
 without and by an API whose 429 holds no `Retry-After`, and once by an API whose answers say what is left.
+Where it is not given, an audit follows, and a second night, which begins at what the first has found.
 """
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.contenders import OURS, QUIET
 from bench.figures import table
@@ -40,6 +42,7 @@ class Use:
         seconds: from the first request to the last.
         failure: what ended a shard; empty: all ended well.
         says_left: answers say what is left of the allowance.
+        night: 1, or 2 for the pull after the first one's audit.
     """
 
     allowed: float
@@ -51,46 +54,71 @@ class Use:
     seconds: float
     failure: str = ""
     says_left: bool = False
+    night: int = 1
 
 
-def measure(
-    server: Server, allowed: float, *, is_given: bool, says_when: bool, says_left: bool, seconds: float
-) -> Use:
-    """One pull of so many entries that it takes about so many seconds."""
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """What the API allows, and who says so; as of `Use`."""
+
+    allowed: float
+    is_given: bool
+    says_when: bool
+    says_left: bool
+
+
+def measure(server: Server, allowance: Allowance, *, seconds: float) -> Iterator[Use]:
+    """Yields one pull of so many entries that it takes about so many seconds, or two nights of it."""
     home = Path(tempfile.mkdtemp(prefix="bench_rates_"))
-    pages = int(allowed * seconds)
-    server.put(
-        entries=pages * (PAGE_CAP - 1),
-        latency_ms=LATENCY_MS,
-        requests_per_second=allowed,
-        says_when=says_when,
-        says_left=says_left,
-        page_cap=PAGE_CAP,
-    )
-    environment = {**QUIET, "DLT_PROJECT_DIR": str(CHECKOUT / "dags"), "TMPDIR": str(home)}
-    arguments = {"url": server.url, "home": str(home), "run_id": "manual__rates"}
-    failure = ""
+    extract, audit, _ = OURS
     try:
-        given = {"requests_per_second": allowed} if is_given else {}
-        run_together(OURS[0], {**arguments, **given}, environment=environment)
-    except WorkFailedError as error:
-        failure = str(error).strip().splitlines()[-1]
+        use = _pull(server, allowance, extract, home, seconds=seconds)
+        yield use
+        if not allowance.is_given and not use.failure:
+            run_together(audit, _arguments(server, allowance, home, night=1), environment=_environment(home))
+            yield _pull(server, allowance, extract, home, seconds=seconds, night=2)
     finally:
         shutil.rmtree(home)
+
+
+def _pull(
+    server: Server, allowance: Allowance, shards: Sequence[str], home: Path, *, seconds: float, night: int = 1
+) -> Use:
+    server.put(
+        entries=int(allowance.allowed * seconds) * (PAGE_CAP - 1),
+        latency_ms=LATENCY_MS,
+        requests_per_second=allowance.allowed,
+        says_when=allowance.says_when,
+        says_left=allowance.says_left,
+        page_cap=PAGE_CAP,
+    )
+    failure = ""
+    try:
+        arguments = _arguments(server, allowance, home, night=night)
+        run_together(shards, arguments, environment=_environment(home))
+    except WorkFailedError as error:
+        failure = str(error).strip().splitlines()[-1]
     told = server.told()
     served, refused = told["served_at"], told["refused"]
     lasted = served[-1] if served else 0.0
     return Use(
-        allowed=allowed,
-        is_given=is_given,
-        says_when=says_when,
-        says_left=says_left,
-        share=steady_share(served, allowed),
-        share_of_all=len(served) / allowed / lasted if lasted else 0.0,
+        **asdict(allowance),
+        night=night,
+        share=steady_share(served, allowance.allowed),
+        share_of_all=len(served) / allowance.allowed / lasted if lasted else 0.0,
         refused_share=refused / max(refused + len(served), 1),
         seconds=lasted,
         failure=failure,
     )
+
+
+def _arguments(server: Server, allowance: Allowance, home: Path, *, night: int) -> dict[str, Any]:
+    given = {"requests_per_second": allowance.allowed} if allowance.is_given else {}
+    return {"url": server.url, "home": str(home), "run_id": f"manual__{night}", **given}
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {**QUIET, "DLT_PROJECT_DIR": str(CHECKOUT / "dags"), "TMPDIR": str(home)}
 
 
 def steady_share(served_at: Sequence[float], allowed: float) -> float | None:
@@ -118,6 +146,7 @@ def lines(uses: Iterable[Use]) -> list[str]:
                 "given",
                 "Retry-After",
                 "what is left",
+                "night",
                 "used",
                 "of the whole pull",
                 "refused",
@@ -130,6 +159,7 @@ def lines(uses: Iterable[Use]) -> list[str]:
                     "yes" if use.is_given else "no",
                     "yes" if use.says_when else "no",
                     "yes" if use.says_left else "no",
+                    f"{use.night}",
                     "" if use.share is None else f"{use.share:.1%}",
                     f"{use.share_of_all:.1%}",
                     f"{use.refused_share:.1%}",

@@ -3,12 +3,13 @@
 import xml.etree.ElementTree as ET
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from bench import __main__ as command
-from bench import airflow_runs, bucket, contenders, scale
+from bench import airflow_runs, bucket, contenders, rates, scale
 from bench.__main__ import _turns
 from bench.bucket import BucketUse, StageUse
 from bench.chart import chart, shown_case
@@ -175,6 +176,30 @@ def test_a_saved_outcome_is_read_again_with_the_same_tables(tmp_path):
     outcome.save()
     assert Outcome.load(tmp_path / "results.json") == outcome
     assert len([line for line in outcome.lines() if line.startswith("| -")]) == 5
+
+
+@pytest.mark.parametrize(("is_given", "nights"), [(True, [1]), (False, [1, 2])])
+def test_a_rate_that_is_not_given_has_an_audit_and_a_second_night(monkeypatch, is_given, nights):
+    ran = []
+
+    def run(names, arguments, *, environment):
+        assert Path(environment["TMPDIR"]).is_dir()
+        ran.append((names[0], arguments["run_id"], arguments.get("requests_per_second")))
+
+    monkeypatch.setattr(rates, "run_together", run)
+    told = {"served_at": [0.0, *(10 + number / 10 for number in range(100))], "refused": 1}
+    server = SimpleNamespace(url="http://127.0.0.1:1", put=lambda **_: None, told=lambda: told)
+    allowance = rates.Allowance(allowed=10.0, is_given=is_given, says_when=True, says_left=False)
+    uses = list(rates.measure(server, allowance, seconds=10.0))
+    assert [use.night for use in uses] == nights
+    assert uses[-1].share == pytest.approx(1)
+    given = 10.0 if is_given else None
+    pulls = [
+        ("extract_0", "manual__1", given),
+        ("audit", "manual__1", given),
+        ("extract_0", "manual__2", given),
+    ]
+    assert ran == pulls[: 2 * len(nights) - 1]
 
 
 def test_another_warehouse_is_compared_stage_by_stage():

@@ -62,7 +62,18 @@ def batch_rows(parquet: "pq.ParquetFile", *, at_most: int) -> int:
     """
     metadata = parquet.metadata
     size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    return max(1, min(at_most, int(BYTES_PER_BATCH * metadata.num_rows / max(size, 1))))
+    return rows_of_a_batch(metadata.num_rows, size=size, at_most=at_most)
+
+
+def rows_of_a_batch(rows: int, *, size: int, at_most: int) -> int:
+    """Returns how many of some rows make a batch of at most BYTES_PER_BATCH; at least one.
+
+    Args:
+        rows: how many there are.
+        size: the size of all of them, in bytes.
+        at_most: the largest number of rows of a batch.
+    """
+    return max(1, min(at_most, int(BYTES_PER_BATCH * rows / max(size, 1))))
 
 
 def out_of_memory(what: str) -> ConfigError:
