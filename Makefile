@@ -146,7 +146,7 @@ BENCH_LONG := --sizes 1000,10000,100000 --latencies 0,20,50,200 --rounds 1 --air
 	--rates 5,20,100 --parses 9
 BENCH_SHORT := --sizes 100000 --rounds 3 --airflow-rounds 3 --slow-rounds 1 --rates 20 --parses 3
 BENCH_RESULTS ?= bench-results.json
-bench: install ## ours beside dlt, two other tools and a floor, a quarter of an hour; FULL=1: over an hour; SCALE=1000000
+bench: install ## ours beside dlt, two other tools and a floor, twenty minutes; FULL=1: over an hour; SCALE=1000000
 	@PYTHONPATH=plugins $(BIN)/python -m bench --json $(BENCH_RESULTS) $(if $(SCALE),--scale $(SCALE), \
 		$(if $(filter-out 0 no false,$(FULL)),$(BENCH_LONG),$(BENCH_SHORT)))
 

@@ -119,7 +119,10 @@ def _overview(found: Mapping[Case, Sequence[Line]], *, is_under_airflow: bool) -
     names = [name for name in TITLES if any(line.contender == name for line in chain(*cases.values()))]
     rows = []
     for (_, entries, latency_ms), lines in cases.items():
-        seconds = {line.contender: _short(line.seconds.median) for line in lines}
+        seconds = {
+            line.contender: f"{_short(line.seconds.median)}{'' if line.is_right else ' WRONG'}"
+            for line in lines
+        }
         rows.append([f"{entries:,}, {latency_ms:g} ms", *(seconds.get(name, "") for name in names)])
     head = ["entries, a page", *(name.replace("_", ", ") for name in names)]
     where = _place(is_under_airflow=is_under_airflow)

@@ -9,7 +9,7 @@ Where it is not given, an audit follows, and a second night, which begins at wha
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +73,16 @@ def measure(server: Server, allowance: Allowance, *, seconds: float) -> Iterator
     extract, audit, _ = OURS
     try:
         use = _pull(server, allowance, extract, home, seconds=seconds)
-        yield use
-        if not allowance.is_given and not use.failure:
+        if allowance.is_given or use.failure:
+            yield use
+            return
+        try:
             run_together(audit, _arguments(server, allowance, home, night=1), environment=_environment(home))
-            yield _pull(server, allowance, extract, home, seconds=seconds, night=2)
+        except WorkFailedError as error:
+            yield replace(use, failure=_last_line(error))
+            return
+        yield use
+        yield _pull(server, allowance, extract, home, seconds=seconds, night=2)
     finally:
         shutil.rmtree(home)
 
@@ -97,7 +103,7 @@ def _pull(
         arguments = _arguments(server, allowance, home, night=night)
         run_together(shards, arguments, environment=_environment(home))
     except WorkFailedError as error:
-        failure = str(error).strip().splitlines()[-1]
+        failure = _last_line(error)
     told = server.told()
     served, refused = told["served_at"], told["refused"]
     lasted = served[-1] if served else 0.0
@@ -110,6 +116,10 @@ def _pull(
         seconds=lasted,
         failure=failure,
     )
+
+
+def _last_line(error: WorkFailedError) -> str:
+    return str(error).strip().splitlines()[-1]
 
 
 def _arguments(server: Server, allowance: Allowance, home: Path, *, night: int) -> dict[str, Any]:

@@ -487,6 +487,32 @@ def test_texts_arrive_as_they_are(listing: Listing, tmp_path: Path, postgres: Po
     assert cycle.run("two").changes_nothing
 
 
+def test_rows_that_another_process_stages_for_a_table_without_rows_are_not_merged(
+    listing: Listing, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    listing.entries = [{"id": 1, "name": "a", "tags": ["x", "y"]}, {"id": 2, "name": "b", "tags": ["z"]}]
+    cycle = Cycle(url=listing.url, home=tmp_path, postgres=postgres)
+    cycle.run("one")
+    listing.entries[0] = {"id": 1, "name": "c", "tags": []}
+    cycle.extract("two")
+    cycle.audit("two")
+    before, staged = cycle.tables(), f"directory_staging.{RESOURCE}_changes"
+    tags = f"INSERT INTO directory_staging.{RESOURCE}__tags SELECT * FROM directory.{RESOURCE}__tags LIMIT 1"
+    admin(
+        cycle,
+        f"""CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+              {tags}; RETURN NULL; END $$;
+            CREATE TRIGGER meanwhile AFTER INSERT ON {staged} FOR EACH STATEMENT
+            EXECUTE FUNCTION meanwhile()""",
+    )
+    with pytest.raises(WarehouseError, match=r"`directory_resource__tags` are not those of"):
+        cycle.publish("two")
+    assert cycle.tables() == before
+    admin(cycle, f"DROP TRIGGER meanwhile ON {staged}")
+    cycle.publish("two")
+    assert cycle.query(f"SELECT value FROM {RESOURCE}__tags") == [("z",)]
+
+
 @pytest.mark.parametrize("nested", [{}, {"max_table_nesting": 0}], ids=["child tables", "json"])
 def test_an_entry_with_a_character_postgresql_lacks_is_published(
     listing: Listing, tmp_path: Path, postgres: PostgresServer, nested: dict[str, Any]

@@ -17,6 +17,7 @@ from dlt.common.schema.exceptions import (
     CannotCoerceNullException,
     DataValidationError,
 )
+from dlt.common.schema.utils import get_nested_tables, get_root_table, has_table_seen_data
 from dlt.extract import DltSource
 from dlt.extract.extract import select_schema
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -39,6 +40,7 @@ from directory_sync.warehouse.warehouse import Loading, Warehouse
 
 if TYPE_CHECKING:
     from dlt.common.destination import TLoaderFileFormat
+    from dlt.common.schema import Schema
     from dlt.extract import DltResource
 
 
@@ -201,15 +203,24 @@ def _checked(
 def _loading(
     resource: Resource, content: SyncContent, rows: Mapping[str, int], *, pipeline: dlt.Pipeline
 ) -> Loading:
-    values, tables = content.sync_values, set(pipeline.default_schema.data_table_names())
+    values = content.sync_values
     return Loading(
         resource=resource,
         sync_id=values["sync_id"],
         base_sync_id=values["base_sync_id"],
-        staged={name: count for name, count in rows.items() if name in tables and count},
+        staged=_staged(rows, pipeline.default_schema),
         load_id=max(pipeline.list_normalized_load_packages(), key=float),
         bytes_a_row=_bytes_a_row(content),
     )
+
+
+def _staged(rows: Mapping[str, int], schema: "Schema") -> dict[str, int]:
+    """Returns how many rows dlt merges into each table; none into child tables without rows in this load."""
+    loaded = [name for name in schema.data_table_names() if rows.get(name)]
+    roots = dict.fromkeys(str(get_root_table(schema.tables, name)["name"]) for name in loaded)
+    merged = [table for root in roots for table in get_nested_tables(schema.tables, root)]
+    names = [str(table["name"]) for table in merged if has_table_seen_data(table)]
+    return {name: rows.get(name, 0) for name in names}
 
 
 def _bytes_a_row(content: SyncContent) -> float:

@@ -11,17 +11,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BITS = 6  # of a character of Base64
-# All collations sort these alike, which is not so of Base64.
+# Collations sort these alike, which is not so of Base64. (Some sort a pair such as "ch" elsewhere: a few
+# ids then miss their place, which costs as little.)
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _LAST = ["".join(digits) for digits in product(_DIGITS, repeat=2)]
-_BEFORE = 4
-"""How many digits stand before the last two: up to a billion ids have the same beginning."""
-_DRAWN = 8
-"""How many characters at least are drawn, 48 bits; a setting of dlt's can make its ids shorter."""
+_DIGITS_BEFORE = 4
+"""How many digits stand before the last two: a million blocks of ids have the same beginning."""
+_DRAWN_CHARACTERS = 8
+"""How many are drawn at least, 48 bits; a setting of dlt's can make its ids shorter."""
 
 
 class RowIds:
-    """Unique ids that ascend: a random beginning, and a number. They are as long as dlt's `_dlt_id`.
+    """Unique ids that ascend: a random beginning, and a number. They are as long as dlt's, or 14 characters.
 
     dlt draws each id. PostgreSQL, where they are unique, then writes each into another page of its index:
     a third of the time of the merge of a large load.
@@ -32,7 +33,7 @@ class RowIds:
         self._begins = _begins()
 
     def new(self, count: int) -> "pa.Array[Any]":
-        """Returns ids, each greater than all before it.
+        """Returns ids, each greater than all before it, until a million blocks have been taken.
 
         Args:
             count: how many.
@@ -51,8 +52,9 @@ def _begins() -> Iterator[str]:
     """Yields what ids begin with, all but their last two digits."""
     from dlt.common.normalizers.utils import DLT_ID_LENGTH_BYTES
 
-    length = max(math.ceil(DLT_ID_LENGTH_BYTES * 8 / _BITS) - _BEFORE - len(_LAST[0]), _DRAWN)
+    of_dlt = math.ceil(DLT_ID_LENGTH_BYTES * 8 / _BITS)
+    length = max(of_dlt - _DIGITS_BEFORE - len(_LAST[0]), _DRAWN_CHARACTERS)
     while True:
         drawn = b64encode(secrets.token_bytes(length)).decode()[:length]
-        for digits in product(_DIGITS, repeat=_BEFORE):
+        for digits in product(_DIGITS, repeat=_DIGITS_BEFORE):
             yield drawn + "".join(digits)

@@ -164,6 +164,8 @@ def _batches(path: str) -> "Iterator[pa.RecordBatch]":
 
     with pa.OSFile(path, "r") as file, pa.ipc.open_stream(file) as batches:
         yield from batches
+    # The package has the rows now: the disk need not hold them twice.
+    Path(path).unlink()
 
 
 def _without_minus_zero(rows: "pa.Table | pa.RecordBatch") -> "pa.Table":

@@ -48,7 +48,7 @@ class Loading:
         resource: the resource whose tables are loaded.
         sync_id: the publication.
         base_sync_id: the publication that must be the last one; None: there must be none.
-        staged: for each table, how many rows its staging table must hold when it is merged.
+        staged: for each table that is merged, how many rows its staging table must hold then; also 0.
         load_id: dlt's load id of the rows of the table and of `directory_syncs`.
         bytes_a_row: the average size of a record, in bytes.
     """
@@ -174,7 +174,7 @@ class Warehouse(Entries, Views):
             self._assert_held()
             tables = self.pipeline.default_schema.tables
             self._destination.make_room(
-                columns=sum(len(tables[name]["columns"]) for name in staged),
+                columns=sum(len(tables[name]["columns"]) for name, count in staged.items() if count),
                 rows=max(staged.values(), default=0),
                 bytes_a_row=max(loading.bytes_a_row for loading in loadings),
             )
@@ -222,7 +222,11 @@ class Warehouse(Entries, Views):
                     f"{sync_id or 'none'}, but {loading.sync_id} is based on "
                     f"{loading.base_sync_id or 'none'}. Nothing was published. Airflow tries again."
                 )
-        staged = {name: self._destination.staged(table) for name, table in tables.items()}
+        rows = self._loading[0].staged
+        # A table without rows in this load has no file, so its staging table itself is read.
+        staged = {
+            name: self._destination.staged(table) if rows[name] else table for name, table in tables.items()
+        }
         within._assert_staged(self._loading, staged)
         return False
 
@@ -248,7 +252,7 @@ class Warehouse(Entries, Views):
             if not found == everything == [(first.staged[name],)]:
                 raise WarehouseError(
                     f"The rows in the staging table of `{name}` are not those of {first.sync_id}: another "
-                    "process loads at the same time, or the database was restarted. Nothing was published. "
+                    "process loads at the same time, or the server has crashed. Nothing was published. "
                     "Airflow tries again."
                 )
 

@@ -41,7 +41,7 @@ def test_another_length_of_dlts_ids_never_leaves_too_little_to_draw(
 
 
 def test_a_new_beginning_is_drawn_when_the_numbers_are_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(row_ids, "_BEFORE", 1)
+    monkeypatch.setattr(row_ids, "_DIGITS_BEFORE", 1)
     begins = list(islice(row_ids._begins(), 33))
     assert len(set(begins)) == 33
     assert len({one[:8] for one in begins}) == 2

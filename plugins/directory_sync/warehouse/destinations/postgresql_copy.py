@@ -5,8 +5,9 @@ too. pyarrow's does not: by `quote_all`, which our configuration of dlt says, it
 NULL as nothing. https://www.postgresql.org/docs/current/sql-copy.html says how PostgreSQL reads both.
 
 Staging tables have neither a write-ahead log nor unique columns: both took more than half of a COPY's time,
-for rows that live for seconds. A server that crashes empties an unlogged table; the transaction that merges
-counts the rows first, see `Warehouse.assert_expected`.
+for rows that live for seconds. A server that crashes empties an unlogged table. It also cuts the connection
+that holds the lock, and the transaction that merges counts the rows first, see `Warehouse.assert_expected`.
+Only merged tables are staged: a replacing load of dlt's could move such a table into the dataset itself.
 """
 
 import csv
