@@ -29,50 +29,49 @@ CASES = ((True, True, False), (False, True, False), (False, False, False), (Fals
 
 
 @dataclass(frozen=True, kw_only=True)
-class Use:
-    """One pull under an allowance.
+class Allowance:
+    """What the API allows, and who says so.
 
     Attributes:
         allowed: requests a second.
-        is_given: `requests_per_second` of the connection said so.
+        is_given: `requests_per_second` of the connection says so.
         says_when: a 429 holds `Retry-After`.
-        share: of the allowance, after the warm-up and before the last tenth of the pages; None: too short.
-        share_of_all: of the allowance over the whole pull, the first burst counted.
-        refused_share: of all requests.
-        seconds: from the first request to the last.
-        failure: what ended a shard; empty: all ended well.
         says_left: answers say what is left of the allowance.
-        night: 1, or 2 for the pull after the first one's audit.
     """
 
     allowed: float
     is_given: bool
     says_when: bool
+    says_left: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use(Allowance):
+    """One pull under an allowance.
+
+    Attributes:
+        share: of the allowance, after the warm-up and before the last tenth of the pages; None: too short.
+        share_of_all: of the allowance over the whole pull, the first burst counted.
+        refused_share: of all requests.
+        seconds: from the first request to the last.
+        failure: what ended a shard, or the audit; empty: all ended well.
+        night: 1, or 2 for the pull after the first one's audit.
+    """
+
     share: float | None
     share_of_all: float
     refused_share: float
     seconds: float
     failure: str = ""
-    says_left: bool = False
     night: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Allowance:
-    """What the API allows, and who says so; as of `Use`."""
-
-    allowed: float
-    is_given: bool
-    says_when: bool
-    says_left: bool
 
 
 def measure(server: Server, allowance: Allowance, *, seconds: float) -> Iterator[Use]:
     """Yields one pull of so many entries that it takes about so many seconds, or two nights of it."""
     home = Path(tempfile.mkdtemp(prefix="bench_rates_"))
-    extract, audit, _ = OURS
+    _, audit, _ = OURS
     try:
-        use = _pull(server, allowance, extract, home, seconds=seconds)
+        use = _pull(server, allowance, home, seconds=seconds, night=1)
         if allowance.is_given or use.failure:
             yield use
             return
@@ -82,14 +81,13 @@ def measure(server: Server, allowance: Allowance, *, seconds: float) -> Iterator
             yield replace(use, failure=_last_line(error))
             return
         yield use
-        yield _pull(server, allowance, extract, home, seconds=seconds, night=2)
+        yield _pull(server, allowance, home, seconds=seconds, night=2)
     finally:
         shutil.rmtree(home)
 
 
-def _pull(
-    server: Server, allowance: Allowance, shards: Sequence[str], home: Path, *, seconds: float, night: int = 1
-) -> Use:
+def _pull(server: Server, allowance: Allowance, home: Path, *, seconds: float, night: int) -> Use:
+    shards, _, _ = OURS
     server.put(
         entries=int(allowance.allowed * seconds) * (PAGE_CAP - 1),
         latency_ms=LATENCY_MS,

@@ -24,6 +24,7 @@ from tests.integration.test_decisions import asked
 from tests.integration.test_interruptions import PUBLISHES, arguments, audited
 from tests.postgres import PostgresServer
 
+STAGED_CHANGES = f"directory_staging.{RESOURCE}_changes"
 ROLE = ("loader", "p@ss/w:rd %?#&+")
 STATE = f"""
 SELECT (SELECT count(*) FROM directory_syncs),
@@ -87,6 +88,20 @@ def stopped_in_the_merge(cycle: Cycle) -> Iterator[Any]:
             child.kill()
             child.communicate()
             raise
+
+
+@contextmanager
+def meanwhile(cycle: Cycle, statement: str) -> Iterator[None]:
+    """Within it, a statement is run on the server each time the rows of the change log have been staged."""
+    admin(
+        cycle,
+        f"""CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+              {statement}; RETURN NULL; END $$;
+            CREATE TRIGGER meanwhile AFTER INSERT ON {STAGED_CHANGES} FOR EACH STATEMENT
+            WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION meanwhile()""",
+    )
+    yield
+    admin(cycle, f"DROP TRIGGER meanwhile ON {STAGED_CHANGES}")
 
 
 # ---- what readers see
@@ -240,31 +255,23 @@ def test_a_publication_that_lost_its_hold_writes_nothing_over_another_one(
 
 
 @pytest.mark.parametrize(
-    "meanwhile",
+    "statement",
     [
-        f"INSERT INTO {{staged}} SELECT * FROM directory.{RESOURCE}_changes LIMIT 1",
+        f"INSERT INTO {STAGED_CHANGES} SELECT * FROM directory.{RESOURCE}_changes LIMIT 1",
         # As after a crash of the server.
-        "DELETE FROM {staged}",
+        f"DELETE FROM {STAGED_CHANGES}",
     ],
     ids=["another process stages rows", "the staged rows are gone"],
 )
 def test_staged_rows_that_are_not_this_publications_are_not_merged(
-    api: SandboxServer, published: Cycle, meanwhile: str
+    api: SandboxServer, published: Cycle, statement: str
 ) -> None:
     audited(api, published)
     before = published.tables()
-    staged = f"directory_staging.{RESOURCE}_changes"
-    admin(
-        published,
-        f"""CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-              {meanwhile.format(staged=staged)}; RETURN NULL; END $$;
-            CREATE TRIGGER meanwhile AFTER INSERT ON {staged} FOR EACH STATEMENT
-            WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION meanwhile()""",
-    )
-    with pytest.raises(WarehouseError, match=r"are not those of .* Nothing was published"):
+    refused = pytest.raises(WarehouseError, match=r"are not those of .* Nothing was published")
+    with meanwhile(published, statement), refused:
         published.publish("two")
     assert published.tables() == before
-    admin(published, f"DROP TRIGGER meanwhile ON {staged}")
     published.publish("two")
     assert published.ids() == set(api.directory.ids())
 
@@ -496,19 +503,12 @@ def test_rows_that_another_process_stages_for_a_table_without_rows_are_not_merge
     listing.entries[0] = {"id": 1, "name": "c", "tags": []}
     cycle.extract("two")
     cycle.audit("two")
-    before, staged = cycle.tables(), f"directory_staging.{RESOURCE}_changes"
+    before = cycle.tables()
     tags = f"INSERT INTO directory_staging.{RESOURCE}__tags SELECT * FROM directory.{RESOURCE}__tags LIMIT 1"
-    admin(
-        cycle,
-        f"""CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-              {tags}; RETURN NULL; END $$;
-            CREATE TRIGGER meanwhile AFTER INSERT ON {staged} FOR EACH STATEMENT
-            EXECUTE FUNCTION meanwhile()""",
-    )
-    with pytest.raises(WarehouseError, match=r"`directory_resource__tags` are not those of"):
+    refused = pytest.raises(WarehouseError, match=r"`directory_resource__tags` are not those of")
+    with meanwhile(cycle, tags), refused:
         cycle.publish("two")
     assert cycle.tables() == before
-    admin(cycle, f"DROP TRIGGER meanwhile ON {staged}")
     cycle.publish("two")
     assert cycle.query(f"SELECT value FROM {RESOURCE}__tags") == [("z",)]
 

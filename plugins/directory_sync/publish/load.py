@@ -167,7 +167,8 @@ def _load(prepared: Sequence[_Prepared], warehouse: Warehouse) -> None:
         for one in prepared:
             if one.table in package:
                 rows.update(one.staged.join(pipeline, warehouse.bulk_format))
-    warehouse.load(*(_loading(one.resource, one.content, rows, pipeline=pipeline) for one in prepared))
+    merged = _merged_rows(rows, pipeline.default_schema)
+    warehouse.load(*(_loading(one.resource, one.content, merged, pipeline=pipeline) for one in prepared))
 
 
 def _write_as(file_format: "TLoaderFileFormat", source: DltSource) -> None:
@@ -201,20 +202,20 @@ def _checked(
 
 
 def _loading(
-    resource: Resource, content: SyncContent, rows: Mapping[str, int], *, pipeline: dlt.Pipeline
+    resource: Resource, content: SyncContent, merged: Mapping[str, int], *, pipeline: dlt.Pipeline
 ) -> Loading:
     values = content.sync_values
     return Loading(
         resource=resource,
         sync_id=values["sync_id"],
         base_sync_id=values["base_sync_id"],
-        staged=_staged(rows, pipeline.default_schema),
+        staged=merged,
         load_id=max(pipeline.list_normalized_load_packages(), key=float),
         bytes_a_row=_bytes_a_row(content),
     )
 
 
-def _staged(rows: Mapping[str, int], schema: "Schema") -> dict[str, int]:
+def _merged_rows(rows: Mapping[str, int], schema: "Schema") -> dict[str, int]:
     """Returns how many rows dlt merges into each table; none into child tables without rows in this load."""
     loaded = [name for name in schema.data_table_names() if rows.get(name)]
     roots = dict.fromkeys(str(get_root_table(schema.tables, name)["name"]) for name in loaded)
